@@ -1,0 +1,2 @@
+//! trailhound
+fn main() {}
