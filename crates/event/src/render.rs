@@ -1,0 +1,142 @@
+//! Columns back to the record: the inverse of [`crate::record`].
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::Event;
+use crate::column::{Column, Origin};
+use crate::record::{ABSENT, ESCAPE, Fields};
+
+/// Writes the record of an event as one line of JSON, equal as a JSON value to what CloudTrail gave.
+///
+/// The order is CloudTrail's usual one for the fields with a column, then the rest as it came.
+pub(crate) fn record(event: &Event<'_>) -> String {
+    let rest = event.rest().and_then(|rest| serde_json::from_str::<Fields<'_>>(rest).ok()).unwrap_or_default();
+    let absent: Vec<Cow<'_, str>> = match rest.get(ABSENT) {
+        Some(list) => serde_json::from_str(list.get()).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let mut out = ObjectWriter::new();
+    for &column in ORDER {
+        let (field, is_json) = match column.origin() {
+            Origin::Text(field) => (field, false),
+            Origin::Json(field) => (field, true),
+            Origin::Rest | Origin::Derived => continue,
+        };
+        let hidden = absent.iter().any(|name| name == field) || (column == Column::EventId && event.id_derived);
+        if let Some(text) = event.get(column).filter(|_| !hidden) {
+            if is_json { out.json(field, text) } else { out.text(field, text) }
+        }
+        if column == Column::UserIdentity && rest.get("eventTime").is_none() && !absent.iter().any(|name| name == "eventTime") {
+            out.text("eventTime", &event.event_time.to_string());
+        }
+    }
+    if let Some(read_only) = event.read_only
+        && rest.get("readOnly").is_none()
+    {
+        out.json("readOnly", if read_only { "true" } else { "false" });
+    }
+    for (name, value) in rest.iter() {
+        if name == ABSENT {
+            continue;
+        }
+        let name = if name.starts_with(ESCAPE) { &name[ESCAPE.len()..] } else { name };
+        out.json(name, value.get());
+    }
+    out.finish()
+}
+
+/// CloudTrail's usual order of the fields that have a column.
+const ORDER: &[Column] = &[
+    Column::EventVersion,
+    Column::UserIdentity,
+    Column::EventSource,
+    Column::EventName,
+    Column::AwsRegion,
+    Column::SourceIp,
+    Column::UserAgent,
+    Column::ErrorCode,
+    Column::ErrorMessage,
+    Column::RequestParameters,
+    Column::ResponseElements,
+    Column::AdditionalEventData,
+    Column::RequestId,
+    Column::EventId,
+    Column::Resources,
+    Column::AwsEventType,
+    Column::AccountId,
+    Column::SharedEventId,
+    Column::VpcEndpointId,
+    Column::EventCategory,
+];
+
+/// Writes one JSON object, field by field.
+pub(crate) struct ObjectWriter(String);
+
+impl ObjectWriter {
+    pub(crate) fn new() -> ObjectWriter {
+        ObjectWriter(String::from("{"))
+    }
+
+    fn name(&mut self, name: &str) {
+        if self.0.len() > 1 {
+            self.0.push(',');
+        }
+        self.0.push_str(&quoted(name));
+        self.0.push(':');
+    }
+
+    /// A field whose value is JSON text already.
+    pub(crate) fn json(&mut self, name: &str, json: &str) {
+        self.name(name);
+        self.0.push_str(json);
+    }
+
+    /// A field whose value is a string.
+    pub(crate) fn text(&mut self, name: &str, text: &str) {
+        self.json(name, &quoted(text));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.len() == 1
+    }
+
+    pub(crate) fn finish(mut self) -> String {
+        self.0.push('}');
+        self.0
+    }
+}
+
+/// A string as JSON writes it.
+pub(crate) fn quoted(text: &str) -> String {
+    // Serialising a string cannot fail: it does no I/O and a str is always valid UTF-8.
+    serde_json::to_string(text).expect("a string is always JSON")
+}
+
+/// A raw value's text without insignificant white space.
+pub(crate) fn compact(raw: &RawValue) -> Cow<'_, str> {
+    let text = raw.get();
+    let bytes = text.as_bytes();
+    // CloudTrail writes compact JSON; other tools put a space behind a colon or a comma, or break lines.
+    let pretty = memchr::memchr(b'\n', bytes).is_some()
+        || memchr::memmem::find(bytes, b"\": ").is_some()
+        || memchr::memmem::find(bytes, b", ").is_some();
+    if !pretty || !matches!(bytes.first(), Some(b'{' | b'[')) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut in_string = false;
+    let mut escaped = false;
+    for character in text.chars() {
+        if in_string {
+            in_string = escaped || character != '"';
+            escaped = !escaped && character == '\\';
+            out.push(character);
+        } else if !matches!(character, ' ' | '\n' | '\r' | '\t') {
+            in_string = character == '"';
+            out.push(character);
+        }
+    }
+    Cow::Owned(out)
+}
