@@ -12,7 +12,6 @@ pub mod decode;
 mod event;
 mod id;
 mod identity;
-pub mod policy;
 mod record;
 mod render;
 mod target;

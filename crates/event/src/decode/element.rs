@@ -1,0 +1,218 @@
+//! One JSON object to an event: a record, or an envelope around one.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::walk::parse_fields;
+use crate::record::{self, Fields, text};
+use crate::time::Timestamp;
+use crate::{Event, RecordError};
+
+/// What an object turned out to be.
+pub(super) enum Element<'a> {
+    Event(Event<'a>),
+    Insight,
+    Digest,
+    Rejected(String),
+}
+
+/// Reads an object, and calls `found` once for each record in it.
+pub(super) fn read<'a>(fields: &Fields<'a>, found: &mut dyn FnMut(Element<'a>)) {
+    found(if is_record(fields) {
+        record(fields, None)
+    } else if let Some(record) = fields.get("CloudTrailEvent").and_then(text) {
+        // A LookupEvents event: the record is a string in it.
+        let time = fields.get("EventTime").and_then(lookup_time);
+        embedded(&record, time)
+    } else if let Some(detail) = fields.get("detail") {
+        event_bridge(detail)
+    } else if let Some(record) = fields.get("eventJson").or_else(|| fields.get("eventjson")).and_then(text) {
+        // CloudTrail Lake's column with the whole record.
+        embedded(&record, None)
+    } else if let Some(rows) = fields.get("QueryResultRows") {
+        return query_rows(rows, found);
+    } else if fields.get("digestS3Object").is_some() && fields.get("digestStartTime").is_some() {
+        Element::Digest
+    } else if fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("eventname") || name.eq_ignore_ascii_case("eventsource")) {
+        exported(fields.iter().map(|(name, value)| (name, Cow::Borrowed(value.get()))))
+    } else {
+        Element::Rejected(RecordError::NotARecord.to_string())
+    });
+}
+
+fn is_record(fields: &Fields<'_>) -> bool {
+    fields.get("eventName").is_some() || fields.get("eventSource").is_some()
+}
+
+fn record<'a>(fields: &Fields<'a>, known_time: Option<Timestamp>) -> Element<'a> {
+    if is_insight(fields) {
+        return Element::Insight;
+    }
+    match record::event(fields, known_time) {
+        Ok(event) => Element::Event(event),
+        Err(error) => Element::Rejected(error.to_string()),
+    }
+}
+
+fn is_insight(fields: &Fields<'_>) -> bool {
+    fields.get("eventCategory").is_some_and(|value| value.get() == "\"Insight\"") || fields.get("insightDetails").is_some()
+}
+
+/// A record inside a string: it is parsed from a copy, so the event owns its text.
+fn embedded<'a>(text: &str, known_time: Option<Timestamp>) -> Element<'a> {
+    let Some(fields) = parse_fields(text) else {
+        return Element::Rejected("the record inside the envelope is not valid JSON".to_owned());
+    };
+    match record(&fields, known_time) {
+        Element::Event(event) => Element::Event(event.into_owned()),
+        Element::Insight => Element::Insight,
+        Element::Digest => Element::Digest,
+        Element::Rejected(reason) => Element::Rejected(reason),
+    }
+}
+
+fn event_bridge<'a>(detail: &'a RawValue) -> Element<'a> {
+    match parse_fields(detail.get()) {
+        Some(fields) if is_record(&fields) => record(&fields, None),
+        _ => Element::Rejected("an EventBridge event that is not CloudTrail's".to_owned()),
+    }
+}
+
+/// Epoch seconds, as the API gives them, or the text that the AWS CLI prints.
+fn lookup_time(raw: &RawValue) -> Option<Timestamp> {
+    match text(raw) {
+        Some(text) => Timestamp::parse(&text),
+        None => {
+            let seconds: f64 = raw.get().parse().ok()?;
+            Timestamp::from_seconds(seconds as i64)
+        }
+    }
+}
+
+/// The answer of CloudTrail Lake's GetQueryResults: rows of single-column objects.
+fn query_rows<'a>(rows: &RawValue, found: &mut dyn FnMut(Element<'a>)) {
+    let Ok(rows) = serde_json::from_str::<Vec<Vec<Fields<'_>>>>(rows.get()) else {
+        return found(Element::Rejected("QueryResultRows is not a list of rows".to_owned()));
+    };
+    for row in rows {
+        let json = row.iter().flat_map(Fields::iter).find(|(name, _)| name.eq_ignore_ascii_case("eventjson"));
+        found(match json.and_then(|(_, value)| text(value)) {
+            Some(record) => embedded(&record, None),
+            None => exported(row.iter().flat_map(Fields::iter).map(|(name, value)| (name, Cow::Borrowed(value.get())))),
+        });
+    }
+}
+
+/// The record's own fields, by their names in lower case: exports lose the case, and nesting becomes text.
+const FIELDS: &[&str] = &[
+    "eventVersion",
+    "userIdentity",
+    "eventTime",
+    "eventSource",
+    "eventName",
+    "awsRegion",
+    "sourceIPAddress",
+    "userAgent",
+    "errorCode",
+    "errorMessage",
+    "requestParameters",
+    "responseElements",
+    "additionalEventData",
+    "requestID",
+    "eventID",
+    "eventType",
+    "apiVersion",
+    "readOnly",
+    "resources",
+    "recipientAccountId",
+    "serviceEventDetails",
+    "sharedEventID",
+    "vpcEndpointId",
+    "vpcEndpointAccountId",
+    "eventCategory",
+    "managementEvent",
+    "tlsDetails",
+    "addendum",
+    "sessionCredentialFromConsole",
+    "edgeDeviceDetails",
+];
+
+/// The fields that hold a document or a boolean, which exports write as text.
+const DOCUMENTS: &[&str] = &[
+    "userIdentity",
+    "requestParameters",
+    "responseElements",
+    "additionalEventData",
+    "readOnly",
+    "resources",
+    "serviceEventDetails",
+    "managementEvent",
+    "tlsDetails",
+    "addendum",
+    "sessionCredentialFromConsole",
+    "edgeDeviceDetails",
+];
+
+/// The names inside `userIdentity`, for the same reason.
+const IDENTITY: &[&str] = &[
+    "principalId",
+    "accountId",
+    "accessKeyId",
+    "userName",
+    "sessionContext",
+    "sessionIssuer",
+    "creationDate",
+    "mfaAuthenticated",
+    "invokedBy",
+    "identityProvider",
+    "sourceIdentity",
+    "webIdFederationData",
+    "federatedProvider",
+    "ec2RoleDelivery",
+    "onBehalfOf",
+    "userId",
+    "identityStoreArn",
+    "credentialId",
+    "inScopeOf",
+];
+
+/// Makes a record of an export's row: names in CloudTrail's spelling, documents as documents.
+pub(super) fn exported<'f, 'a>(row: impl Iterator<Item = (&'f str, Cow<'f, str>)>) -> Element<'a> {
+    let mut record = Map::new();
+    for (name, json) in row {
+        let Ok(value) = serde_json::from_str::<Value>(&json) else { continue };
+        let name = spelled(name, FIELDS);
+        // An export writes a field that the record lacks as null or as nothing.
+        if value.is_null() || value.as_str().is_some_and(str::is_empty) {
+            continue;
+        }
+        let value = if DOCUMENTS.contains(&name) { document(value) } else { value };
+        let value = if name == "userIdentity" { respelled(value, 0) } else { value };
+        record.insert(name.to_owned(), value);
+    }
+    let text = Value::Object(record).to_string();
+    embedded(&text, None)
+}
+
+fn spelled<'n>(name: &'n str, known: &[&'static str]) -> &'n str {
+    known.iter().find(|spelling| spelling.eq_ignore_ascii_case(name)).copied().unwrap_or(name)
+}
+
+fn document(value: Value) -> Value {
+    let Value::String(text) = value else { return value };
+    match serde_json::from_str(&text) {
+        Ok(document) => document,
+        Err(_) => super::table::row_text(&text).unwrap_or(Value::String(text)),
+    }
+}
+
+fn respelled(value: Value, depth: usize) -> Value {
+    match value {
+        Value::Object(map) if depth < 8 => {
+            map.into_iter().map(|(name, value)| (spelled(&name, IDENTITY).to_owned(), respelled(value, depth + 1))).collect()
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,143 @@
+//! Bytes to events: gunzip, every envelope CloudTrail records come in, and a place for what cannot be read.
+//!
+//! [`Decoder::decode`] takes the content of one file (or object, or message) and hands out [`Batch`]es of events that
+//! borrow from it. Content is recognised by what it holds, never by its name: trail files (`{"Records":[…]}`),
+//! LookupEvents pages (`{"Events":[{"CloudTrailEvent":"…"}]}`), EventBridge envelopes (`{"detail":{…}}`), arrays, JSON
+//! lines, single records, exports of CloudTrail Lake and Athena (JSON lines or CSV that carry the record's fields), each
+//! plain or in one or more gzip members. Digest and Insight files are recognised and counted, not decoded.
+//!
+//! Small content is inflated whole; large content streams through a window, so memory stays flat. Damage ends a file,
+//! not a run: the complete records before it are kept, and [`Summary::damage`] says what was found.
+//!
+//! Read in this order: `inflate` (gzip), `walk` (the state machine over a window), `element` (one JSON object to an
+//! event), `table` (CSV exports).
+
+mod element;
+mod inflate;
+mod table;
+mod walk;
+
+use std::io::Read;
+use std::ops::ControlFlow;
+
+use crate::{Event, RecordError, record};
+
+pub use inflate::Content;
+
+/// What a stranger's file may cost at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Inflated bytes of one file.
+    pub inflated: u64,
+    /// Bytes of one record.
+    pub record: usize,
+    /// Levels of nesting in one record.
+    pub depth: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { inflated: 1 << 30, record: 16 << 20, depth: 100 }
+    }
+}
+
+/// Some of a file's records, in the file's order.
+#[derive(Debug, Default)]
+pub struct Batch<'a> {
+    /// The records that became events.
+    pub events: Vec<Event<'a>>,
+    /// The records that did not.
+    pub rejected: Vec<Rejected>,
+}
+
+/// A record that could not become an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// The record's place among the file's records, from 1.
+    pub number: u64,
+    /// Why.
+    pub reason: String,
+    /// The record's text, as far as it is kept ([`Rejected::KEPT`] bytes), invalid UTF-8 replaced.
+    pub text: String,
+}
+
+impl Rejected {
+    /// How many bytes of a rejected record's text are kept.
+    pub const KEPT: usize = 256 << 10;
+}
+
+/// What a file turned out to hold.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Records that became events.
+    pub events: u64,
+    /// Records that did not.
+    pub rejected: u64,
+    /// Insight records: counted and left for their own command.
+    pub insights: u64,
+    /// Digest documents: counted and left for their own command.
+    pub digests: u64,
+    /// Bytes after gunzip.
+    pub inflated: u64,
+    /// What ended the file before its end.
+    pub damage: Option<String>,
+    /// Whether the sink asked to stop.
+    pub stopped: bool,
+}
+
+impl Summary {
+    /// All records the file held, of whatever fate.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.events + self.rejected + self.insights
+    }
+}
+
+/// Receives batches; breaks to stop the decoding.
+pub type Sink<'s> = dyn FnMut(Batch<'_>) -> ControlFlow<()> + 's;
+
+/// Decodes file after file, reusing its buffers. One for each thread.
+#[derive(Default)]
+pub struct Decoder {
+    limits: Limits,
+    inflater: inflate::Inflater,
+}
+
+impl Decoder {
+    /// A decoder with these limits.
+    #[must_use]
+    pub fn new(limits: Limits) -> Decoder {
+        Decoder { limits, inflater: inflate::Inflater::default() }
+    }
+
+    /// Decodes the content of one file.
+    pub fn decode(&mut self, content: Content<'_>, sink: &mut Sink<'_>) -> Summary {
+        match content {
+            Content::Bytes(bytes) if !inflate::is_gzip(bytes) => {
+                if bytes.len() as u64 > self.limits.inflated {
+                    return too_large(&self.limits);
+                }
+                walk::whole(bytes, &self.limits, sink)
+            }
+            Content::Bytes(bytes) => match self.inflater.whole(bytes, &self.limits) {
+                Some(inflated) => walk::whole(inflated, &self.limits, sink),
+                // Large, of several members, or damaged: slower, but it says what is wrong and where.
+                None => walk::stream(&mut inflate::gunzip(bytes), &self.limits, sink),
+            },
+            Content::Reader(reader) => inflate::with_gunzip(reader, |reader: &mut dyn Read| walk::stream(reader, &self.limits, sink)),
+        }
+    }
+}
+
+fn too_large(limits: &Limits) -> Summary {
+    Summary { damage: Some(inflate::over_limit(limits)), ..Summary::default() }
+}
+
+/// Makes an event of the JSON text of one record.
+///
+/// # Errors
+/// Says why the text is no CloudTrail record.
+pub fn record(text: &str) -> Result<Event<'_>, RecordError> {
+    let fields: record::Fields<'_> = serde_json::from_str(text).map_err(|_| RecordError::NotARecord)?;
+    record::event(&fields, None)
+}
