@@ -1,2 +1,60 @@
-//! xtask
-fn main() {}
+//! The project's own tasks: `cargo xtask test`, `docs`, `corpus`, `bench`.
+//!
+//! Owns everything that is run on the source rather than shipped: setting up what the tests need, the
+//! generated reference pages, the benchmark against the floor. Nothing of it is part of the product.
+//!
+//! Reading order: [`workspace`] (where things are, how cargo is called), [`test`] and [`python`] (the test
+//! run), [`docs`], [`corpus`] and [`bench`]. The walls between the crates are checked by `tests/walls`.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a task talks to the terminal: results on stdout, progress on stderr"
+)]
+
+mod docs;
+mod python;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::{TaskFailed, Workspace};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Tasks of the Trailhound workspace")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Set up whatever the tests need and run all of them
+    Test(test::Options),
+    /// Write the generated pages under docs/, or check that they are up to date
+    Docs(docs::Options),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments.task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            // A tool that failed has said why, and its exit code is the answer to the caller's question.
+            let code = error.downcast_ref::<TaskFailed>().and_then(TaskFailed::code);
+            ExitCode::from(code.unwrap_or(1))
+        }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<()> {
+    let workspace = Workspace::find()?;
+    match task {
+        Task::Test(options) => test::run(&workspace, &options),
+        Task::Docs(options) => docs::run(&workspace, &options),
+    }
+}

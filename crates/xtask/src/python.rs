@@ -1,0 +1,116 @@
+//! The Python that reads the lake in tests: a virtual environment with pinned readers, in the user's cache.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail, ensure};
+use sha2::{Digest, Sha256};
+
+use crate::workspace::{Workspace, run_for_output, run_to_end, works};
+
+/// Names the interpreter to the tests. Where it is set, a reader that does not work fails its tests;
+/// where it is not set, they are skipped and say so.
+pub(crate) const VARIABLE: &str = "TRAILHOUND_PYTHON";
+
+const REQUIREMENTS: &str = "crates/lake/tests/requirements.txt";
+/// Written last: an environment without it is incomplete, whatever else is there.
+const COMPLETE: &str = "complete";
+
+/// Returns an interpreter that has every pinned reader, creating its environment on the first run.
+///
+/// An interpreter already named by `TRAILHOUND_PYTHON` is taken as it is.
+pub(crate) fn interpreter(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    if let Some(chosen) = env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
+        return Ok(chosen.into());
+    }
+
+    let requirements_file = workspace.root().join(REQUIREMENTS);
+    let requirements = fs::read_to_string(&requirements_file)
+        .with_context(|| format!("failed to read {}", requirements_file.display()))?;
+    let python = system_python()?;
+    // An environment belongs to the interpreter it was made with, so both stand in its name.
+    let version = run_for_output(Command::new(&python).args(["-c", "import sys; print(sys.executable, sys.version)"]))?;
+    let folder = workspace.cache().join(environment_name(&requirements, &version));
+    let interpreter = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+
+    fs::create_dir_all(workspace.cache())
+        .with_context(|| format!("failed to create {}", workspace.cache().display()))?;
+    // Two test runs at once must not build the same environment over each other.
+    let lock_file = folder.with_extension("lock");
+    let lock = File::create(&lock_file).with_context(|| format!("failed to create {}", lock_file.display()))?;
+    lock.lock().with_context(|| format!("failed to lock {}", lock_file.display()))?;
+
+    let complete = folder.join(COMPLETE);
+    if complete.is_file() && works(Command::new(&interpreter).arg("--version")) {
+        return Ok(interpreter);
+    }
+    create_environment(&python, &folder)?;
+    run_to_end(
+        Command::new(&interpreter)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
+            .arg(&requirements_file),
+    )
+    .context("failed to install the Python readers: the tests need PyPI once")?;
+    fs::write(&complete, &requirements).with_context(|| format!("failed to write {}", complete.display()))?;
+    Ok(interpreter)
+}
+
+fn environment_name(requirements: &str, version: &str) -> String {
+    let digest = Sha256::new().chain_update(requirements).chain_update([0]).chain_update(version).finalize();
+    let hash: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    format!("venv-{hash}")
+}
+
+fn system_python() -> anyhow::Result<&'static str> {
+    let found = ["python3", "python"]
+        .into_iter()
+        .find(|program| works(Command::new(program).args(["-c", "import sys; sys.exit(sys.version_info < (3, 10))"])));
+    found.context(
+        "the tests need Python 3.10 or newer as `python3`: they read the lake with Polars, deltalake and DuckDB",
+    )
+}
+
+fn create_environment(python: &str, folder: &Path) -> anyhow::Result<()> {
+    let create = || {
+        let mut command = Command::new(python);
+        command.args(["-m", "venv", "--clear"]).arg(folder);
+        run_to_end(&mut command)
+    };
+    let Err(error) = create() else { return Ok(()) };
+
+    // Debian and Ubuntu ship `venv` without `ensurepip`, in a package of its own.
+    if works(Command::new(python).args(["-c", "import ensurepip"])) {
+        return Err(error.context(format!("failed to create {}", folder.display())));
+    }
+    let advice =
+        "this Python cannot create virtual environments: install its venv package (`apt-get install python3-venv`)";
+    ensure!(is_root() && works(Command::new("apt-get").arg("--version")), "{advice}");
+    run_to_end(Command::new("apt-get").args(["update", "--quiet"]))?;
+    let install = ["install", "--yes", "--quiet", "--no-install-recommends", "python3-venv"];
+    if let Err(error) = run_to_end(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(install)) {
+        bail!("{advice}; doing so failed: {error}");
+    }
+    create().context(advice)
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::environment_name;
+
+    /// New pins or another interpreter must never meet an old environment.
+    #[test]
+    fn environment_is_named_after_pins_and_interpreter() {
+        let name = environment_name("polars==1\n", "3.11");
+        assert_eq!(name, environment_name("polars==1\n", "3.11"));
+        assert_ne!(name, environment_name("polars==2\n", "3.11"));
+        assert_ne!(name, environment_name("polars==1\n", "3.12"));
+        assert_ne!(environment_name("ab", "c"), environment_name("a", "bc"));
+        assert_eq!(name.len(), "venv-".len() + 12);
+    }
+}
