@@ -98,8 +98,7 @@ impl<'a> Arn<'a> {
 
     /// Is this a service-linked role, which only the AWS service that owns it can assume?
     pub fn is_service_linked_role(&self) -> bool {
-        self.resource_type() == Some("role")
-            && self.path().is_some_and(|path| path.starts_with("/aws-service-role/"))
+        self.resource_type() == Some("role") && self.path().is_some_and(|path| path.starts_with("/aws-service-role/"))
     }
 
     /// The role's name and the session's name of `arn:aws:sts::123456789012:assumed-role/Role/session`.
@@ -148,10 +147,7 @@ mod tests {
     #[test]
     fn splits_the_six_fields() {
         let role = arn("arn:aws:iam::123456789012:role/service-role/deploy");
-        assert_eq!(
-            (role.partition, role.service, role.region, role.account),
-            ("aws", "iam", "", "123456789012")
-        );
+        assert_eq!((role.partition, role.service, role.region, role.account), ("aws", "iam", "", "123456789012"));
         assert_eq!(role.resource_type(), Some("role"));
         assert_eq!(role.resource_id(), "service-role/deploy");
         assert_eq!(role.resource_name(), "deploy");
