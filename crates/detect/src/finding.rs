@@ -23,6 +23,10 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// Every severity, from the least to the most.
+    pub const ALL: [Severity; 5] =
+        [Severity::Informational, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+
     /// The name in lower case, as configuration and output write it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -43,7 +47,7 @@ impl fmt::Display for Severity {
 }
 
 /// One detection's verdict on one event.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The detection that fired.
     pub detection: &'static Detection,
@@ -51,7 +55,8 @@ pub struct Finding {
     pub severity: Severity,
     /// The title people know, such as `Root Account Login`; for an attempt `Attempted: …`.
     pub title: String,
-    /// One sentence on who did what to whom. A stranger's text stands in it: escape it for where it is shown.
+    /// One sentence or more on who did what to whom. A stranger's text stands in it, cut where it is long: escape it for
+    /// where it is shown.
     pub summary: String,
     /// Whether the call was denied or failed, so that nothing has happened yet.
     pub attempted: bool,

@@ -1,0 +1,41 @@
+//! Who did it, as a sentence begins.
+
+use std::borrow::Cow;
+
+use event::Event;
+
+use crate::text::clip;
+
+/// The acting principal in a few words: `alice`, `bob (session of role Admin)`, `The root user`.
+pub(crate) fn actor(event: &Event<'_>) -> Cow<'static, str> {
+    if is_root(event) {
+        return Cow::Borrowed("The root user");
+    }
+    match (event.session_name(), event.user_name()) {
+        (Some(session), Some(role)) => Cow::Owned(format!("{} (session of role {})", clip(session), clip(role))),
+        (Some(name), None) | (None, Some(name)) => Cow::Owned(clip(name)),
+        (None, None) => event.invoked_by().map_or(Cow::Borrowed("Somebody"), |service| Cow::Owned(clip(service))),
+    }
+}
+
+/// Whether the account's root user acts, be it with its own credentials or in a session of AssumeRoot.
+pub(crate) fn is_root(event: &Event<'_>) -> bool {
+    event.actor_type() == Some("Root")
+}
+
+/// Whether an IAM user acts.
+pub(crate) fn is_iam_user(event: &Event<'_>) -> bool {
+    event.actor_type() == Some("IAMUser")
+}
+
+/// The name of the IAM user that acts, where one does.
+pub(crate) fn own_user_name<'e>(event: &'e Event<'_>) -> Option<&'e str> {
+    if is_iam_user(event) { event.user_name() } else { None }
+}
+
+/// Whether AWS itself makes the call: a service on its own or on the caller's behalf.
+///
+/// This is the reading of the CIS benchmark's root-use control: no `invokedBy`, no `AwsServiceEvent`.
+pub(crate) fn is_aws_internal(event: &Event<'_>) -> bool {
+    event.invoked_by().is_some() || event.aws_event_type() == Some("AwsServiceEvent")
+}

@@ -1,0 +1,192 @@
+//! `role-trust-opened`
+
+use event::Event;
+use event::policy::{Outsider, TrustFinding, trust};
+
+use crate::actor::is_aws_internal;
+use crate::config::Settings;
+use crate::document::document;
+use crate::request::{Read, first_text, named};
+use crate::text::{clip, list};
+use crate::{Calls, Deed, Detection, Docs, Severity, Triggers};
+
+pub(super) static DETECTION: Detection = Detection {
+    id: "role-trust-opened",
+    title: "Role Trust Opened",
+    severity: Severity::Critical,
+    attempted_severity: Some(Severity::Medium),
+    techniques: &["T1098.003", "T1199"],
+    triggers: Triggers::Calls(&[Calls { service: "iam", names: &["CreateRole", "UpdateAssumeRolePolicy"] }]),
+    action_required: "Verify that the outsider is to assume this role; if not, put the trust policy back.",
+    docs: Docs {
+        summary: "Finds a role whose trust policy lets in somebody from outside the account: any principal, another \
+                  account (id, root, user, role or session), a SAML or OpenID Connect provider, everybody whom an OpenID \
+                  Connect issuer vouches for. Where a condition narrows it to somebody (an external id, an organization, \
+                  a token's subject) it is high, else critical.",
+        why: "Whoever is let in has the role's rights from then on, with credentials that nobody in the account can \
+              revoke. It is a backdoor that no list of users and keys shows.",
+        false_positives: "Roles for vendors, other accounts of the same organization, CI systems (OpenID Connect) and \
+                          single sign-on. AWS services as principals are no outsiders; neither are the roles that \
+                          Identity Center makes for itself.",
+        what_to_do: "Ask the caller who the outsider is. If nobody knows: restore the trust policy, revoke the role's \
+                     sessions, and look at every session of the role since.",
+        references: &[
+            "https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateAssumeRolePolicy.html",
+            "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html",
+            "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create_for-idp_oidc.html",
+        ],
+    },
+    check,
+    #[cfg(test)]
+    examples: tests::examples,
+};
+
+/// The path of Identity Center's own roles; IAM lets nobody else use it.
+const IDENTITY_CENTER_PATH: &str = "/aws-reserved/sso.amazonaws.com/";
+
+fn check(event: &Event<'_>, _: &Settings) -> Option<Deed> {
+    let role = named(event, "role", &["roleName"]);
+    let (done, infinitive) = match event.name() {
+        "CreateRole" => ("created", "create"),
+        _ => ("opened", "open"),
+    };
+    let policy = match document(event, &["assumeRolePolicyDocument", "policyDocument"]) {
+        Read::Known(policy) => policy,
+        Read::Absent | Read::Unreadable => return Some(Deed::new(done, infinitive, role).unreadable()),
+    };
+    let by_identity_center = is_aws_internal(event)
+        && first_text(event, &["path"]).is_some_and(|path| path.starts_with(IDENTITY_CENTER_PATH));
+    let mut outsiders = trust(&policy, event.account_id());
+    if outsiders.is_empty() || by_identity_center {
+        return None;
+    }
+    // The most open one is what to tell first.
+    outsiders.sort_by(|left, right| (left.restricted, &left.outsider).cmp(&(right.restricted, &right.outsider)));
+    let who: Vec<String> = outsiders.iter().map(outsider).collect();
+    let lets_in = format!("{role} to {}", list(who.iter().map(String::as_str)));
+    let object = if done == "created" {
+        format!("{role}, which lets in {}", list(who.iter().map(String::as_str)))
+    } else {
+        lets_in
+    };
+    let deed = Deed::new(done, infinitive, object);
+    Some(if outsiders.iter().all(|outsider| outsider.restricted) { deed.severity(Severity::High) } else { deed })
+}
+
+/// Somebody a trust policy lets in, in words.
+fn outsider(found: &TrustFinding) -> String {
+    let who = match &found.outsider {
+        Outsider::Anyone => "anyone".to_owned(),
+        Outsider::AnyoneExcept => format!("anyone but {}", clip(&found.principal)),
+        Outsider::AnyoneBehindOidc { issuer } => format!("everybody with a token of {}", clip(issuer)),
+        Outsider::Account { account, whole: true } => format!("account {}", clip(account)),
+        Outsider::Account { account, whole: false } => {
+            format!("{} of account {}", clip(&found.principal), clip(account))
+        }
+        Outsider::CanonicalUser => format!("the canonical user {}", clip(&found.principal)),
+        Outsider::Saml => format!("the SAML provider {}", clip(&found.principal)),
+        Outsider::Oidc { issuer } => format!("some with a token of {}", clip(issuer)),
+        Outsider::Unrecognised => format!("the unknown principal {}", clip(&found.principal)),
+    };
+    match (&found.outsider, found.restricted) {
+        (Outsider::Oidc { .. }, _) | (_, false) => who,
+        (_, true) => format!("{who} under a condition ({})", list(found.condition_keys.iter().map(String::as_str))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use testkit::{EventBuilder, event};
+
+    use crate::registry::tests::Examples;
+    use crate::{Registry, Severity};
+
+    fn document(statement: Value) -> String {
+        json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
+    }
+
+    fn update(statement: Value) -> EventBuilder {
+        event("UpdateAssumeRolePolicy").request(json!({"roleName": "ci", "policyDocument": document(statement)}))
+    }
+
+    fn allow(principal: Value) -> Value {
+        json!({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"})
+    }
+
+    fn github(condition: Value) -> Value {
+        json!({
+            "Effect": "Allow",
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"},
+            "Condition": condition,
+        })
+    }
+
+    fn reserved_role() -> Value {
+        json!({
+            "roleName": "AWSReservedSSO_Admin_0123456789abcdef",
+            "path": "/aws-reserved/sso.amazonaws.com/",
+            "assumeRolePolicyDocument": document(json!({
+                "Effect": "Allow",
+                "Action": ["sts:AssumeRoleWithSAML", "sts:TagSession"],
+                "Principal": {"Federated": "arn:aws:iam::111122223333:saml-provider/AWSSSO_0123456789abcdef_DO_NOT_DELETE"},
+                "Condition": {"StringEquals": {"SAML:aud": "https://signin.aws.amazon.com/saml"}},
+            })),
+        })
+    }
+
+    pub(super) fn examples() -> Examples {
+        let create = |statement: Value| {
+            let request = json!({"roleName": "ci", "assumeRolePolicyDocument": document(statement)});
+            event("CreateRole").request(request)
+        };
+        Examples {
+            fires: vec![
+                update(allow(json!("*"))),
+                update(allow(json!({"AWS": "*"}))),
+                update(allow(json!({"AWS": "444455556666"}))),
+                create(allow(json!({"AWS": "arn:aws:iam::444455556666:root"}))),
+                create(allow(json!({"AWS": ["arn:aws:iam::111122223333:root", "arn:aws:iam::444455556666:user/eve"]}))),
+                create(allow(json!({"AWS": "arn:aws:iam::444455556666:role/r"}))),
+                create(github(json!({}))),
+                create(github(json!({"StringLike": {"token.actions.githubusercontent.com:sub": "*"}}))),
+                create(github(json!({"StringEquals": {"token.actions.githubusercontent.com:sub": "repo:o/r:ref:x"}}))),
+                update(json!({"Effect": "Allow", "NotPrincipal": {"AWS": "111122223333"}, "Action": "sts:*"})),
+                event("UpdateAssumeRolePolicy").request(json!({"roleName": "ci", "policyDocument": "{"})),
+                event("CreateRole").request(json!({"omitted": true})),
+                event("CreateRole").request(reserved_role()),
+            ],
+            attempts: vec![
+                update(allow(json!("*"))).error("MalformedPolicyDocument"),
+                event("CreateRole").error("AccessDenied"),
+            ],
+            quiet: vec![
+                update(allow(json!({"Service": "ec2.amazonaws.com"}))),
+                update(allow(json!({"AWS": "arn:aws:iam::111122223333:role/deploy"}))),
+                create(allow(json!({"AWS": "111122223333"}))),
+                update(json!({"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"})),
+                update(allow(json!("*"))).source("example"),
+                event("CreateRole").request(reserved_role()).invoked_by("sso.amazonaws.com"),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_condition_that_narrows_lowers_the_severity() {
+        let restricted = json!({
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"AWS": "444455556666"},
+            "Condition": {"StringEquals": {"sts:ExternalId": "5e1f"}},
+        });
+        let finding = &Registry::default().findings(&update(restricted).to_event())[0];
+        assert_eq!(finding.severity, Severity::High);
+        assert_eq!(
+            finding.summary,
+            "alice opened the role ci to account 444455556666 under a condition (sts:ExternalId)."
+        );
+        let finding = &Registry::default().findings(&update(allow(json!({"AWS": "444455556666"}))).to_event())[0];
+        assert_eq!(finding.severity, Severity::Critical);
+    }
+}
