@@ -1,1 +1,24 @@
-//! pipeline
+//! From sources to stores: the ports, the run loop, the alert ledger's rules, filters and suppressions.
+//!
+//! **Owns** what every deployment shares: how a run goes and reconciles ([`ingest`], [`report`]), what an alert is and
+//! when it is sent ([`alert`], [`outbox`], [`message`]), what is left out ([`filter`]) or silenced ([`suppress`]).
+//! **Must not** know an SDK, a database or a network: those come in through the ports [`source`], [`store`], [`aside`]
+//! and [`state`].
+//!
+//! Read in this order: [`source`], [`store`], [`state`] (the ports), [`ingest`] (the path of an event), [`alert`].
+
+pub mod alert;
+pub mod aside;
+pub mod escape;
+pub mod filter;
+pub mod history;
+pub mod ingest;
+pub mod lookup;
+pub mod message;
+pub mod outbox;
+pub mod pattern;
+pub mod report;
+pub mod source;
+pub mod state;
+pub mod store;
+pub mod suppress;

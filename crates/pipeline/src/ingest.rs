@@ -1,0 +1,379 @@
+//! The run loop: items in, events stored, alerts recorded, counts reconciled.
+//!
+//! Worker threads take one item at a time, decode it, run the detections on every event, drop what the filters leave
+//! out, and hand the rest to the store. What has to be durable is made so in one order, at every checkpoint: alerts, then
+//! what is kept aside, then events. A crash anywhere, followed by reading the same items again, ends as if there had been
+//! no crash: alerts and events are known by their ids.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use detect::Registry;
+use event::Timestamp;
+use event::decode::{self, Batch, Decoder, Limits};
+
+use crate::alert::{Alert, Occasion};
+use crate::aside::{Aside, Rejection, VariantCopy};
+use crate::filter::{FilterReason, Filters};
+use crate::outbox::Routes;
+use crate::report::{Problem, Report};
+use crate::source::{Content, Item, Source};
+use crate::state::{StateError, StateStore};
+use crate::store::{Clock, EventStore, StoreError, Variant};
+use crate::suppress::Suppressions;
+
+/// Alerts that are waiting to be recorded; each carries a whole record, so their number bounds memory.
+const PENDING_ALERTS: usize = 512;
+
+/// Everything a run works with.
+pub struct Ingest<'a> {
+    /// Keeps the events.
+    pub store: &'a dyn EventStore,
+    /// Keeps the alerts.
+    pub state: &'a dyn StateStore,
+    /// Keeps what is not stored.
+    pub aside: &'a dyn Aside,
+    /// Tells when an event was ingested.
+    pub clock: &'a dyn Clock,
+    /// The detections.
+    pub registry: &'a Registry,
+    /// What is left out of the store.
+    pub filters: &'a Filters,
+    /// What is known and silenced.
+    pub suppressions: &'a Suppressions,
+    /// Which alerts are sent where.
+    pub routes: &'a Routes,
+    /// How, when and in which run alerts arose.
+    pub occasion: Occasion,
+    /// What a stranger's file may cost.
+    pub limits: Limits,
+    /// How many threads decode.
+    pub threads: usize,
+    /// How long events may wait for a commit.
+    pub commit_every: Duration,
+    /// What the run counts as it goes.
+    pub progress: &'a Progress,
+    /// Told of every problem as it is found, from any thread.
+    pub on_problem: &'a (dyn Fn(&Problem) + Sync),
+    /// Set from outside to end the run early; what was read so far is committed.
+    pub stop: &'a AtomicBool,
+}
+
+/// What a run has done so far, for a progress bar.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Items read to their end.
+    pub items: AtomicU64,
+    /// Bytes of them, as stored.
+    pub bytes: AtomicU64,
+    /// Bytes of them, inflated.
+    pub inflated: AtomicU64,
+    /// Records read.
+    pub records: AtomicU64,
+    /// Alerts found.
+    pub alerts: AtomicU64,
+}
+
+/// Why a run failed. What was committed before stays.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IngestError {
+    /// The events' store.
+    #[error("failed to store events: {0}")]
+    Store(#[from] StoreError),
+    /// The state.
+    #[error("failed to record alerts: {0}")]
+    State(#[from] StateError),
+    /// The files of rejected records and variants.
+    #[error("failed to keep a rejected record or a variant: {0}")]
+    Aside(#[from] std::io::Error),
+    /// The counts do not add up: a defect of this program, never of its input.
+    #[error("the counts do not reconcile: {0}")]
+    Unreconciled(String),
+}
+
+/// What the workers share.
+struct Shared<'s> {
+    source: Mutex<&'s mut dyn Source>,
+    report: Mutex<Report>,
+    alerts: Mutex<Vec<Alert>>,
+    /// Held for reading while alerts and events of one batch are handed over, for writing by a checkpoint, so that no
+    /// checkpoint commits an event whose alert it has not recorded.
+    hand_over: RwLock<()>,
+    failure: Mutex<Option<IngestError>>,
+    finished: AtomicBool,
+}
+
+impl Ingest<'_> {
+    /// Reads the source to its end, or until told to stop.
+    ///
+    /// # Errors
+    /// The store, the state or the disk failed; everything committed before is kept.
+    pub fn run(&self, source: &mut dyn Source) -> Result<Report, IngestError> {
+        let shared = Shared {
+            source: Mutex::new(source),
+            report: Mutex::new(Report::default()),
+            alerts: Mutex::new(Vec::new()),
+            hand_over: RwLock::new(()),
+            failure: Mutex::new(None),
+            finished: AtomicBool::new(false),
+        };
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..self.threads.max(1)).map(|_| scope.spawn(|| self.work(&shared))).collect();
+            let committer = scope.spawn(|| self.commit_now_and_then(&shared));
+            for worker in workers {
+                if let Err(panic) = worker.join() {
+                    shared.finished.store(true, Ordering::Relaxed);
+                    std::panic::resume_unwind(panic);
+                }
+            }
+            shared.finished.store(true, Ordering::Relaxed);
+            committer.thread().unpark();
+        });
+        if lock(&shared.failure).is_none() {
+            self.or_fail(&shared, self.checkpoint(&shared));
+        }
+        if let Some(failure) = lock(&shared.failure).take() {
+            return Err(failure);
+        }
+        let mut report = shared.report.into_inner().unwrap_or_else(PoisonError::into_inner);
+        report.interrupted = self.stop.load(Ordering::Relaxed);
+        report.reconcile().map_err(IngestError::Unreconciled)?;
+        Ok(report)
+    }
+
+    fn commit_now_and_then(&self, shared: &Shared<'_>) {
+        let mut due = std::time::Instant::now() + self.commit_every;
+        while !shared.finished.load(Ordering::Relaxed) {
+            std::thread::park_timeout(due.saturating_duration_since(std::time::Instant::now()));
+            if !shared.finished.load(Ordering::Relaxed) && std::time::Instant::now() >= due {
+                self.or_fail(shared, self.checkpoint(shared));
+                due = std::time::Instant::now() + self.commit_every;
+            }
+        }
+    }
+
+    fn work(&self, shared: &Shared<'_>) {
+        let mut decoder = Decoder::new(self.limits);
+        while !self.halted(shared) {
+            let next = lock(&shared.source).next_item();
+            match next {
+                None => return,
+                Some(Err(unreadable)) => {
+                    self.problem(shared, Problem { name: unreadable.name, reason: unreadable.reason });
+                    lock(&shared.report).unreadable += 1;
+                }
+                Some(Ok(item)) => self.or_fail(shared, self.item(shared, &mut decoder, item)),
+            }
+        }
+    }
+
+    fn halted(&self, shared: &Shared<'_>) -> bool {
+        self.stop.load(Ordering::Relaxed) || lock(&shared.failure).is_some()
+    }
+
+    fn or_fail(&self, shared: &Shared<'_>, outcome: Result<(), IngestError>) {
+        if let Err(error) = outcome {
+            // The first failure is the one to tell; those after it follow from it.
+            lock(&shared.failure).get_or_insert(error);
+        }
+    }
+
+    fn problem(&self, shared: &Shared<'_>, problem: Problem) {
+        lock(&shared.report).problems += 1;
+        (self.on_problem)(&problem);
+    }
+
+    fn item(&self, shared: &Shared<'_>, decoder: &mut Decoder, item: Item) -> Result<(), IngestError> {
+        let name = item.name.clone();
+        let size = item.size;
+        let mut content = match item.open() {
+            Ok(content) => content,
+            Err(error) => {
+                self.problem(shared, Problem { name, reason: format!("cannot be read: {error}") });
+                lock(&shared.report).unreadable += 1;
+                return Ok(());
+            }
+        };
+        let stored_bytes = match (&content, size) {
+            (_, Some(size)) => size,
+            (Content::Bytes(bytes), None) => bytes.len() as u64,
+            (Content::Reader(_), None) => 0,
+        };
+        let mut tally = Report::default();
+        let mut failure = None;
+        let mut first_rejection: Option<String> = None;
+        let mut sink = |batch: Batch<'_>| {
+            if let Some(rejected) = batch.rejected.first().filter(|_| first_rejection.is_none()) {
+                first_rejection = Some(format!("record {}: {}", rejected.number, rejected.reason));
+            }
+            match self.batch(shared, &name, batch, &mut tally) {
+                Ok(()) if self.stop.load(Ordering::Relaxed) => ControlFlow::Break(()),
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failure = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        };
+        let summary = match &mut content {
+            Content::Bytes(bytes) => decoder.decode(decode::Content::Bytes(bytes), &mut sink),
+            Content::Reader(reader) => decoder.decode(decode::Content::Reader(reader.as_mut()), &mut sink),
+        };
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        tally.items = 1;
+        tally.bytes = stored_bytes;
+        tally.inflated = summary.inflated;
+        tally.insights = summary.insights;
+        tally.digests = summary.digests;
+        if summary.records() == 0 && summary.digests == 0 && summary.damage.is_none() {
+            tally.empty = 1;
+        }
+        if !summary.stopped {
+            // What was decoded must be what was handed over.
+            tally.read = summary.records();
+        } else {
+            tally.read += summary.insights;
+        }
+        if let Some(damage) = summary.damage {
+            tally.damaged = 1;
+            self.problem(shared, Problem { name: name.clone(), reason: damage });
+        }
+        if let Some(first) = first_rejection {
+            let reason = match tally.rejected {
+                1 => format!("1 record rejected: {first}"),
+                count => format!("{count} records rejected, the first: {first}"),
+            };
+            self.problem(shared, Problem { name, reason });
+        }
+        self.progress.items.fetch_add(1, Ordering::Relaxed);
+        self.progress.bytes.fetch_add(stored_bytes, Ordering::Relaxed);
+        self.progress.inflated.fetch_add(summary.inflated, Ordering::Relaxed);
+        self.progress.records.fetch_add(tally.read, Ordering::Relaxed);
+        lock(&shared.report).add(&tally);
+        Ok(())
+    }
+
+    /// Some records of an item: detections on every event, then filters, then the store.
+    fn batch(
+        &self,
+        shared: &Shared<'_>,
+        name: &str,
+        mut batch: Batch<'_>,
+        tally: &mut Report,
+    ) -> Result<(), IngestError> {
+        let mut alerts = Vec::new();
+        for event in &batch.events {
+            self.registry.check(event, &mut |finding| {
+                let mut alert = Alert::new(event, finding, self.occasion);
+                self.suppressions.apply(&mut alert);
+                alerts.push(alert);
+            });
+        }
+        let read = batch.events.len() + batch.rejected.len();
+        tally.read += read as u64;
+        tally.rejected += batch.rejected.len() as u64;
+        for rejected in &batch.rejected {
+            let rejection = Rejection {
+                source_object: name,
+                number: rejected.number,
+                reason: &rejected.reason,
+                text: &rejected.text,
+            };
+            self.aside.rejected(&rejection)?;
+        }
+        batch.events.retain(|event| match self.filters.leave_out(event) {
+            None => true,
+            Some(reason) => {
+                *tally.filtered.entry(reason.as_str()).or_default() += 1;
+                false
+            }
+        });
+        let variants = {
+            let _handing_over = self.hand_over(shared);
+            if !alerts.is_empty() {
+                self.progress.alerts.fetch_add(alerts.len() as u64, Ordering::Relaxed);
+                self.queue(shared, alerts)?;
+            }
+            let appended = self.store.append(&batch.events, name, self.now())?;
+            tally.stored += appended.stored;
+            tally.duplicates += appended.duplicates;
+            appended.variants
+        };
+        tally.variants += variants.len() as u64;
+        self.keep(&variants)
+    }
+
+    fn hand_over<'s>(&self, shared: &'s Shared<'_>) -> std::sync::RwLockReadGuard<'s, ()> {
+        shared.hand_over.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn queue(&self, shared: &Shared<'_>, alerts: Vec<Alert>) -> Result<(), IngestError> {
+        let full = {
+            let mut pending = lock(&shared.alerts);
+            pending.extend(alerts);
+            if pending.len() < PENDING_ALERTS { Vec::new() } else { std::mem::take(&mut *pending) }
+        };
+        self.record(shared, &full)
+    }
+
+    fn record(&self, shared: &Shared<'_>, alerts: &[Alert]) -> Result<(), IngestError> {
+        if alerts.is_empty() {
+            return Ok(());
+        }
+        let recorded = self.state.record_alerts(alerts, self.routes)?;
+        lock(&shared.report).alerts.add(alerts.len(), &recorded);
+        Ok(())
+    }
+
+    fn keep(&self, variants: &[Variant]) -> Result<(), IngestError> {
+        for Variant { event_id, record, source_object } in variants {
+            self.aside.variant(&VariantCopy { event_id, source_object, record })?;
+        }
+        Ok(())
+    }
+
+    /// Makes everything handed over so far durable: alerts, then what is kept aside, then events.
+    fn checkpoint(&self, shared: &Shared<'_>) -> Result<(), IngestError> {
+        let _alone = shared.hand_over.write().unwrap_or_else(PoisonError::into_inner);
+        let alerts = std::mem::take(&mut *lock(&shared.alerts));
+        self.record(shared, &alerts)?;
+        fail::fail_point!("pipeline::after-alerts", |_| std::process::abort());
+        self.aside.sync()?;
+        fail::fail_point!("pipeline::after-aside", |_| std::process::abort());
+        let committed = self.store.commit()?;
+        fail::fail_point!("pipeline::after-events", |_| std::process::abort());
+        self.keep(&committed.late_variants)?;
+        if !committed.late_variants.is_empty() {
+            self.aside.sync()?;
+        }
+        let late_variants = committed.late_variants.len() as u64;
+        let mut report = lock(&shared.report);
+        report.late_duplicates += committed.late_duplicates;
+        report.late_variants += late_variants;
+        report.version = committed.version.or(report.version);
+        Ok(())
+    }
+}
+
+/// The points where a test can end the process.
+pub const FAILPOINTS: &[&str] = &["pipeline::after-alerts", "pipeline::after-aside", "pipeline::after-events"];
+
+/// A panic in another thread ends the run anyway; it does not make what a mutex holds wrong.
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Names of the filters' reasons, in the order reports list them.
+#[must_use]
+pub fn filter_reasons() -> impl Iterator<Item = &'static str> {
+    FilterReason::ALL.into_iter().map(FilterReason::as_str)
+}
