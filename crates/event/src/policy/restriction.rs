@@ -163,7 +163,7 @@ fn narrows(value: &str, operator: Operator) -> bool {
 
 /// Does this pattern of ARNs fix the account? A role's name alone can be had in any account.
 fn names_account(value: &str, operator: Operator) -> bool {
-    let account = value.splitn(6, ':').nth(4).unwrap_or_default();
+    let account = value.split(':').nth(4).unwrap_or_default();
     operator == Operator::Equals || (!account.is_empty() && !has_wildcard(account))
 }
 
