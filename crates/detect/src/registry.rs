@@ -156,7 +156,7 @@ pub(crate) mod tests {
             assert!(!fires.is_empty(), "{} has no example", detection.id);
             assert!(!quiet.is_empty(), "{} has no counter-example", detection.id);
             assert_eq!(attempts.is_empty(), detection.attempted_severity.is_none(), "attempts of {}", detection.id);
-            for event in fires.into_iter().map(EventBuilder::to_event) {
+            for event in fires.iter().map(EventBuilder::to_event) {
                 let findings = registry.findings(&event);
                 let finding = fired(&findings, detection);
                 let finding = finding.unwrap_or_else(|| panic!("{} missed {}", detection.id, event.to_json()));
@@ -164,7 +164,7 @@ pub(crate) mod tests {
                 assert!(!finding.title.starts_with("Attempted"), "{finding:?}");
                 assert!(finding.severity <= detection.severity, "{finding:?}");
             }
-            for event in attempts.into_iter().map(EventBuilder::to_event) {
+            for event in attempts.iter().map(EventBuilder::to_event) {
                 let findings = registry.findings(&event);
                 let finding = fired(&findings, detection);
                 let finding = finding.unwrap_or_else(|| panic!("{} missed {}", detection.id, event.to_json()));
@@ -173,7 +173,7 @@ pub(crate) mod tests {
                 assert!(finding.summary.contains(" tried to "), "{finding:?}");
                 assert_eq!(Some(finding.severity), detection.attempted_severity, "{finding:?}");
             }
-            for event in quiet.into_iter().map(EventBuilder::to_event) {
+            for event in quiet.iter().map(EventBuilder::to_event) {
                 let findings = registry.findings(&event);
                 assert!(fired(&findings, detection).is_none(), "{} fired on {}", detection.id, event.to_json());
             }
@@ -262,7 +262,7 @@ pub(crate) mod tests {
         };
         let registry = Registry::new(&config).expect("valid");
         let created = testkit::event("CreateUser").root().request(json!({"userName": "eve"}));
-        let [finding] = &registry.findings(&created.clone().to_event())[..] else { panic!("one finding") };
+        let [finding] = &registry.findings(&created.to_event())[..] else { panic!("one finding") };
         assert_eq!((finding.detection.id, finding.severity), ("iam-user-created", Severity::Low));
         let [attempt] = &registry.findings(&created.error("AccessDenied").to_event())[..] else {
             panic!("one finding")
@@ -334,6 +334,43 @@ pub(crate) mod tests {
                 if failed { mixed.error("AccessDenied") } else { mixed }
             },
         )
+    }
+
+    /// Any JSON, with keys that detections ask for among others.
+    fn arbitrary_json() -> impl Strategy<Value = Value> {
+        const KEYS: &str = "userName|policyArn|policyDocument|assumeRolePolicyDocument|Statement|Principal|Action|omitted|\
+                            groupName|status|eventSelectors|advancedEventSelectors|fieldSelectors|field|equals|\
+                            permissionsBoundary|managedPolicyArn|inlinePolicy|insightSelectors|serialNumber|[a-z]{0,3}";
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,40}".prop_map(Value::from),
+            "arn:aws:iam::(aws|[0-9]{12}):policy/.{0,300}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(5, 64, 6, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                proptest::collection::btree_map(KEYS, inner, 0..6)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn no_request_breaks_a_detection_or_makes_its_sentence_long(
+            event in any_event(),
+            request in arbitrary_json(),
+            response in arbitrary_json(),
+        ) {
+            let event = event.request(request).response(response).to_event();
+            for finding in registry().findings(&event) {
+                prop_assert!(finding.summary.chars().count() < 3000, "{}", finding.summary);
+            }
+        }
     }
 
     proptest! {

@@ -15,7 +15,6 @@ const ACCOUNT: &str = "111122223333";
 /// assert_eq!(event.name(), "CreateUser");
 /// assert_eq!(event.user_name(), Some("alice"));
 /// ```
-#[must_use]
 pub fn event(name: &str) -> EventBuilder {
     let read_only = ["Get", "List", "Describe", "Lookup"].iter().any(|verb| name.starts_with(verb));
     let builder = EventBuilder { record: Map::new(), account: ACCOUNT.to_owned() };
@@ -39,7 +38,6 @@ pub fn event(name: &str) -> EventBuilder {
 }
 
 /// Starts a record of a console sign-in by the IAM user `alice` with MFA; `outcome` is `Success` or `Failure`.
-#[must_use]
 pub fn console_login(outcome: &str) -> EventBuilder {
     let builder = event("ConsoleLogin")
         .source("signin")
@@ -239,8 +237,8 @@ impl EventBuilder {
 
     /// The record as JSON text.
     #[must_use]
-    pub fn to_json(self) -> String {
-        self.build().to_string()
+    pub fn to_json(&self) -> String {
+        self.clone().build().to_string()
     }
 
     /// The record as the event it decodes to.
@@ -248,7 +246,7 @@ impl EventBuilder {
     /// # Panics
     /// Where the record is none, such as one with a broken time.
     #[must_use]
-    pub fn to_event(self) -> Event<'static> {
+    pub fn to_event(&self) -> Event<'static> {
         let text = self.to_json();
         match event::decode::record(&text) {
             Ok(event) => event.into_owned(),

@@ -43,21 +43,24 @@ pub(super) static DETECTION: Detection = Detection {
 };
 
 fn check(event: &Event<'_>, settings: &Settings) -> Option<Deed> {
-    let to = match event.name() {
-        "AttachUserPolicy" => named(event, "IAM user", &["userName"]),
-        "AttachGroupPolicy" => named(event, "group", &["groupName"]),
-        _ => named(event, "role", &["roleName"]),
-    };
+    let attached = |policy: &str| Deed::new("attached", "attach", format!("{policy} to {}", holder(event)));
     let policy = match text(event, "policyArn") {
         Read::Known(policy) if settings.is_admin_policy(policy) => policy,
         Read::Known(_) => return None,
-        Read::Absent | Read::Unreadable => {
-            return Some(Deed::new("attached", "attach", format!("a policy to {to}")).unreadable());
-        }
+        Read::Absent | Read::Unreadable => return Some(attached("a policy").unreadable()),
     };
-    let deed = Deed::new("attached", "attach", format!("{} to {to}", clip(last_part(policy))));
+    let deed = attached(&clip(last_part(policy)));
     let is_aws_managed = policy.contains(":iam::aws:policy/");
     Some(if is_aws_managed { deed } else { deed.note(format!("The policy is not AWS's: {}", clip(policy))) })
+}
+
+/// Who gets the policy.
+fn holder(event: &Event<'_>) -> String {
+    match event.name() {
+        "AttachUserPolicy" => named(event, "IAM user", &["userName"]),
+        "AttachGroupPolicy" => named(event, "group", &["groupName"]),
+        _ => named(event, "role", &["roleName"]),
+    }
 }
 
 #[cfg(test)]

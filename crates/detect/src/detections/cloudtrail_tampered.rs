@@ -68,13 +68,13 @@ fn check(event: &Event<'_>, _: &Settings) -> Option<Deed> {
     match event.name() {
         "StopLogging" => Some(Deed::new("stopped the logging of", "stop the logging of", trail())),
         "DeleteTrail" => Some(Deed::new("deleted", "delete", trail())),
-        "UpdateTrail" => narrowed(event, trail(), trail_losses(event)),
+        "UpdateTrail" => narrowed(event, trail, trail_losses(event)),
         "PutEventSelectors" if !has_selectors(event) => Some(Deed::new("changed", "change", trail()).unreadable()),
-        "PutEventSelectors" => narrowed(event, trail(), selector_losses(event)),
+        "PutEventSelectors" => narrowed(event, trail, selector_losses(event)),
         "PutInsightSelectors" => insights(event),
         "DeleteEventDataStore" => Some(Deed::new("deleted", "delete", store())),
         "StopEventDataStoreIngestion" => Some(Deed::new("stopped the ingestion of", "stop the ingestion of", store())),
-        "UpdateEventDataStore" => narrowed(event, store(), store_losses(event)),
+        "UpdateEventDataStore" => narrowed(event, store, store_losses(event)),
         "DeregisterOrganizationDelegatedAdmin" => {
             let admin = named(event, "account", &["delegatedAdminAccountId"]);
             let object = format!("{admin} as the organization's administrator of CloudTrail");
@@ -98,14 +98,14 @@ impl Loss {
 }
 
 /// The deed of a change that takes something away, if it does.
-fn narrowed(event: &Event<'_>, object: String, losses: Vec<Loss>) -> Option<Deed> {
-    let deed = Deed::new("changed", "change", object);
+fn narrowed(event: &Event<'_>, object: impl Fn() -> String, losses: Vec<Loss>) -> Option<Deed> {
+    let deed = || Deed::new("changed", "change", object());
     if !readable(event) {
-        return Some(deed.unreadable());
+        return Some(deed().unreadable());
     }
     let severity = losses.iter().map(|loss| loss.severity).max()?;
     let what: Vec<&str> = losses.iter().map(|loss| loss.what.as_str()).collect();
-    Some(deed.severity(severity).note(format!("In this request, it {}", what.join("; "))))
+    Some(deed().severity(severity).note(format!("In this request, it {}", what.join("; "))))
 }
 
 fn trail_losses(event: &Event<'_>) -> Vec<Loss> {
@@ -258,12 +258,14 @@ fn strings(value: &Value) -> Vec<&str> {
 }
 
 fn insights(event: &Event<'_>) -> Option<Deed> {
-    let of = named(event, "trail", &["trailName", "eventDataStore"]);
-    let deed = Deed::new("switched off the Insights of", "switch off the Insights of", of).severity(Severity::Medium);
+    let deed = || {
+        let of = named(event, "trail", &["trailName", "eventDataStore"]);
+        Deed::new("switched off the Insights of", "switch off the Insights of", of).severity(Severity::Medium)
+    };
     match value(event, "insightSelectors") {
-        Read::Known(Value::Array(selectors)) if selectors.is_empty() => Some(deed),
+        Read::Known(Value::Array(selectors)) if selectors.is_empty() => Some(deed()),
         Read::Known(_) => None,
-        Read::Absent | Read::Unreadable => Some(deed.unreadable()),
+        Read::Absent | Read::Unreadable => Some(deed().unreadable()),
     }
 }
 

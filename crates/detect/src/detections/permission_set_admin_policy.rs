@@ -46,8 +46,10 @@ pub(super) static DETECTION: Detection = Detection {
 };
 
 fn check(event: &Event<'_>, settings: &Settings) -> Option<Deed> {
-    let set = named(event, "permission set", &["permissionSetArn", "permissionSetId"]);
-    let attached = |policy: String| Deed::new("attached", "attach", format!("{policy} to {set}"));
+    let attached = |policy: &str| {
+        let set = named(event, "permission set", &["permissionSetArn", "permissionSetId"]);
+        Deed::new("attached", "attach", format!("{policy} to {set}"))
+    };
     let name_of_policy = match event.name() {
         "AttachManagedPolicyToPermissionSet" => text(event, "managedPolicyArn"),
         "AttachCustomerManagedPolicyReferenceToPermissionSet" => text(event, "customerManagedPolicyReference.name"),
@@ -55,16 +57,16 @@ fn check(event: &Event<'_>, settings: &Settings) -> Option<Deed> {
         _ => {
             return match document(event, &["inlinePolicy", "permissionsPolicy", "policy"]) {
                 Read::Known(policy) => {
-                    Some(attached(format!("an inline policy that grants {}", admin_grants(&policy)?)))
+                    Some(attached(&format!("an inline policy that grants {}", admin_grants(&policy)?)))
                 }
-                Read::Absent | Read::Unreadable => Some(attached("an inline policy".to_owned()).unreadable()),
+                Read::Absent | Read::Unreadable => Some(attached("an inline policy").unreadable()),
             };
         }
     };
     match name_of_policy {
-        Read::Known(policy) if settings.is_admin_policy(policy) => Some(attached(clip(last_part(policy)))),
+        Read::Known(policy) if settings.is_admin_policy(policy) => Some(attached(&clip(last_part(policy)))),
         Read::Known(_) => None,
-        Read::Absent | Read::Unreadable => Some(attached("a policy".to_owned()).unreadable()),
+        Read::Absent | Read::Unreadable => Some(attached("a policy").unreadable()),
     }
 }
 

@@ -50,23 +50,27 @@ pub(super) static DETECTION: Detection = Detection {
 };
 
 fn check(event: &Event<'_>, settings: &Settings) -> Option<Deed> {
-    let of = match event.name() {
+    if event.name().starts_with("Delete") {
+        return Some(Deed::new("removed", "remove", boundary(event)));
+    }
+    let replaced = |by: &str| Deed::new("replaced", "replace", format!("{} by {by}", boundary(event)));
+    match new_boundary(event) {
+        Read::Known(policy) if settings.is_admin_policy(policy) => {
+            Some(replaced(&clip(last_part(policy))).note("It bounds next to nothing"))
+        }
+        Read::Known(_) => None,
+        Read::Absent | Read::Unreadable => Some(replaced("another").unreadable()),
+    }
+}
+
+/// Whose boundary it is about.
+fn boundary(event: &Event<'_>) -> String {
+    let owner = match event.name() {
         name if name.contains("User") => named(event, "IAM user", &["userName"]),
         name if name.contains("Role") => named(event, "role", &["roleName"]),
         _ => named(event, "permission set", &["permissionSetArn"]),
     };
-    if event.name().starts_with("Delete") {
-        let boundary = format!("the permissions boundary of {of}");
-        return Some(Deed::new("removed", "remove", boundary));
-    }
-    let replaced = |by: String| Deed::new("replaced", "replace", format!("the permissions boundary of {of} by {by}"));
-    match new_boundary(event) {
-        Read::Known(policy) if settings.is_admin_policy(policy) => {
-            Some(replaced(clip(last_part(policy))).note("It bounds next to nothing"))
-        }
-        Read::Known(_) => None,
-        Read::Absent | Read::Unreadable => Some(replaced("another".to_owned()).unreadable()),
-    }
+    format!("the permissions boundary of {owner}")
 }
 
 /// The policy that becomes the boundary, by ARN or name.

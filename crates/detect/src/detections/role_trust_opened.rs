@@ -45,14 +45,9 @@ pub(super) static DETECTION: Detection = Detection {
 const IDENTITY_CENTER_PATH: &str = "/aws-reserved/sso.amazonaws.com/";
 
 fn check(event: &Event<'_>, _: &Settings) -> Option<Deed> {
-    let role = named(event, "role", &["roleName"]);
-    let (done, infinitive) = match event.name() {
-        "CreateRole" => ("created", "create"),
-        _ => ("opened", "open"),
-    };
     let policy = match document(event, &["assumeRolePolicyDocument", "policyDocument"]) {
         Read::Known(policy) => policy,
-        Read::Absent | Read::Unreadable => return Some(Deed::new(done, infinitive, role).unreadable()),
+        Read::Absent | Read::Unreadable => return Some(opened(event, None).unreadable()),
     };
     let by_identity_center = is_aws_internal(event)
         && first_text(event, &["path"]).is_some_and(|path| path.starts_with(IDENTITY_CENTER_PATH));
@@ -63,14 +58,19 @@ fn check(event: &Event<'_>, _: &Settings) -> Option<Deed> {
     // The most open one is what to tell first.
     outsiders.sort_by(|left, right| (left.restricted, &left.outsider).cmp(&(right.restricted, &right.outsider)));
     let who: Vec<String> = outsiders.iter().map(outsider).collect();
-    let lets_in = format!("{role} to {}", list(who.iter().map(String::as_str)));
-    let object = if done == "created" {
-        format!("{role}, which lets in {}", list(who.iter().map(String::as_str)))
-    } else {
-        lets_in
-    };
-    let deed = Deed::new(done, infinitive, object);
+    let deed = opened(event, Some(&list(who.iter().map(String::as_str))));
     Some(if outsiders.iter().all(|outsider| outsider.restricted) { deed.severity(Severity::High) } else { deed })
+}
+
+fn opened(event: &Event<'_>, to: Option<&str>) -> Deed {
+    let role = named(event, "role", &["roleName"]);
+    let is_new = event.name() == "CreateRole";
+    match to {
+        Some(to) if is_new => Deed::new("created", "create", format!("{role}, which lets in {to}")),
+        Some(to) => Deed::new("opened", "open", format!("{role} to {to}")),
+        None if is_new => Deed::new("created", "create", role),
+        None => Deed::new("changed the trust of", "change the trust of", role),
+    }
 }
 
 /// Somebody a trust policy lets in, in words.

@@ -42,15 +42,16 @@ pub(super) static DETECTION: Detection = Detection {
 fn check(event: &Event<'_>, settings: &Settings) -> Option<Deed> {
     let is_iam = service(event) == "iam";
     let parameter = if is_iam { "groupName" } else { "groupId" };
-    let user = named(event, "user", &["userName", "memberId.userId", "memberId"]);
+    let added_to = |group: &str| {
+        let user = named(event, "user", &["userName", "memberId.userId", "memberId"]);
+        Deed::new("added", "add", format!("{user} to {group}"))
+    };
     match text(event, parameter) {
-        Read::Known(group) if settings.is_admin_group(group) => {
-            Some(Deed::new("added", "add", format!("{user} to the group {}", clip(group))))
-        }
+        Read::Known(group) if settings.is_admin_group(group) => Some(added_to(&format!("the group {}", clip(group)))),
         Read::Known(_) => None,
         // Ids tell nothing unless they were configured, so without one there is nothing to suspect.
         Read::Absent | Read::Unreadable if !is_iam => None,
-        Read::Absent | Read::Unreadable => Some(Deed::new("added", "add", format!("{user} to a group")).unreadable()),
+        Read::Absent | Read::Unreadable => Some(added_to("a group").unreadable()),
     }
 }
 
