@@ -70,6 +70,8 @@ pub(crate) struct Account {
     pub(crate) id: String,
     pub(crate) number: u64,
     pub(crate) name: &'static str,
+    /// The name as it stands in names of buckets.
+    pub(crate) short: &'static str,
     pub(crate) instances: Vec<String>,
     pub(crate) security_groups: Vec<String>,
     pub(crate) subnets: Vec<String>,
@@ -271,6 +273,14 @@ fn account(name: &'static str, chance: &mut Chance) -> Account {
         id: number.to_string(),
         number,
         name,
+        short: match name {
+            "management" => "mgmt",
+            "production" => "prod",
+            "staging" => "stage",
+            "development" => "dev",
+            "security" => "sec",
+            other => other,
+        },
         instances: (0..60).map(|_| chance.hex("i-0", 16)).collect(),
         security_groups: (0..36).map(|_| chance.hex("sg-0", 16)).collect(),
         subnets: (0..24).map(|_| chance.hex("subnet-0", 16)).collect(),

@@ -216,7 +216,7 @@ impl Plan {
     ) -> Result<Totals, SampleError> {
         let threads = self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
         let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = mpsc::sync_channel(threads);
         thread::scope(|scope| {
             for _ in 0..threads.min(quotas.len()) {
                 let sender = sender.clone();

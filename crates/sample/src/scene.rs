@@ -120,7 +120,7 @@ impl<'a> Scene<'a> {
     fn draw(&mut self, name: &str, chance: &mut Chance) -> String {
         let account = self.account();
         match name {
-            "bucket" => format!("{NAME}-{}-{}-{}", account.name, chance.pick(&BUCKETS), REGIONS[self.region]),
+            "bucket" => format!("{NAME}-{}-{}-{}", account.short, chance.pick(&BUCKETS), REGIONS[self.region]),
             "key" => self.object_key(chance),
             "bytes" => chance.between(180, 4_000_000).to_string(),
             "small" => chance.between(1, 100).to_string(),
@@ -142,7 +142,7 @@ impl<'a> Scene<'a> {
             }
             "session_token" => {
                 let mut token = String::from("IQoJb3JpZ2luX2Vj");
-                chance.push_base64(620, &mut token);
+                chance.push_base64(460, &mut token);
                 token + "=="
             }
             "access_key" => chance.iam_id("ASIA", account.number),
@@ -161,7 +161,7 @@ impl<'a> Scene<'a> {
             "stack" => format!("{}-{}", chance.pick(&STACKS), account.name),
             "model" => (*chance.pick(&MODELS)).to_owned(),
             "policy" => (*chance.pick(&POLICIES)).to_owned(),
-            "role" => (*chance.pick(&crate::organisation::ROLES[..17])).0.to_owned(),
+            "role" => chance.pick(&crate::organisation::ROLES[..17]).0.to_owned(),
             "user" => {
                 let here: Vec<_> = self.org.users.iter().filter(|user| user.account == self.account).collect();
                 if here.is_empty() { "svc-reporting".to_owned() } else { chance.pick(&here).name.to_owned() }

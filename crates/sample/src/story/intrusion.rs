@@ -227,7 +227,7 @@ fn assumed_root(story: &mut Teller<'_>, stolen: &Caller) {
         (PRODUCTION, GLOBAL),
         &root,
         &DELETE_BUCKET_POLICY,
-        &[("backup", "fernhill-production-backups")],
+        &[("backup", "fernhill-prod-backups")],
         "The root session removes the policy that guarded the backups.",
         &["root-api-use"],
     );
