@@ -25,6 +25,7 @@ mod role_trust_opened;
 mod root_api_use;
 mod root_console_login;
 mod root_console_login_failed;
+mod service_credential_created;
 mod sso_application_created;
 mod sso_application_deleted;
 mod user_added_to_admin_group;
@@ -41,6 +42,7 @@ pub(crate) static ALL: &[&Detection] = &[
     &login_profile_changed_for_other::DETECTION,
     &access_key_created::DETECTION,
     &access_key_status_changed::DETECTION,
+    &service_credential_created::DETECTION,
     &credentials_quarantined::DETECTION,
     &quarantine_lifted::DETECTION,
     &mfa_device_removed::DETECTION,

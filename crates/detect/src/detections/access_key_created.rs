@@ -1,10 +1,11 @@
 //! `access-key-created`
 
 use event::Event;
+use serde_json::Value;
 
 use crate::actor::{is_root, own_user_name};
 use crate::config::Settings;
-use crate::request::{Read, named, text};
+use crate::request::first_text;
 use crate::text::clip;
 use crate::{Calls, Deed, Detection, Docs, Severity, Triggers};
 
@@ -36,22 +37,26 @@ pub(super) static DETECTION: Detection = Detection {
 };
 
 fn check(event: &Event<'_>, _: &Settings) -> Option<Deed> {
-    let own = own_user_name(event);
-    let owner = match text(event, "userName") {
-        Read::Known(user) if own == Some(user) => format!("their own IAM user {}", clip(user)),
-        Read::Known(user) => format!("the IAM user {}", clip(user)),
-        // Without a name the key is the caller's.
-        Read::Absent | Read::Unreadable if is_root(event) => "the root user".to_owned(),
-        Read::Absent | Read::Unreadable => match own {
-            Some(user) => format!("their own IAM user {}", clip(user)),
-            None => named(event, "IAM user", &[]),
-        },
-    };
-    let deed = Deed::new("created", "create", format!("an access key for {owner}"));
-    Some(match event.response()["accessKey"]["accessKeyId"].as_str() {
+    let answered = &event.response()["accessKey"];
+    let deed = Deed::new("created", "create", format!("an access key for {}", owner(event, answered)));
+    Some(match answered["accessKeyId"].as_str() {
         Some(key) => deed.note(format!("The new key is {}", clip(key))),
         None => deed,
     })
+}
+
+/// Whose key it is.
+fn owner(event: &Event<'_>, answered: &Value) -> String {
+    let own = own_user_name(event);
+    let named_user = first_text(event, &["userName"]).or_else(|| answered["userName"].as_str());
+    match named_user.or(own) {
+        // Without a name the key is the caller's; but the record of a denied call often leaves names out.
+        _ if named_user.is_none() && event.failed() => "an IAM user".to_owned(),
+        None if is_root(event) => "the root user".to_owned(),
+        None => "an IAM user".to_owned(),
+        Some(user) if own == Some(user) => format!("their own IAM user {}", clip(user)),
+        Some(user) => format!("the IAM user {}", clip(user)),
+    }
 }
 
 #[cfg(test)]
@@ -82,6 +87,8 @@ mod tests {
         );
         assert_eq!(summary(create.iam_user("bob")), "bob created an access key for their own IAM user bob.");
         assert_eq!(summary(event("CreateAccessKey")), "alice created an access key for their own IAM user alice.");
+        let denied = summary(event("CreateAccessKey").error("AccessDenied"));
+        assert_eq!(denied, "alice tried to create an access key for an IAM user, but the call failed (AccessDenied).");
         assert_eq!(summary(event("CreateAccessKey").root()), "The root user created an access key for the root user.");
     }
 }
