@@ -1,0 +1,148 @@
+//! The entries of a zip file, inflated when their turn comes.
+
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+use flate2::Crc;
+use flate2::read::DeflateDecoder;
+use pipeline::source::{Item, Unreadable};
+use zip::{CompressionMethod, ZipArchive};
+
+use super::archive::{self, Found, Opened, capped, entry_name, may_be_archive};
+use super::content::{self, Backing, Positioned};
+use super::name;
+
+/// A zip file's entries, in the order of delivery.
+pub(super) struct ZipEntries {
+    name: String,
+    backing: Backing,
+    archive: ZipArchive<BufReader<Positioned>>,
+    /// The indexes of the entries, the first to be read last.
+    order: Vec<usize>,
+    limit: u64,
+}
+
+impl ZipEntries {
+    pub(super) fn open(name: &str, backing: Backing, limit: u64) -> Result<ZipEntries, String> {
+        let damaged = |error: zip::result::ZipError| format!("not a sound zip archive: {error}");
+        let mut archive = ZipArchive::new(BufReader::new(backing.reader())).map_err(damaged)?;
+        // The same bytes under many names: a few megabytes would inflate to terabytes.
+        if archive.has_overlapping_files().map_err(damaged)? {
+            return Err("a zip archive whose entries overlap (a bomb)".to_owned());
+        }
+        let mut order: Vec<(u32, String, usize)> = (0..archive.len())
+            .map(|index| {
+                let entry = archive.name_for_index(index).and_then(Result::ok).unwrap_or_default().into_owned();
+                (name::delivered(name::last_part(&entry)), entry, index)
+            })
+            .collect();
+        order.sort_unstable_by(|left, right| right.cmp(left));
+        let order = order.into_iter().map(|(_, _, index)| index).collect();
+        Ok(ZipEntries { name: name.to_owned(), backing, archive, order, limit })
+    }
+
+    pub(super) fn next_entry(&mut self) -> Option<Found> {
+        loop {
+            let index = self.order.pop()?;
+            let found = match self.entry(index) {
+                Ok(found) => found,
+                Err((name, reason)) => Some(Found::Unreadable(Unreadable { name, reason })),
+            };
+            if found.is_some() {
+                return found;
+            }
+        }
+    }
+
+    /// One entry; nothing for a folder.
+    fn entry(&mut self, index: usize) -> Result<Option<Found>, (String, String)> {
+        let entry = self.archive.by_index_raw(index).map_err(|error| {
+            (format!("{}!entry {}", self.name, index + 1), format!("not a sound zip entry: {error}"))
+        })?;
+        let raw_name = entry.name().map_or_else(|_| String::from_utf8_lossy(entry.name_raw()).into_owned(), Into::into);
+        let name = entry_name(&self.name, raw_name.as_bytes());
+        if entry.is_dir() {
+            return Ok(None);
+        }
+        if entry.is_symlink() || name::is_clutter_entry(&raw_name) {
+            return Ok(Some(Found::Skipped(name)));
+        }
+        if entry.encrypted() {
+            return Err((name, "the zip entry is encrypted".to_owned()));
+        }
+        let deflated = match entry.compression() {
+            CompressionMethod::Stored => false,
+            CompressionMethod::Deflated => true,
+            other => return Err((name, format!("the zip entry is compressed by a method that is not read: {other}"))),
+        };
+        let Some(start) = entry.data_start() else {
+            return Err((name, "not a sound zip entry: it has no data".to_owned()));
+        };
+        let (stored, size) = (entry.compressed_size(), entry.size());
+        let place = Place { backing: self.backing.clone(), start, stored, size, crc: entry.crc32(), deflated };
+        drop(entry);
+        let limit = self.limit;
+        if may_be_archive(&raw_name) {
+            let open = || place.reader().map(|reader| capped(reader, limit));
+            let kind = open().and_then(|mut reader| archive::head(&mut reader).map(|head| archive::kind(&head)));
+            match kind {
+                Ok(Some(kind)) => {
+                    let stream = open().map_err(|error| (name.clone(), error.to_string()))?;
+                    return Ok(Some(Found::Archive(kind, name, Opened::Stream(stream))));
+                }
+                // Damage at its very start: what reads the item says so.
+                Ok(None) | Err(_) => {}
+            }
+        }
+        Ok(Some(Found::Item(Item::new(name, Some(stored), move || {
+            Ok(content::of(capped(place.reader()?, limit), Some(size)))
+        }))))
+    }
+}
+
+/// Where an entry's data stands and what it should come to.
+struct Place {
+    backing: Backing,
+    start: u64,
+    stored: u64,
+    size: u64,
+    crc: u32,
+    deflated: bool,
+}
+
+impl Place {
+    fn reader(&self) -> io::Result<impl Read + Send + use<>> {
+        let mut positioned = self.backing.reader();
+        positioned.seek(SeekFrom::Start(self.start))?;
+        let stored = BufReader::with_capacity(64 << 10, positioned.take(self.stored));
+        let inflated: Box<dyn Read + Send> =
+            if self.deflated { Box::new(DeflateDecoder::new(stored)) } else { Box::new(stored) };
+        Ok(Checked { inner: inflated, crc: Crc::new(), expected: (self.size, self.crc), ended: false })
+    }
+}
+
+/// Sees at the end of an entry that it is what the archive says it is.
+struct Checked<R> {
+    inner: R,
+    crc: Crc,
+    /// Its size and its CRC-32.
+    expected: (u64, u32),
+    ended: bool,
+}
+
+impl<R: Read> Read for Checked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.ended || buffer.is_empty() {
+            return Ok(0);
+        }
+        let read =
+            self.inner.read(buffer).map_err(|error| io::Error::other(format!("the zip entry is damaged: {error}")))?;
+        self.crc.update(&buffer[..read]);
+        self.ended = read == 0;
+        // The CRC counts its bytes modulo 2³².
+        let is_whole = self.crc.amount() == self.expected.0 as u32 && self.crc.sum() == self.expected.1;
+        if self.ended && !is_whole {
+            return Err(io::Error::other("the zip entry is damaged: its checksum does not fit"));
+        }
+        Ok(read)
+    }
+}
