@@ -51,5 +51,5 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
 }
 
 fn pages() -> Vec<Page> {
-    Vec::new()
+    vec![Page { path: "docs/detections.md", text: detect::reference() }]
 }

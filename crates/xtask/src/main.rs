@@ -12,6 +12,8 @@
     reason = "a task talks to the terminal: results on stdout, progress on stderr"
 )]
 
+mod bench;
+mod corpus;
 mod docs;
 mod python;
 mod test;
@@ -36,6 +38,13 @@ enum Task {
     Test(test::Options),
     /// Write the generated pages under docs/, or check that they are up to date
     Docs(docs::Options),
+    /// Write a benchmark corpus: a believable trail of any size
+    Corpus(corpus::Options),
+    /// Measure `trailhound ingest` against the cost of gunzip and parsing alone
+    Bench(bench::Options),
+    /// One side of the benchmark: gunzip and parse a folder, and nothing else
+    #[command(hide = true)]
+    Floor(bench::floor::Options),
 }
 
 fn main() -> ExitCode {
@@ -56,5 +65,8 @@ fn run(task: Task) -> anyhow::Result<()> {
     match task {
         Task::Test(options) => test::run(&workspace, &options),
         Task::Docs(options) => docs::run(&workspace, &options),
+        Task::Corpus(options) => corpus::run(&options),
+        Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Floor(options) => bench::floor::run(&options),
     }
 }

@@ -5,10 +5,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::workspace::{Workspace, run_for_output, run_to_end, short_hash, works};
 use anyhow::{Context, bail, ensure};
-use sha2::{Digest, Sha256};
-
-use crate::workspace::{Workspace, run_for_output, run_to_end, works};
 
 /// Names the interpreter to the tests. Where it is set, a reader that does not work fails its tests;
 /// where it is not set, they are skipped and say so.
@@ -31,7 +29,7 @@ pub(crate) fn interpreter(workspace: &Workspace) -> anyhow::Result<PathBuf> {
         .with_context(|| format!("failed to read {}", requirements_file.display()))?;
     let python = system_python()?;
     // An environment belongs to the interpreter it was made with, so both stand in its name.
-    let version = run_for_output(Command::new(&python).args(["-c", "import sys; print(sys.executable, sys.version)"]))?;
+    let version = run_for_output(Command::new(python).args(["-c", "import sys; print(sys.executable, sys.version)"]))?;
     let folder = workspace.cache().join(environment_name(&requirements, &version));
     let interpreter = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
 
@@ -46,7 +44,7 @@ pub(crate) fn interpreter(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     if complete.is_file() && works(Command::new(&interpreter).arg("--version")) {
         return Ok(interpreter);
     }
-    create_environment(&python, &folder)?;
+    create_environment(python, &folder)?;
     run_to_end(
         Command::new(&interpreter)
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
@@ -58,9 +56,7 @@ pub(crate) fn interpreter(workspace: &Workspace) -> anyhow::Result<PathBuf> {
 }
 
 fn environment_name(requirements: &str, version: &str) -> String {
-    let digest = Sha256::new().chain_update(requirements).chain_update([0]).chain_update(version).finalize();
-    let hash: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("venv-{hash}")
+    format!("venv-{}", short_hash(&[requirements.as_bytes(), version.as_bytes()]))
 }
 
 fn system_python() -> anyhow::Result<&'static str> {

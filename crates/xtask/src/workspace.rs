@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, ensure};
+use sha2::{Digest, Sha256};
 
 /// The checkout this task runs on, and the folders outside it.
 #[derive(Debug)]
@@ -91,6 +92,17 @@ pub(crate) fn run_for_output(command: &mut Command) -> anyhow::Result<String> {
 /// Tells whether a tool is there and answers.
 pub(crate) fn works(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
+}
+
+/// Names something in the cache after what it was made from.
+pub(crate) fn short_hash(parts: &[&[u8]]) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        // The length keeps ("ab", "c") and ("a", "bc") apart.
+        hasher.update(part.len().to_be_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn describe(command: &Command) -> String {

@@ -235,14 +235,17 @@ fn table_of_rooms_has_no_circle() {
     }
 }
 
+/// A crate and its dependencies with their kinds, as a test names them.
+type Manifest<'a> = (&'a str, &'a [(&'a str, Option<&'a str>)]);
+
 /// The shape of `cargo metadata`, with the crates a test names.
-fn metadata(packages: &[(&str, &[(&str, Option<&str>)])]) -> Value {
-    let package = |(name, dependencies): &(&str, &[(&str, Option<&str>)])| {
-        let dependencies: Vec<Value> =
-            dependencies.iter().map(|(name, kind)| serde_json::json!({ "name": name, "kind": kind })).collect();
+fn metadata(manifests: &[Manifest<'_>]) -> Value {
+    let package = |(name, dependencies): &Manifest<'_>| {
+        let dependency = |(name, kind): &(&str, Option<&str>)| serde_json::json!({ "name": name, "kind": kind });
+        let dependencies: Vec<Value> = dependencies.iter().map(dependency).collect();
         serde_json::json!({ "name": name, "dependencies": dependencies })
     };
-    serde_json::json!({ "packages": packages.iter().map(package).collect::<Vec<_>>() })
+    serde_json::json!({ "packages": manifests.iter().map(package).collect::<Vec<_>>() })
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Finds `/home/somebody/…` and the like; a path that goes on from something (`$HOME/…`, a URL, an ARN) is none.
+/// Finds a path into one of those folders; what goes on from something else (`$HOME/…`, a URL, an ARN) is none.
 fn private_path(line: &str) -> Option<&str> {
     let starts = line.char_indices().filter(|(_, letter)| *letter == '/').map(|(start, _)| start);
     starts.map(|start| line.split_at(start)).find_map(|(before, path)| {

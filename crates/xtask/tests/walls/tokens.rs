@@ -20,7 +20,7 @@ pub(crate) struct Shipped {
     pub(crate) test_modules: Vec<String>,
 }
 
-/// Takes a source apart and drops every item under `#[cfg(test)]` or `#[test]`.
+/// Takes a source apart and drops every item under `#[cfg(test)]` or `#[test]`, and what failpoints do.
 ///
 /// # Errors
 /// The lexer's message, if the text is not Rust.
@@ -40,8 +40,17 @@ fn collect(stream: TokenStream, shipped: &mut Shipped) {
             continue;
         }
         push(tree, shipped);
-        position += 1;
+        position += if starts_failpoint(&trees, position) { 3 } else { 1 };
     }
+}
+
+/// What a failpoint does is compiled out of everything but tests: `fail_point!(…)` counts as its name alone.
+fn starts_failpoint(trees: &[TokenTree], position: usize) -> bool {
+    matches!(
+        trees.get(position..position + 3),
+        Some([TokenTree::Ident(name), TokenTree::Punct(mark), TokenTree::Group(_)])
+            if name == "fail_point" && mark.as_char() == '!'
+    )
 }
 
 fn push(tree: &TokenTree, shipped: &mut Shipped) {
@@ -140,11 +149,11 @@ mod tests {
             #[test]
             fn also_gone() -> [u8; 2] { [1, 2] }
             #[cfg(not(test))]
-            fn shipped_only() {}
+            fn shipped_only() { fail::fail_point!("here", |_| abort()); }
         "##;
         assert_eq!(
             texts(source),
-            "fn kept ( ) { let text = ; let raw = ; } # [ cfg ( not ( test ) ) ] fn shipped_only ( ) { }"
+            "fn kept ( ) { let text = ; let raw = ; } # [ cfg ( not ( test ) ) ] fn shipped_only ( ) { fail : : fail_point ; }"
         );
     }
 
