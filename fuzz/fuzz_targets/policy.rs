@@ -34,7 +34,8 @@ fuzz_target!(|data: &[u8]| {
     // A policy that allows everything besides allows everything, whatever else it says, if it denies nothing.
     let mut opened = policy;
     opened.statements.retain(|statement| statement.effect == Effect::Allow);
-    let open = Policy::parse(r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#).expect("a fixed policy");
+    let open =
+        Policy::parse(r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#).expect("a fixed policy");
     opened.statements.extend(open.statements);
     assert!(event::policy::grants(&opened).iter().any(|grant| grant.class == Class::Everything && !grant.conditional));
 });
