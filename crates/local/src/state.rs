@@ -1,0 +1,207 @@
+//! The state of this machine: one SQLite database, `state.db`.
+//!
+//! **Invariant:** every method of the port is one transaction, synced to the disk before it returns. A daemon and command
+//! lines use the database at the same time: readers never wait, writers wait for each other.
+//!
+//! Read in this order: [`schema`] (what is kept), `alerts` and `outbox` (the ledger), the rest as needed.
+
+mod alerts;
+mod error;
+mod failpoint;
+mod objects;
+mod outbox;
+mod row;
+mod runs;
+mod schema;
+mod suppressions;
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use event::Timestamp;
+use pipeline::alert::{Acknowledgement, Alert, AlertId};
+use pipeline::history::{PastRun, RunEnd, RunId};
+use pipeline::outbox::{Delivery, Notification, OutboxRow, Outcome, Routes};
+use pipeline::state::{AlertCounts, AlertFilter, LakeFit, ObjectVersion, Page, Recorded, StateError, StateStore};
+use pipeline::suppress::{Removal, Suppression, SuppressionId};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use self::error::{Failure, state_error};
+pub use self::failpoint::FAILPOINTS;
+use self::failpoint::{Operation, failpoint};
+
+/// How long a writer waits for another process: longer than any transaction of ours takes, on a slow disk too.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The state kept in a SQLite database.
+#[derive(Debug)]
+pub struct SqliteState {
+    path: String,
+    connection: Mutex<Connection>,
+}
+
+impl SqliteState {
+    /// Opens the database, and creates it or brings it to the current format where needed.
+    ///
+    /// # Errors
+    /// [`StateError`]: it cannot be opened, is damaged, is somebody else's, or was written by a newer version.
+    pub fn open(path: &Path) -> Result<SqliteState, StateError> {
+        let shown = path.display().to_string();
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)
+            .map_err(|source| StateError::Open { path: shown.clone(), source: Box::new(source) })?;
+        SqliteState::with_connection(connection, shown)
+    }
+
+    /// A state that is gone when it is dropped.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn in_memory() -> Result<SqliteState, StateError> {
+        let path = ":memory:".to_owned();
+        match Connection::open_in_memory() {
+            Ok(connection) => SqliteState::with_connection(connection, path),
+            Err(source) => Err(StateError::Open { path, source: Box::new(source) }),
+        }
+    }
+
+    fn with_connection(mut connection: Connection, path: String) -> Result<SqliteState, StateError> {
+        schema::prepare(&mut connection).map_err(|failure| state_error(&path, failure))?;
+        Ok(SqliteState { path, connection: Mutex::new(connection) })
+    }
+
+    /// Reads the whole database for damage: every page, index and reference. Returns what is wrong, nothing if all is
+    /// well.
+    ///
+    /// # Errors
+    /// [`StateError`] if it is too damaged to be looked at.
+    pub fn verify(&self) -> Result<Vec<String>, StateError> {
+        self.read(schema::verify)
+    }
+
+    /// Runs one transaction that only reads: all its statements see the same state.
+    fn read<T>(&self, body: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>) -> Result<T, StateError> {
+        let mut connection = self.lock();
+        let outcome = connection
+            .transaction_with_behavior(TransactionBehavior::Deferred)
+            .map_err(Failure::from)
+            .and_then(|transaction| body(&transaction));
+        outcome.map_err(|failure| state_error(&self.path, failure))
+    }
+
+    /// Runs one transaction that writes. It takes the write lock at once: one that began as a reader could not be
+    /// repeated by SQLite once another process has written.
+    fn write<T>(
+        &self,
+        operation: Operation,
+        body: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
+    ) -> Result<T, StateError> {
+        let mut connection = self.lock();
+        failpoint!(operation.before);
+        let attempt = || {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = body(&transaction)?;
+            failpoint!(operation.before_commit);
+            transaction.commit()?;
+            failpoint!(operation.after_commit);
+            Ok(value)
+        };
+        attempt().map_err(|failure| state_error(&self.path, failure))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        // A panic rolled its transaction back.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StateStore for SqliteState {
+    fn record_alerts(&self, alerts: &[Alert], routes: &Routes) -> Result<Recorded, StateError> {
+        if alerts.is_empty() {
+            return Ok(Recorded::default());
+        }
+        self.write(failpoint::RECORD_ALERTS, |transaction| alerts::record(transaction, alerts, routes))
+    }
+
+    fn alerts(&self, filter: &AlertFilter, page: &Page) -> Result<Vec<Alert>, StateError> {
+        self.read(|transaction| alerts::list(transaction, filter, page))
+    }
+
+    fn count_alerts(&self, filter: &AlertFilter) -> Result<AlertCounts, StateError> {
+        self.read(|transaction| alerts::count(transaction, filter))
+    }
+
+    fn alert(&self, id: &AlertId) -> Result<Option<Alert>, StateError> {
+        self.read(|transaction| alerts::get(transaction, id))
+    }
+
+    fn alert_ids(&self, prefix: &str, limit: usize) -> Result<Vec<AlertId>, StateError> {
+        self.read(|transaction| alerts::ids(transaction, prefix, limit))
+    }
+
+    fn acknowledge(&self, ids: &[AlertId], acknowledgement: &Acknowledgement) -> Result<u64, StateError> {
+        self.write(failpoint::ACKNOWLEDGE, |transaction| alerts::acknowledge(transaction, ids, acknowledgement))
+    }
+
+    fn unacknowledge(&self, ids: &[AlertId]) -> Result<u64, StateError> {
+        self.write(failpoint::UNACKNOWLEDGE, |transaction| alerts::unacknowledge(transaction, ids))
+    }
+
+    fn suppress_alerts(&self, ids: &[AlertId], by: &SuppressionId) -> Result<u64, StateError> {
+        self.write(failpoint::SUPPRESS_ALERTS, |transaction| alerts::suppress(transaction, ids, by))
+    }
+
+    fn claim_notifications(
+        &self,
+        now: Timestamp,
+        lease: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Notification>, StateError> {
+        self.write(failpoint::CLAIM, |transaction| outbox::claim(transaction, now, lease, limit))
+    }
+
+    fn settle_notification(&self, alert: &AlertId, channel: &str, outcome: &Outcome) -> Result<(), StateError> {
+        self.write(failpoint::SETTLE, |transaction| outbox::settle(transaction, alert, channel, outcome))
+    }
+
+    fn outbox(&self, state: Delivery, limit: usize) -> Result<Vec<OutboxRow>, StateError> {
+        self.read(|transaction| outbox::list(transaction, state, limit))
+    }
+
+    fn add_suppression(&self, suppression: &Suppression) -> Result<bool, StateError> {
+        self.write(failpoint::ADD_SUPPRESSION, |transaction| suppressions::add(transaction, suppression))
+    }
+
+    fn suppressions(&self) -> Result<Vec<Suppression>, StateError> {
+        self.read(suppressions::list)
+    }
+
+    fn remove_suppression(&self, id: &SuppressionId, removal: &Removal) -> Result<bool, StateError> {
+        self.write(failpoint::REMOVE_SUPPRESSION, |transaction| suppressions::remove(transaction, id, removal))
+    }
+
+    fn begin_run(&self, command: &str, at: Timestamp) -> Result<RunId, StateError> {
+        self.write(failpoint::BEGIN_RUN, |transaction| runs::begin(transaction, command, at))
+    }
+
+    fn end_run(&self, id: RunId, end: &RunEnd) -> Result<(), StateError> {
+        self.write(failpoint::END_RUN, |transaction| runs::end(transaction, id, end))
+    }
+
+    fn runs(&self, limit: usize) -> Result<Vec<PastRun>, StateError> {
+        self.read(|transaction| runs::list(transaction, limit))
+    }
+
+    fn seen_objects(&self, objects: &[ObjectVersion]) -> Result<Vec<bool>, StateError> {
+        self.read(|transaction| objects::seen(transaction, objects))
+    }
+
+    fn mark_objects(&self, objects: &[ObjectVersion], at: Timestamp) -> Result<(), StateError> {
+        self.write(failpoint::MARK_OBJECTS, |transaction| objects::mark(transaction, objects, at))
+    }
+
+    fn fit_lake(&self, id: &str, version: i64) -> Result<LakeFit, StateError> {
+        self.write(failpoint::FIT_LAKE, |transaction| objects::fit_lake(transaction, id, version))
+    }
+}

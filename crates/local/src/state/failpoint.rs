@@ -1,0 +1,58 @@
+//! The points at which a test can end the process.
+
+/// The points of one transaction that writes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Operation {
+    pub(super) before: &'static str,
+    pub(super) before_commit: &'static str,
+    pub(super) after_commit: &'static str,
+}
+
+macro_rules! operations {
+    ($($constant:ident $name:literal;)*) => {
+        $(pub(super) const $constant: Operation = Operation {
+            before: concat!("state::", $name, "::before"),
+            before_commit: concat!("state::", $name, "::before-commit"),
+            after_commit: concat!("state::", $name, "::after-commit"),
+        };)*
+
+        /// Every failpoint of the state: around each transaction that writes, and between the parts of the one that
+        /// writes two things.
+        ///
+        /// A point set to `return` (`FAILPOINTS="state::record-alerts::before=return"`) aborts the process there, as
+        /// `SIGKILL` would. They exist only in builds with the feature `fail/failpoints`.
+        pub const FAILPOINTS: &[&str] = &[
+            $($constant.before, $constant.before_commit, $constant.after_commit,)*
+            BEFORE_OUTBOX,
+        ];
+    };
+}
+
+operations! {
+    MIGRATE "migrate";
+    RECORD_ALERTS "record-alerts";
+    ACKNOWLEDGE "acknowledge";
+    UNACKNOWLEDGE "unacknowledge";
+    SUPPRESS_ALERTS "suppress-alerts";
+    CLAIM "claim";
+    SETTLE "settle";
+    ADD_SUPPRESSION "add-suppression";
+    REMOVE_SUPPRESSION "remove-suppression";
+    BEGIN_RUN "begin-run";
+    END_RUN "end-run";
+    MARK_OBJECTS "mark-objects";
+    FIT_LAKE "fit-lake";
+}
+
+/// An alert is written, its rows in the outbox are not.
+pub(super) const BEFORE_OUTBOX: &str = "state::record-alerts::before-outbox";
+
+/// Ends the process if a test set the point so.
+macro_rules! failpoint {
+    ($name:expr) => {{
+        // Named in every build, so that builds without failpoints know no unused names.
+        let _name: &str = $name;
+        fail::fail_point!(_name, |_| std::process::abort());
+    }};
+}
+pub(super) use failpoint;

@@ -1,0 +1,86 @@
+//! The history of runs.
+
+use event::Timestamp;
+use pipeline::history::{PastRun, RecordCounts, RunEnd, RunId, SEVERITIES, SeverityCounts};
+use pipeline::state::StateError;
+use rusqlite::{Row, Transaction, params};
+
+use super::error::Failure;
+use super::row::{count, stored_count, stored_limit, time};
+
+/// Writes down that a run has begun.
+pub(super) fn begin(transaction: &Transaction<'_>, command: &str, at: Timestamp) -> Result<RunId, Failure> {
+    transaction.execute("INSERT INTO runs (command, started) VALUES (?1, ?2)", params![command, at.micros()])?;
+    Ok(RunId(transaction.last_insert_rowid()))
+}
+
+/// Writes down how a run ended.
+pub(super) fn end(transaction: &Transaction<'_>, id: RunId, end: &RunEnd) -> Result<(), Failure> {
+    let RunEnd { at, exit_code, records, alerts, suppressed } = end;
+    let [critical, high, medium, low, informational] = SEVERITIES.map(|severity| stored_count(alerts.get(severity)));
+    let changed = transaction.execute(
+        "UPDATE runs SET ended = ?2, exit_code = ?3, read = ?4, stored = ?5, duplicate = ?6, variant = ?7,
+            filtered = ?8, rejected = ?9, critical = ?10, high = ?11, medium = ?12, low = ?13, informational = ?14,
+            suppressed = ?15
+         WHERE id = ?1",
+        params![
+            id.0,
+            at.micros(),
+            exit_code,
+            stored_count(records.read),
+            stored_count(records.stored),
+            stored_count(records.duplicate),
+            stored_count(records.variant),
+            stored_count(records.filtered),
+            stored_count(records.rejected),
+            critical,
+            high,
+            medium,
+            low,
+            informational,
+            stored_count(*suppressed),
+        ],
+    )?;
+    if changed == 0 {
+        return Err(StateError::Unknown { what: "run", reference: id.to_string() }.into());
+    }
+    Ok(())
+}
+
+/// The latest runs first.
+pub(super) fn list(transaction: &Transaction<'_>, limit: usize) -> Result<Vec<PastRun>, Failure> {
+    let mut statement = transaction.prepare(
+        "SELECT id, command, started, ended, exit_code, read, stored, duplicate, variant, filtered, rejected, critical,
+            high, medium, low, informational, suppressed
+         FROM runs ORDER BY id DESC LIMIT ?1",
+    )?;
+    let mut rows = statement.query([stored_limit(Some(limit))])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(run(row)?);
+    }
+    Ok(found)
+}
+
+fn run(row: &Row<'_>) -> Result<PastRun, Failure> {
+    let number = |column: usize| count(row.get(column)?);
+    let end = match row.get::<_, Option<i64>>(3)? {
+        None => None,
+        Some(at) => {
+            let mut alerts = SeverityCounts::default();
+            for (place, severity) in SEVERITIES.into_iter().enumerate() {
+                alerts.add(severity, number(11 + place)?);
+            }
+            let records = RecordCounts {
+                read: number(5)?,
+                stored: number(6)?,
+                duplicate: number(7)?,
+                variant: number(8)?,
+                filtered: number(9)?,
+                rejected: number(10)?,
+            };
+            Some(RunEnd { at: time(at)?, exit_code: row.get(4)?, records, alerts, suppressed: number(16)? })
+        }
+    };
+    Ok(PastRun { id: RunId(row.get(0)?), command: row.get(1)?, started: time(row.get(2)?)?, end })
+}
