@@ -1,1 +1,133 @@
-//! lake
+//! The `events` table: a Delta Lake table of Parquet files in a folder, written in parallel, crash-safe and without
+//! a row twice.
+//!
+//! **Owns** the table's schema, the Parquet encoding, the commit and dedupe protocol, scanning and maintenance.
+//! **Must not** know detections, configuration or SQL.
+//!
+//! **Invariants.** Every reader goes through the log, never through a folder listing: replaced files stay until vacuum.
+//! `(event_date, event_id)` is unique among the active files. A file is durable before the log names it.
+//!
+//! Everything here is synchronous; a small runtime inside drives the object store. Call it from plain threads, or
+//! from a runtime with `spawn_blocking`: on a runtime's own thread it panics.
+//!
+//! Read in this order: `schema` (the columns), `files` (durable writes), `table` (the log), `buffer` and `encode` (rows
+//! into files), `writer` and `commit` (the protocol), `reader` and `scan` (files into rows).
+
+mod buffer;
+mod commit;
+mod encode;
+mod error;
+mod failpoint;
+mod files;
+mod ids;
+mod object;
+mod reader;
+mod rows;
+mod scan;
+mod schema;
+mod stats;
+mod storage;
+mod table;
+mod writer;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+pub use deltalake_core::kernel::Version;
+
+pub use error::LakeError;
+pub use failpoint::{FAILPOINTS, PUT_FULL};
+pub use rows::EventBatch;
+pub use scan::{Order, Rows, Scan};
+pub use schema::columns;
+pub use writer::{Appended, Committed, Variant, Writer, WriterOptions};
+
+use storage::Storage;
+use table::Table;
+
+/// One table in a folder. Cheap to clone; clones share their view of the log.
+#[derive(Debug, Clone)]
+pub struct Lake(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    storage: Storage,
+    view: Mutex<Table>,
+}
+
+impl Lake {
+    /// Opens the lake in a folder.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::NotFound`] if there is none, [`LakeError::NotALake`] if the folder holds another Delta table.
+    pub fn open(path: &Path) -> Result<Lake, LakeError> {
+        Self::open_with(path, true)
+    }
+
+    /// Opens the lake in a folder, and makes one if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lake::open`], and if the folder cannot be written.
+    pub fn open_or_create(path: &Path) -> Result<Lake, LakeError> {
+        match Self::open(path) {
+            Err(LakeError::NotFound { .. }) => {}
+            opened => return opened,
+        }
+        files::create_folders(path).map_err(|source| LakeError::io(path.display().to_string(), source))?;
+        Table::create(&Storage::local(path, true)?)?;
+        Self::open(path)
+    }
+
+    /// Opens a lake whose commits do not take the lock file, as on a store that has none. For tests.
+    #[doc(hidden)]
+    pub fn open_without_lock(path: &Path) -> Result<Lake, LakeError> {
+        Self::open_with(path, false)
+    }
+
+    fn open_with(path: &Path, locked: bool) -> Result<Lake, LakeError> {
+        let missing = || LakeError::NotFound { path: path.display().to_string() };
+        if !path.is_dir() {
+            return Err(missing());
+        }
+        let storage = Storage::local(path, locked)?;
+        let table = Table::load(&storage)?.ok_or_else(missing)?;
+        Ok(Lake(Arc::new(Inner { storage, view: Mutex::new(table) })))
+    }
+
+    /// The table's id, which a copy shares and a new table does not.
+    #[must_use]
+    pub fn id(&self) -> String {
+        writer::lock(&self.0.view).id().to_owned()
+    }
+
+    /// The newest version.
+    ///
+    /// # Errors
+    ///
+    /// If the log cannot be read.
+    pub fn version(&self) -> Result<Version, LakeError> {
+        Ok(self.table()?.version())
+    }
+
+    /// A writer of its own view. Several writers, also of several processes, never store an event twice.
+    ///
+    /// # Errors
+    ///
+    /// If the log cannot be read.
+    pub fn writer(&self, options: WriterOptions) -> Result<Writer, LakeError> {
+        Ok(Writer::new(self.clone(), self.table()?, options))
+    }
+
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.0.storage
+    }
+
+    /// The newest version's view.
+    pub(crate) fn table(&self) -> Result<Table, LakeError> {
+        let mut view = writer::lock(&self.0.view);
+        view.refresh()?;
+        Ok(view.clone())
+    }
+}

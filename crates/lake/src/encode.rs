@@ -1,0 +1,299 @@
+//! Rows into Parquet: the order of the rows, the encoding of each column, and the statistics on the way.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+
+use arrow_array::ArrayRef;
+use arrow_array::builder::{BooleanBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
+use arrow_schema::Schema;
+use bytes::Bytes;
+use event::Column;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
+
+use crate::buffer::{Buffer, SOURCE_OBJECT};
+use crate::schema::{BOUNDED, FILE, FILE_SCHEMA, TableColumn};
+use crate::stats::FileStats;
+
+/// Rows of a row group: the unit that statistics and bloom filters let a reader leave alone.
+pub(crate) const ROW_GROUP: usize = 64 * 1024;
+
+/// A file's bytes and what the log says of it.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    pub(crate) bytes: Bytes,
+    pub(crate) stats: FileStats,
+}
+
+/// What is given away for speed: files of an ingest are written once and merged later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// While events stream in.
+    Quick,
+    /// While files are merged.
+    Thorough,
+}
+
+fn properties(effort: Effort) -> WriterProperties {
+    let level = match effort {
+        Effort::Quick => 1,
+        Effort::Thorough => 3,
+    };
+    let zstd = ZstdLevel::try_new(level).expect("a level between 1 and 22");
+    let mut builder = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_created_by(concat!("trailhound ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(zstd))
+        .set_max_row_group_row_count(Some(ROW_GROUP))
+        .set_data_page_row_count_limit(ROW_GROUP)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_offset_index_disabled(false)
+        .set_sorting_columns(sorting_columns());
+    for &column in FILE.iter() {
+        let path = ColumnPath::from(column.name());
+        builder = match column {
+            TableColumn::Text(Column::EventId | Column::RequestId) | TableColumn::ContentHash => {
+                // Every value is another: a dictionary would hold the column twice.
+                builder.set_column_dictionary_enabled(path.clone(), false)
+            }
+            TableColumn::EventTime => builder
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED),
+            _ => builder.set_column_dictionary_page_size_limit(path.clone(), 4 << 20),
+        };
+        if prunes(column) {
+            builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::Chunk);
+        }
+        if column == TableColumn::EventTime {
+            builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::Page);
+        }
+        if filtered_by_bloom(column) {
+            builder =
+                builder.set_column_bloom_filter_enabled(path.clone(), true).set_column_bloom_filter_fpp(path, 0.02);
+        }
+    }
+    builder.build()
+}
+
+/// Columns whose bounds stand in each row group.
+fn prunes(column: TableColumn) -> bool {
+    match column {
+        TableColumn::Text(text) => BOUNDED.contains(&text) || text == Column::SessionName,
+        TableColumn::EventTime | TableColumn::IngestedAt => true,
+        _ => false,
+    }
+}
+
+/// Columns that an investigator looks a single value up in.
+pub(crate) fn filtered_by_bloom(column: TableColumn) -> bool {
+    matches!(
+        column,
+        TableColumn::Text(
+            Column::EventId | Column::UserName | Column::SessionName | Column::AccessKeyId | Column::SourceIp
+        )
+    )
+}
+
+/// The order within a file, as Parquet names it.
+fn sorting_columns() -> Option<Vec<SortingColumn>> {
+    let place = |column| FILE.iter().position(|&other| other == column);
+    let order = [TableColumn::Text(Column::AwsRegion), TableColumn::Text(Column::AccountId), TableColumn::EventTime];
+    order
+        .into_iter()
+        .map(|column| {
+            Some(SortingColumn {
+                column_idx: i32::try_from(place(column)?).ok()?,
+                descending: false,
+                nulls_first: true,
+            })
+        })
+        .collect()
+}
+
+static QUICK: LazyLock<WriterPropertiesPtr> = LazyLock::new(|| Arc::new(properties(Effort::Quick)));
+static THOROUGH: LazyLock<WriterPropertiesPtr> = LazyLock::new(|| Arc::new(properties(Effort::Thorough)));
+
+/// Writes a file column by column, so that besides the encoded bytes only one column of one row group is in memory.
+pub(crate) fn write_file(
+    effort: Effort,
+    row_groups: usize,
+    mut column: impl FnMut(usize, TableColumn) -> Result<Vec<ArrayRef>, ParquetError>,
+) -> Result<Bytes, ParquetError> {
+    let properties = match effort {
+        Effort::Quick => Arc::clone(&QUICK),
+        Effort::Thorough => Arc::clone(&THOROUGH),
+    };
+    let schema: &Arc<Schema> = &FILE_SCHEMA;
+    let parquet_schema = ArrowSchemaConverter::new().convert(schema)?;
+    let mut file = SerializedFileWriter::new(Vec::new(), parquet_schema.root_schema_ptr(), properties)?;
+    let factory = ArrowRowGroupWriterFactory::new(&file, Arc::clone(schema));
+    for group in 0..row_groups {
+        let mut writers = factory.create_column_writers(group)?.into_iter();
+        let mut row_group = file.next_row_group()?;
+        for (&table_column, field) in FILE.iter().zip(schema.fields()) {
+            let mut writer = writers.next().ok_or_else(|| ParquetError::General("a column without a writer".into()))?;
+            for array in column(group, table_column)? {
+                for leaf in compute_leaves(field, &array)? {
+                    writer.write(&leaf)?;
+                }
+            }
+            writer.close()?.append_to_row_group(&mut row_group)?;
+        }
+        row_group.close()?;
+    }
+    file.into_inner().map(Bytes::from)
+}
+
+/// The place of a row in a file: by region, account, time and id.
+///
+/// Packed into one number: the ranks of region and account among the buffer's (16 bits each), the time within the day
+/// (40 bits), the start of the id (56 bits).
+fn sort_key(region: u16, account: u16, time_of_day: u64, key: u128) -> u128 {
+    (u128::from(region) << 112) | (u128::from(account) << 96) | (u128::from(time_of_day) << 56) | (key >> 72)
+}
+
+/// The rows of a buffer in the order of a file.
+fn sorted(buffer: &Buffer) -> Vec<u32> {
+    const DAY_MICROS: i64 = 86_400_000_000;
+    let regions = ranks(buffer, Column::AwsRegion);
+    let accounts = ranks(buffer, Column::AccountId);
+    let mut rows: Vec<(u128, u32)> = (0..buffer.rows() as u32)
+        .map(|row| {
+            let time_of_day = buffer.time(row).rem_euclid(DAY_MICROS) as u64;
+            let key = sort_key(regions[row as usize], accounts[row as usize], time_of_day, buffer.key(row).bits());
+            (key, row)
+        })
+        .collect();
+    rows.sort_unstable();
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+/// The rank of each row's text among the texts of its column; nulls first. Beyond 65,535 different texts they share
+/// the last rank, which only loosens the order.
+fn ranks(buffer: &Buffer, column: Column) -> Vec<u16> {
+    let column = column as usize;
+    let rows = 0..buffer.rows() as u32;
+    let mut last = None;
+    let mut texts = BTreeSet::new();
+    for row in rows.clone() {
+        let cell = buffer.cell(column, row);
+        if last != Some(cell) {
+            texts.insert(buffer.get(column, row));
+            last = Some(cell);
+        }
+    }
+    let texts: Vec<Option<&str>> = texts.into_iter().collect();
+    let mut last = None;
+    rows.map(|row| {
+        let cell = buffer.cell(column, row);
+        let rank = match last {
+            Some((seen, rank)) if seen == cell => rank,
+            _ => {
+                let place = texts.binary_search(&buffer.get(column, row)).unwrap_or(texts.len());
+                u16::try_from(place).unwrap_or(u16::MAX)
+            }
+        };
+        last = Some((cell, rank));
+        rank
+    })
+    .collect()
+}
+
+/// Encodes a buffer's rows in the order of a file.
+pub(crate) fn encode(buffer: &Buffer, effort: Effort) -> Result<Encoded, ParquetError> {
+    let rows = sorted(buffer);
+    let stats = statistics(buffer, &rows);
+    let groups: Vec<&[u32]> = rows.chunks(ROW_GROUP).collect();
+    let bytes = write_file(effort, groups.len(), |group, column| Ok(gather(buffer, column, groups[group])))?;
+    Ok(Encoded { bytes, stats })
+}
+
+fn statistics(buffer: &Buffer, rows: &[u32]) -> FileStats {
+    let mut stats = FileStats { rows: rows.len() as u64, ..FileStats::default() };
+    for &row in rows {
+        stats.widen_time(buffer.time(row));
+    }
+    for (place, &column) in BOUNDED.iter().enumerate() {
+        let mut last = None;
+        for &row in rows {
+            let cell = buffer.cell(column as usize, row);
+            // A run of one cell is one text; its nulls still have to be counted.
+            let text = buffer.get(column as usize, row);
+            if text.is_none() || last != Some(cell) {
+                stats.widen(place, text);
+            }
+            last = Some(cell);
+        }
+    }
+    stats
+}
+
+/// Texts of a column are handed to the encoder in arrays of about this size.
+const ARRAY_BYTES: usize = 32 << 20;
+
+/// One column's values of some rows.
+fn gather(buffer: &Buffer, column: TableColumn, rows: &[u32]) -> Vec<ArrayRef> {
+    let array = match column {
+        TableColumn::Text(text) => return gather_text(buffer, text as usize, rows),
+        TableColumn::SourceObject => return gather_text(buffer, SOURCE_OBJECT, rows),
+        TableColumn::EventTime => times(rows.iter().map(|&row| buffer.time(row))),
+        TableColumn::IngestedAt => times(rows.iter().map(|&row| buffer.ingested(row))),
+        TableColumn::ReadOnly => booleans(rows.iter().map(|&row| buffer.flags(row).read_only)),
+        TableColumn::MfaAuthenticated => booleans(rows.iter().map(|&row| buffer.flags(row).mfa_authenticated)),
+        TableColumn::IdDerived => booleans(rows.iter().map(|&row| Some(buffer.flags(row).id_derived))),
+        TableColumn::ContentHash => {
+            let mut builder = Int64Builder::with_capacity(rows.len());
+            for &row in rows {
+                builder.append_value(buffer.hash(row).cast_signed());
+            }
+            Arc::new(builder.finish()) as ArrayRef
+        }
+        TableColumn::EventDate => unreachable!("the partition is not in the files"),
+    };
+    vec![array]
+}
+
+fn gather_text(buffer: &Buffer, column: usize, rows: &[u32]) -> Vec<ArrayRef> {
+    let length = |row: u32| buffer.get(column, row).map_or(0, str::len);
+    let mut arrays: Vec<ArrayRef> = Vec::new();
+    let mut rest = rows;
+    while !rest.is_empty() {
+        // One text may stand in every row, so a small buffer can unfold into more than an array can address.
+        let mut bytes = 0;
+        let mut taken = 0;
+        while taken < rest.len() && (taken == 0 || bytes + length(rest[taken]) <= ARRAY_BYTES) {
+            bytes += length(rest[taken]);
+            taken += 1;
+        }
+        let (rows, after) = rest.split_at(taken);
+        let mut builder = StringBuilder::with_capacity(rows.len(), bytes);
+        for &row in rows {
+            builder.append_option(buffer.get(column, row));
+        }
+        arrays.push(Arc::new(builder.finish()));
+        rest = after;
+    }
+    arrays
+}
+
+fn times(values: impl ExactSizeIterator<Item = i64>) -> ArrayRef {
+    let mut builder = TimestampMicrosecondBuilder::with_capacity(values.len()).with_timezone("UTC");
+    for value in values {
+        builder.append_value(value);
+    }
+    Arc::new(builder.finish())
+}
+
+fn booleans(values: impl ExactSizeIterator<Item = Option<bool>>) -> ArrayRef {
+    let mut builder = BooleanBuilder::with_capacity(values.len());
+    for value in values {
+        builder.append_option(value);
+    }
+    Arc::new(builder.finish())
+}

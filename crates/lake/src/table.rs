@@ -1,0 +1,393 @@
+//! The Delta log as this crate uses it: which files are the table, what is new, and one more entry.
+//!
+//! A [`Table`] is a view of one version. [`Table::refresh`] moves it on, entry by entry, and tells what others added;
+//! [`Table::commit`] writes exactly the next entry or reports that somebody else did. It never retries by itself:
+//! what a lost race means is for the caller to decide (two appends that both land would double rows).
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use deltalake_core::kernel::transaction::{CommitData, TransactionError};
+use deltalake_core::kernel::{Action, Add, Protocol, Remove, Version};
+use deltalake_core::logstore::{CommitOrBytes, commit_uri_from_version, get_actions};
+use deltalake_core::protocol::DeltaOperation;
+use deltalake_core::{DeltaTable, DeltaTableBuilder};
+use event::Day;
+use object_store::ObjectStoreExt;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::LakeError;
+use crate::failpoint::failpoint;
+use crate::schema::{FORMAT, TABLE, delta_schema};
+use crate::stats::FileStats;
+use crate::storage::{Storage, now_millis, wait};
+
+/// The property that marks a table as ours.
+const FORMAT_PROPERTY: &str = "trailhound.format";
+
+/// A checkpoint is written whenever a version is a multiple of this.
+pub(crate) const CHECKPOINT_EVERY: Version = 100;
+
+/// One active file of the table.
+#[derive(Debug, Clone)]
+pub(crate) struct DataFile {
+    /// Relative to the table.
+    pub(crate) path: String,
+    pub(crate) day: Day,
+    pub(crate) size: u64,
+    pub(crate) stats: FileStats,
+    /// The statistics as the log has them.
+    pub(crate) stats_json: Option<String>,
+    pub(crate) modified_millis: i64,
+}
+
+impl DataFile {
+    pub(crate) fn rows(&self) -> u64 {
+        self.stats.rows
+    }
+
+    /// The action that adds the file; `data_change` is false where it only rearranges rows.
+    pub(crate) fn add(&self, data_change: bool) -> Action {
+        Action::Add(Add {
+            path: self.path.clone(),
+            partition_values: HashMap::from([("event_date".to_owned(), Some(self.day.to_string()))]),
+            size: i64::try_from(self.size).unwrap_or(i64::MAX),
+            modification_time: self.modified_millis,
+            data_change,
+            stats: self.stats_json.clone(),
+            ..Add::default()
+        })
+    }
+
+    /// The action that removes the file.
+    pub(crate) fn remove(&self, data_change: bool) -> Action {
+        Action::Remove(Remove {
+            path: self.path.clone(),
+            data_change,
+            deletion_timestamp: Some(now_millis()),
+            extended_file_metadata: Some(true),
+            partition_values: Some(HashMap::from([("event_date".to_owned(), Some(self.day.to_string()))])),
+            size: i64::try_from(self.size).ok(),
+            ..Remove::default()
+        })
+    }
+}
+
+/// A file that a later version added.
+#[derive(Debug, Clone)]
+pub(crate) struct Added {
+    pub(crate) version: Version,
+    pub(crate) file: Arc<DataFile>,
+}
+
+/// What came of an attempt to commit.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    /// The entry of this version is ours.
+    Committed(Version),
+    /// Somebody else wrote the next entry first.
+    Lost,
+}
+
+/// A view of one version of the table.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    storage: Storage,
+    id: Arc<str>,
+    version: Version,
+    files: BTreeMap<Day, BTreeMap<String, Arc<DataFile>>>,
+    days: HashMap<String, Day>,
+}
+
+impl Table {
+    /// Reads the newest version. `None` if the folder holds no log.
+    pub(crate) fn load(storage: &Storage) -> Result<Option<Table>, LakeError> {
+        if !has_log(storage)? {
+            return Ok(None);
+        }
+        let table = load_delta(storage)?;
+        Self::from_delta(storage, &table).map(Some)
+    }
+
+    /// Writes the first entry of a new table. That another process was quicker is no error.
+    pub(crate) fn create(storage: &Storage) -> Result<(), LakeError> {
+        let metadata = json!({ "metaData": {
+            "id": Uuid::new_v4().to_string(),
+            "name": "events",
+            "description": "CloudTrail events, one row each (event_date, event_id)",
+            "format": { "provider": "parquet", "options": {} },
+            "schemaString": delta_schema().to_string(),
+            "partitionColumns": ["event_date"],
+            "createdTime": now_millis(),
+            "configuration": {
+                FORMAT_PROPERTY: FORMAT,
+                "delta.checkpointInterval": CHECKPOINT_EVERY.to_string(),
+                // A daemon commits thousands of times a day; nobody travels back in this table.
+                "delta.logRetentionDuration": "interval 2 days",
+                "delta.deletedFileRetentionDuration": "interval 7 days",
+            },
+        }});
+        let info = json!({ "commitInfo": { "timestamp": now_millis(), "operation": "CREATE TABLE", "operationParameters": {} } });
+        let protocol = json!({ "protocol": { "minReaderVersion": 1, "minWriterVersion": 2 } });
+        let entry = Bytes::from(format!("{info}\n{protocol}\n{metadata}\n"));
+        let _lock = storage.lock()?;
+        failpoint!("lake::create::before-log");
+        match write_entry(storage, 0, entry) {
+            Ok(()) | Err(TransactionError::VersionAlreadyExists(_)) => {
+                failpoint!("lake::create::after-log");
+                Ok(())
+            }
+            Err(source) => Err(LakeError::commit(storage.name(), source)),
+        }
+    }
+
+    fn from_delta(storage: &Storage, delta: &DeltaTable) -> Result<Table, LakeError> {
+        let state = delta.snapshot().map_err(|source| LakeError::log(storage.name(), source))?;
+        let metadata = state.metadata();
+        check_ours(storage, state.protocol(), metadata)?;
+        let mut table = Table {
+            storage: storage.clone(),
+            id: Arc::from(metadata.id()),
+            version: state.version(),
+            files: BTreeMap::new(),
+            days: HashMap::new(),
+        };
+        for view in state.log_data().iter() {
+            let date = view.partition_values_map().remove("event_date").flatten();
+            let stats = view.stats();
+            table.insert(data_file(
+                storage,
+                view.path().into_owned(),
+                date.as_deref(),
+                view.size(),
+                view.modification_time(),
+                stats,
+            )?);
+        }
+        Ok(table)
+    }
+
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The active files, by day, then by name (which is the order of their making).
+    pub(crate) fn files(&self) -> impl DoubleEndedIterator<Item = &Arc<DataFile>> {
+        self.files.values().flat_map(BTreeMap::values)
+    }
+
+    pub(crate) fn days(&self) -> impl DoubleEndedIterator<Item = (Day, usize)> {
+        self.files.iter().map(|(&day, files)| (day, files.len()))
+    }
+
+    pub(crate) fn files_of(&self, day: Day) -> Vec<Arc<DataFile>> {
+        self.files.get(&day).map(|files| files.values().cloned().collect()).unwrap_or_default()
+    }
+
+    pub(crate) fn contains(&self, path: &str) -> bool {
+        self.days.contains_key(path)
+    }
+
+    fn insert(&mut self, file: DataFile) -> Arc<DataFile> {
+        let file = Arc::new(file);
+        self.days.insert(file.path.clone(), file.day);
+        self.files.entry(file.day).or_default().insert(file.path.clone(), Arc::clone(&file));
+        file
+    }
+
+    fn remove(&mut self, path: &str) {
+        let Some(day) = self.days.remove(path) else { return };
+        if let Some(files) = self.files.get_mut(&day) {
+            files.remove(path);
+            if files.is_empty() {
+                self.files.remove(&day);
+            }
+        }
+    }
+
+    /// Moves the view to the newest version and returns the files that entries since then added with new rows.
+    ///
+    /// Files added by entries in between count even if a later entry removed them again.
+    pub(crate) fn refresh(&mut self) -> Result<Vec<Added>, LakeError> {
+        let mut added = Vec::new();
+        loop {
+            let next = self.version + 1;
+            let entry = wait(self.storage.log().read_commit_entry(next))
+                .map_err(|source| LakeError::log(self.storage.name(), source))?;
+            match entry {
+                Some(entry) => self.apply_entry(next, &entry, &mut added)?,
+                None if self.entry_exists(self.version)? => return Ok(added),
+                // The entry of our own version was cleaned up: so were others after it.
+                None => return self.reload(),
+            }
+        }
+    }
+
+    /// Whether the log still has the entry of a version. The newest entry is never cleaned up.
+    fn entry_exists(&self, version: Version) -> Result<bool, LakeError> {
+        let path = commit_uri_from_version(Some(version));
+        match wait(self.storage.store().head(&path)) {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(source) => Err(LakeError::store(self.storage.full(path.as_ref()), source)),
+        }
+    }
+
+    fn reload(&mut self) -> Result<Vec<Added>, LakeError> {
+        let newer = Self::load(&self.storage)?.ok_or_else(|| LakeError::NotFound { path: self.storage.name() })?;
+        if newer.id != self.id || newer.version < self.version {
+            let reason = "it was replaced by another table while it was in use";
+            return Err(LakeError::NotALake { path: self.storage.name(), reason: reason.into() });
+        }
+        let version = newer.version;
+        let is_new = |file: &&Arc<DataFile>| !self.contains(&file.path);
+        let added = newer.files().filter(is_new).map(|file| Added { version, file: Arc::clone(file) }).collect();
+        *self = newer;
+        Ok(added)
+    }
+
+    fn apply_entry(&mut self, version: Version, entry: &Bytes, added: &mut Vec<Added>) -> Result<(), LakeError> {
+        let actions = get_actions(version, entry).map_err(|source| LakeError::log(self.storage.name(), source))?;
+        for action in &actions {
+            match action {
+                Action::Remove(remove) => self.remove(&remove.path),
+                Action::Metadata(metadata) if metadata.id() != &*self.id => {
+                    let reason = "it was replaced by another table while it was in use";
+                    return Err(LakeError::NotALake { path: self.storage.name(), reason: reason.into() });
+                }
+                Action::Protocol(protocol) => check_protocol(&self.storage, protocol)?,
+                _ => {}
+            }
+        }
+        for action in actions {
+            if let Action::Add(add) = action {
+                let date = add.partition_values.get("event_date").and_then(Option::as_deref);
+                let file = data_file(&self.storage, add.path, date, add.size, add.modification_time, add.stats)?;
+                let file = self.insert(file);
+                if add.data_change {
+                    added.push(Added { version, file });
+                }
+            }
+        }
+        self.version = version;
+        Ok(())
+    }
+
+    /// Writes the next entry of the log, if nobody else did since this view.
+    pub(crate) fn commit(&mut self, actions: Vec<Action>, operation: DeltaOperation) -> Result<Attempt, LakeError> {
+        // Were the log cleaned up past our version, the next entry's name would be free and the entry lost.
+        if !self.entry_exists(self.version)? {
+            return Ok(Attempt::Lost);
+        }
+        let data = CommitData::new(actions, operation, HashMap::new(), Vec::new());
+        let entry = data.get_bytes().map_err(|source| LakeError::commit(self.storage.name(), source))?;
+        let version = self.version + 1;
+        failpoint!("lake::commit::before");
+        match write_entry(&self.storage, version, entry.clone()) {
+            Ok(()) => {}
+            Err(TransactionError::VersionAlreadyExists(_)) => return Ok(Attempt::Lost),
+            Err(source) => return Err(LakeError::commit(self.storage.name(), source)),
+        }
+        failpoint!("lake::commit::after");
+        self.apply_entry(version, &entry, &mut Vec::new())?;
+        Ok(Attempt::Committed(version))
+    }
+
+    /// Writes a checkpoint of this version and takes away log entries that no reader needs any more.
+    pub(crate) fn checkpoint(&self) -> Result<(), LakeError> {
+        let failed = |source| LakeError::log(self.storage.name(), source);
+        failpoint!("lake::checkpoint::before");
+        let delta = load_delta(&self.storage)?;
+        wait(deltalake_core::checkpoints::create_checkpoint(&delta, None)).map_err(failed)?;
+        failpoint!("lake::checkpoint::after");
+        wait(deltalake_core::checkpoints::cleanup_metadata(&delta, None)).map_err(failed)?;
+        failpoint!("lake::checkpoint::after-cleanup");
+        Ok(())
+    }
+}
+
+/// Loads the table with the Delta library: the newest checkpoint and what came after.
+pub(crate) fn load_delta(storage: &Storage) -> Result<DeltaTable, LakeError> {
+    let builder = DeltaTableBuilder::from_url(storage.url().clone())
+        .map_err(|source| LakeError::log(storage.name(), source))?
+        .with_storage_backend(storage.log().root_object_store(None), storage.url().clone());
+    wait(builder.load()).map_err(|source| LakeError::log(storage.name(), source))
+}
+
+fn write_entry(storage: &Storage, version: Version, entry: Bytes) -> Result<(), TransactionError> {
+    wait(storage.log().write_commit_entry(version, CommitOrBytes::LogBytes(entry), Uuid::new_v4()))
+}
+
+/// Whether there is a log; a folder that a creation left behind before its first entry holds none.
+fn has_log(storage: &Storage) -> Result<bool, LakeError> {
+    wait(storage.log().is_delta_table_location()).map_err(|source| LakeError::log(storage.name(), source))
+}
+
+fn check_protocol(storage: &Storage, protocol: &Protocol) -> Result<(), LakeError> {
+    let (reader, writer) = (protocol.min_reader_version(), protocol.min_writer_version());
+    if reader > 1 || writer > 2 {
+        let reason = format!("it asks for Delta reader version {reader} and writer version {writer}");
+        return Err(LakeError::NotALake { path: storage.name(), reason });
+    }
+    Ok(())
+}
+
+fn check_ours(
+    storage: &Storage,
+    protocol: &Protocol,
+    metadata: &deltalake_core::kernel::Metadata,
+) -> Result<(), LakeError> {
+    check_protocol(storage, protocol)?;
+    let refuse = |reason: String| Err(LakeError::NotALake { path: storage.name(), reason });
+    match metadata.configuration().get(FORMAT_PROPERTY).map(String::as_str) {
+        Some(FORMAT) => {}
+        Some(other) => return refuse(format!("its format is {other}, this program knows {FORMAT}")),
+        None => return refuse(format!("it is a Delta table without the property {FORMAT_PROPERTY}")),
+    }
+    // Serialised rather than asked: the accessors of the schema belong to the library's inside.
+    let metadata = serde_json::to_value(metadata).unwrap_or(Value::Null);
+    let schema = metadata["schemaString"].as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let expected = delta_schema();
+    let columns = |schema: &Value| -> Vec<(String, String)> {
+        let fields = schema["fields"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        fields.iter().map(|field| (text(&field["name"]), text(&field["type"]))).collect()
+    };
+    let found = schema.as_ref().map(columns).unwrap_or_default();
+    for (place, expected) in columns(&expected).iter().enumerate() {
+        if !found.contains(expected) {
+            return refuse(format!("it has no column {} of type {}", TABLE[place].name(), expected.1));
+        }
+    }
+    Ok(())
+}
+
+fn data_file(
+    storage: &Storage,
+    path: String,
+    date: Option<&str>,
+    size: i64,
+    modified_millis: i64,
+    stats: Option<String>,
+) -> Result<DataFile, LakeError> {
+    let damaged = |reason: &str| LakeError::damaged(storage.full("_delta_log"), format!("{path}: {reason}"));
+    let day = date.and_then(Day::parse).ok_or_else(|| damaged("its event_date is no date"))?;
+    let size = u64::try_from(size).map_err(|_| damaged("its size is negative"))?;
+    let plain = FilePath::new(&path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    if !plain {
+        return Err(damaged("the file lies outside the table"));
+    }
+    let parsed = stats.as_deref().map(FileStats::parse).unwrap_or_default();
+    Ok(DataFile { path, day, size, stats: parsed, stats_json: stats, modified_millis })
+}
