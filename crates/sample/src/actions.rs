@@ -83,6 +83,7 @@ pub(crate) fn version(source: &str) -> &'static str {
 pub(crate) fn host(source: &str, name: &str) -> &'static str {
     match source {
         "s3" => "$bucket.s3.$region.amazonaws.com",
+        "signin" if name == "ConsoleLogin" => "signin.aws.amazon.com",
         "iam" => "iam.amazonaws.com",
         "organizations" => "organizations.us-east-1.amazonaws.com",
         "ce" => "ce.us-east-1.amazonaws.com",

@@ -152,7 +152,11 @@ impl Scribe {
             if code == "AccessDenied" && message.is_empty() {
                 let arn = &caller.arn;
                 let (service, name) = (call.source, call.name);
-                let resource = if call.data && service == "s3" { "arn:aws:s3:::$bucket/$key" } else { "*" };
+                let resource = match service {
+                    "s3" if call.data => "arn:aws:s3:::$bucket/$key",
+                    "iam" if scene.has("name") => "arn:aws:iam::$account:user/$name",
+                    _ => "*",
+                };
                 self.message
                     .push_str(&format!("User: {arn} is not authorized to perform: {service}:{name} on resource: "));
                 scene.fill(resource, chance, &mut self.message);

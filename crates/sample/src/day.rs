@@ -26,6 +26,8 @@ pub(crate) struct Day<'a> {
     pub(crate) sessions: HashMap<(usize, &'static str, usize), Rc<Caller>>,
     /// The day's first second.
     pub(crate) start: i64,
+    /// When the leaked key is switched off.
+    pub(crate) key_off: i64,
     scribe: Scribe,
 }
 
@@ -40,6 +42,8 @@ pub(crate) struct Quota {
     pub(crate) files: usize,
     /// Whether it is the trail's last day.
     pub(crate) newest: bool,
+    /// When the leaked key is switched off: its owner does not use it afterwards.
+    pub(crate) key_off: i64,
 }
 
 impl<'a> Day<'a> {
@@ -56,6 +60,7 @@ impl<'a> Day<'a> {
             windows,
             sessions,
             start: quota.start,
+            key_off: quota.key_off,
             scribe: Scribe::default(),
         }
     }

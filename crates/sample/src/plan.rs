@@ -189,6 +189,8 @@ impl Plan {
             }
             from = until;
         }
+        let key_off = planted.iter().find(|planted| planted.step.what == story::KEY_OFF);
+        let key_off = key_off.map_or(i64::MAX, |planted| planted.time);
         let total: f64 = days.iter().map(|(_, _, weight)| weight).sum();
         let ordinary = (self.events - planted.len() as u64) as f64;
         let (mut passed, mut events_given, mut files_given) = (0.0, 0, 0);
@@ -199,7 +201,8 @@ impl Plan {
             // The last day takes what is left, whatever rounding says.
             let share = if newest { 1.0 } else { passed / total };
             let (events, files) = ((ordinary * share).round() as usize, (self.files as f64 * share).round() as usize);
-            let quota = Quota { start, end, events: events - events_given, files: files - files_given, newest };
+            let quota =
+                Quota { start, end, events: events - events_given, files: files - files_given, newest, key_off };
             (events_given, files_given) = (events, files);
             quota
         });

@@ -81,6 +81,11 @@ impl<'a> Scene<'a> {
         self.values.clear();
     }
 
+    /// True if a variable has been given a value for this record.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.values.iter().any(|(known, _)| *known == name)
+    }
+
     /// Gives a variable its value for this record.
     pub(crate) fn bind(&mut self, name: &'static str, value: impl Into<String>) {
         self.values.push((name, value.into()));

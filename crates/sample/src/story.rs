@@ -13,6 +13,11 @@ use crate::organisation::{Organisation, REGIONS};
 use crate::scene::Scene;
 use crate::truth::{Planted, Step};
 
+/// The step that ends the use of the leaked key.
+pub(crate) const KEY_OFF: &str = "The security team switches the leaked key off.";
+/// The IAM user whose key leaks.
+pub(crate) const VICTIM: &str = "marta.kowalska";
+
 /// Plants both stories into a trail of some `days` that ends at `end`: the intrusion and the legitimate actions.
 pub(crate) fn plant(org: &Organisation, seed: u64, end: i64, days: i64) -> (Vec<Planted>, Vec<Planted>) {
     // Two in the morning of the fourth day before the last.

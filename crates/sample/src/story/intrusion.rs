@@ -3,8 +3,8 @@
 //! Each act is a function; `persistence` holds the doors left open. The intruder keeps to the management account, where one
 //! developer still has an IAM user from the early days.
 
-use super::Teller;
 use super::calls::*;
+use super::{Teller, VICTIM};
 use crate::call::{Call, Shared};
 use crate::identity::{Caller, session_attributes};
 use crate::organisation::{GLOBAL, MANAGEMENT, PRODUCTION};
@@ -20,8 +20,6 @@ const KALI: &str = "aws-cli/2.27.41 md/awscrt#0.26.1 ua/2.1 os/linux#6.12.25-amd
 const PROXY: &str = "Boto3/1.39.4 md/Botocore#1.39.4 ua/2.1 os/linux#5.15.0-113-generic md/arch#x86_64 lang/python#3.10.12 md/pyimpl#CPython m/Z,b cfg/retry-mode#legacy Botocore/1.39.4";
 pub(super) const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
 
-/// The developer whose key leaked.
-pub(super) const VICTIM: &str = "marta.kowalska";
 /// The colleague whose console access is taken over.
 pub(super) const COLLEAGUE: &str = "oliver.brandt";
 
@@ -72,12 +70,19 @@ fn foothold(story: &mut Teller<'_>, stolen: &Caller) {
         "Reading the whole authorisation state is denied.",
         &[],
     );
-    story.step(IAM, stolen, &CREATE_USER.denied(), &[], "Creating a user is denied.", &["iam-user-created"]);
+    story.step(
+        IAM,
+        stolen,
+        &CREATE_USER.denied(),
+        &[("name", "aws-support-agent")],
+        "Creating a user is denied.",
+        &["iam-user-created"],
+    );
     story.step(
         IAM,
         stolen,
         &CREATE_ACCESS_KEY.denied(),
-        &[],
+        &[("name", "backup-reports")],
         "Creating an access key is denied.",
         &["access-key-created"],
     );
@@ -85,9 +90,9 @@ fn foothold(story: &mut Teller<'_>, stolen: &Caller) {
         IAM,
         stolen,
         &ATTACH_USER_POLICY.denied(),
-        &[],
+        &[("name", VICTIM)],
         "Attaching a policy is denied; the record of a denied IAM call does not say which policy.",
-        &[],
+        &["admin-policy-attached"],
     );
     story.step(
         IAM,
@@ -162,12 +167,12 @@ fn console_takeover(story: &mut Teller<'_>, stolen: &Caller) {
     let session = Caller::user_in_console(colleague, home, &key, story.time, false);
     let session = Caller { address: SECOND_ADDRESS.to_owned(), agent: BROWSER.to_owned(), ..session };
     story.step(IAM, &session, &ACCOUNT_SUMMARY, &[], "The intruder looks around in the IAM console.", &[]);
-    let old_key = org.user("ci-legacy").key.as_str();
+    let old_key = story.chance.iam_id("AKIA", home.number);
     story.step(
         IAM,
         &session,
         &UPDATE_ACCESS_KEY,
-        &[("name", "ci-legacy"), ("old_key", old_key)],
+        &[("name", "svc-deploy"), ("old_key", &old_key)],
         "The deployment user's key is switched off, which keeps the platform team busy.",
         &["access-key-status-changed"],
     );

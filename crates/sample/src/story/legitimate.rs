@@ -1,8 +1,8 @@
 //! Legitimate actions that are sensitive all the same: what a security team sees in a good month, and its response in a bad one.
 
-use super::Teller;
 use super::calls::*;
-use super::intrusion::{COLLEAGUE, VICTIM};
+use super::intrusion::COLLEAGUE;
+use super::{KEY_OFF, Teller, VICTIM};
 use crate::calendar::DAY;
 use crate::identity::{Caller, Session, on_behalf_of, session_attributes};
 use crate::organisation::{DEVELOPMENT, GLOBAL, HOME, MANAGEMENT, PRODUCTION, SANDBOX, reserved_role};
@@ -14,7 +14,7 @@ const TERRAFORM: &str = "APN/1.0 HashiCorp/1.0 Terraform/1.13.2 (+https://www.te
 /// Tells of a month of administration, spread over the trail's working days.
 pub(super) fn tell(story: &mut Teller<'_>, end: i64, days: i64) {
     let acts: [fn(&mut Teller<'_>); 8] =
-        [service_user, new_joiner, vendor_role, break_glass, new_phone, data_science_set, sandbox_setup, auditor];
+        [service_user, auditor, vendor_role, break_glass, new_phone, new_joiner, sandbox_setup, data_science_set];
     for (number, act) in acts.into_iter().enumerate() {
         let share = 1.0 - number as f64 / (acts.len() - 1) as f64;
         let day = working_day(end.div_euclid(DAY) - 2 - (share * (days - 5) as f64) as i64);
@@ -52,7 +52,7 @@ pub(super) fn respond(story: &mut Teller<'_>, intrusion: &[Planted]) {
             &responder,
             &UPDATE_ACCESS_KEY,
             &[("name", VICTIM), ("old_key", key)],
-            "The security team switches the leaked key off.",
+            KEY_OFF,
             &["access-key-status-changed"],
         );
     }
@@ -271,21 +271,21 @@ fn auditor(story: &mut Teller<'_>) {
         &["login-profile-changed-for-other"],
     );
     let number = org.accounts[MANAGEMENT].number;
-    let (old_key, new_key) = (org.user("ci-legacy").key.as_str(), story.chance.iam_id("AKIA", number));
+    let (old_key, new_key) = (story.chance.iam_id("AKIA", number), story.chance.iam_id("AKIA", number));
     story.step(
         place,
         &admin,
         &CREATE_ACCESS_KEY,
-        &[("name", "ci-legacy"), ("new_key", &new_key)],
-        "The deployment user's key is rotated: the new one.",
+        &[("name", "svc-reporting"), ("new_key", &new_key)],
+        "A reporting user's key is rotated: the new one.",
         &["access-key-created"],
     );
     story.step(
         place,
         &admin,
         &UPDATE_ACCESS_KEY,
-        &[("name", "ci-legacy"), ("old_key", old_key)],
-        "The deployment user's key is rotated: the old one is switched off.",
+        &[("name", "svc-reporting"), ("old_key", &old_key)],
+        "A reporting user's key is rotated: the old one is switched off.",
         &["access-key-status-changed"],
     );
 }

@@ -4,7 +4,7 @@ use super::ASSUME_ROLE;
 use crate::actions::{
     AUDIT, Action, BILLING, CONSOLE, ENGINEER, GLOBAL_CONSOLE, LAMBDA, MACHINE_LEARNING, WORKER, pick,
 };
-use crate::calendar::at_work;
+use crate::calendar::{WINDOW, at_work};
 use crate::call::Call;
 use crate::day::{Day, stream_of};
 use crate::identity::{Caller, Session, on_behalf_of};
@@ -14,6 +14,7 @@ use crate::organisation::{
 };
 use crate::record::Kind;
 use crate::scene::Scene;
+use crate::story::VICTIM;
 
 const CHALLENGE: Call = Call::service("signin", "CredentialChallenge", r#"{"CredentialChallenge":"Success"}"#)
     .with(r#"{"AuthWorkflowID":"$workflow","CredentialType":"PASSWORD"}"#);
@@ -236,7 +237,8 @@ impl<'a> Day<'a> {
         let window = self.any_window(stream);
         let home = &org.accounts[user.account];
         let person = user.name.contains('.');
-        if person && !at_work(window, 1) {
+        let switched_off = user.name == VICTIM && window + WINDOW > self.key_off;
+        if switched_off || person && !at_work(window, 1) {
             return;
         }
         let mut scene = self.scene(stream, window);

@@ -19,11 +19,10 @@ const UPLOAD: Call = Call { data: true, ..Call::write("s3", "PutObject", r#"{"bu
     .on(r#"[{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::$bucket/$key"},{"accountId":"$account","type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::$bucket"}]"#);
 const PUBLIC_READ: Call = Call { data: true, ..Call::read("s3", "GetObject", r#"{"bucketName":"$bucket","Host":"$bucket.s3.$region.amazonaws.com","key":"docs/index.html"}"#) }
     .on(r#"[{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::$bucket/docs/index.html"},{"accountId":"$account","type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::$bucket"}]"#);
-const WORKDOCS: Call = Call::write(
+const WORKDOCS: Call = Call::read(
     "workdocs",
     "GetDocumentVersion",
-    r#"{"documentId":"$hex64","versionId":"1782907699-$hex64","fields":"SOURCE"}"#,
-    "null",
+    r#"{"documentId":"$hex64","versionId":"$epoch-$hex64","fields":"SOURCE"}"#,
 );
 const WORKSPACES: Call = Call::service("signin", "UserAuthentication", r#"{"UserAuthentication":"Success"}"#).with(
     r#"{"AuthWorkflowID":"$uuid","LoginTo":"https://clients.amazonaws.com/workspaces","CredentialType":"PASSWORD"}"#,
@@ -127,7 +126,9 @@ impl<'a> Day<'a> {
         ];
         for (account, region, identity, call, address) in rare {
             let mut scene = self.somewhere(account, region);
-            let caller = Caller::client(identity, String::new(), "", address, person.browser);
+            let machine = address.ends_with(".amazonaws.com");
+            let agent = if machine { address } else { person.browser };
+            let caller = Caller { tls: !machine, ..Caller::client(identity, String::new(), "", address, agent) };
             self.record(&mut scene, &caller, &call, None);
         }
     }
