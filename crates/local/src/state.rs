@@ -205,3 +205,38 @@ impl StateStore for SqliteState {
         self.write(failpoint::FIT_LAKE, |transaction| objects::fit_lake(transaction, id, version))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_leaves_what_was_there() {
+        let state = SqliteState::in_memory().unwrap();
+        let object = |number| ObjectVersion { location: format!("s3://b/{number}"), etag: String::new(), size: 0 };
+        let known = [object(0)];
+        state.mark_objects(&known, Timestamp::MIN).unwrap();
+        // A bound on the number of pages is met like the end of a disk.
+        state.lock().pragma_update(None, "max_page_count", 40).unwrap();
+        let many: Vec<ObjectVersion> = (1..10_000).map(object).collect();
+        let error = state.mark_objects(&many, Timestamp::MIN).unwrap_err();
+        assert_eq!(error.to_string(), "the disk is full: :memory: could not be written");
+        assert_eq!(state.seen_objects(&known).unwrap(), [true]);
+        assert_eq!(state.seen_objects(&many[..1]).unwrap(), [false]);
+        state.mark_objects(&many[..1], Timestamp::MIN).unwrap();
+        assert_eq!(state.seen_objects(&many[..1]).unwrap(), [true]);
+    }
+
+    #[test]
+    fn what_was_told_is_on_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = SqliteState::open(&folder.path().join("state.db")).unwrap();
+        let pragma = |name: &str| -> String {
+            let query = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
+            state.lock().query_row(&query, [], |row| row.get(0)).unwrap()
+        };
+        // 2 is FULL: a commit is synced, not only the end of a log.
+        assert_eq!((pragma("synchronous"), pragma("journal_mode")), ("2".to_owned(), "wal".to_owned()));
+        assert_eq!(pragma("foreign_keys"), "1");
+    }
+}

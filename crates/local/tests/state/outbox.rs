@@ -1,0 +1,101 @@
+//! The outbox.
+
+use local::state::SqliteState;
+use pipeline::alert::{Acknowledgement, Alert, AlertId, Arrival};
+use pipeline::outbox::{Delivery, Notification, Outcome};
+use pipeline::state::{StateError, StateStore};
+
+use crate::{alert, alerts, mail, suppression, time};
+
+fn live(number: u32) -> Alert {
+    Alert { arrival: Arrival::Live, ..alert(number) }
+}
+
+fn pending(state: &SqliteState) -> Vec<AlertId> {
+    state.outbox(Delivery::Pending, 100).unwrap().into_iter().map(|row| row.alert).collect()
+}
+
+fn claim(state: &SqliteState, now: &str) -> Vec<Notification> {
+    state.claim_notifications(time(now), time("2026-02-01T01:00:00Z"), 10).unwrap()
+}
+
+#[test]
+fn an_alert_is_given_to_a_channel_once() {
+    let state = SqliteState::in_memory().unwrap();
+    state.record_alerts(&[live(1)], &mail(false)).unwrap();
+    state.record_alerts(&[live(1)], &mail(true)).unwrap();
+    assert_eq!(pending(&state), [alert(1).id]);
+}
+
+#[test]
+fn a_backfill_is_given_to_a_channel_once_it_is_asked_for_or_turns_out_to_be_live() {
+    let state = SqliteState::in_memory().unwrap();
+    state.record_alerts(&alerts(1..3), &mail(false)).unwrap();
+    assert_eq!(pending(&state), []);
+    // The stream brings the first one; the second is read again with --notify.
+    state.record_alerts(&[live(1)], &mail(false)).unwrap();
+    assert_eq!(pending(&state), [alert(1).id]);
+    state.record_alerts(&[alert(2)], &mail(true)).unwrap();
+    assert_eq!(pending(&state).len(), 2);
+}
+
+#[test]
+fn what_was_silenced_or_seen_to_is_not_sent_when_it_is_read_again() {
+    let state = SqliteState::in_memory().unwrap();
+    let silenced = suppression("alice");
+    state.add_suppression(&silenced).unwrap();
+    state.record_alerts(&alerts(1..3), &mail(false)).unwrap();
+    state.suppress_alerts(&[alert(1).id], &silenced.id).unwrap();
+    let seen = Acknowledgement { at: time("2026-02-02T00:00:00Z"), by: "carol".to_owned(), note: String::new() };
+    state.acknowledge(&[alert(2).id], &seen).unwrap();
+    state.record_alerts(&[live(1), live(2)], &mail(true)).unwrap();
+    assert_eq!(pending(&state), []);
+}
+
+#[test]
+fn silencing_takes_back_what_was_not_sent_yet() {
+    let state = SqliteState::in_memory().unwrap();
+    let silenced = suppression("alice");
+    state.record_alerts(&[live(1), live(2)], &mail(false)).unwrap();
+    let unknown = state.suppress_alerts(&[alert(1).id], &silenced.id).unwrap_err();
+    assert!(matches!(unknown, StateError::Unknown { what: "suppression", .. }), "{unknown}");
+    state.add_suppression(&silenced).unwrap();
+    assert_eq!(state.suppress_alerts(&[alert(1).id], &silenced.id).unwrap(), 1);
+    assert_eq!(state.suppress_alerts(&[alert(1).id], &silenced.id).unwrap(), 0);
+    assert_eq!(pending(&state), [alert(2).id]);
+}
+
+#[test]
+fn a_claim_keeps_others_away_until_it_ends_and_the_most_serious_goes_first() {
+    let state = SqliteState::in_memory().unwrap();
+    // Numbers 1 and 5: high and critical.
+    state.record_alerts(&[live(1), live(5)], &mail(false)).unwrap();
+    assert_eq!(claim(&state, "2026-01-31T00:00:00Z"), [], "not due yet");
+    let claimed = claim(&state, "2026-02-01T00:00:00Z");
+    assert_eq!(claimed.iter().map(|notification| &notification.alert).collect::<Vec<_>>(), [&live(5), &live(1)]);
+    assert_eq!(claim(&state, "2026-02-01T00:59:59Z"), []);
+    assert_eq!(claim(&state, "2026-02-01T01:00:00Z").len(), 2, "whoever claimed them is gone");
+}
+
+#[test]
+fn an_attempt_ends_in_one_of_three_ways() {
+    let state = SqliteState::in_memory().unwrap();
+    state.record_alerts(&[live(1), live(2), live(3)], &mail(false)).unwrap();
+    let now = "2026-02-01T00:00:00Z";
+    assert_eq!(claim(&state, now).len(), 3);
+    let after = time("2026-02-01T00:05:00Z");
+    let settle = |number, outcome| state.settle_notification(&alert(number).id, "mail", &outcome).unwrap();
+    settle(1, Outcome::Sent { at: time(now) });
+    settle(2, Outcome::Retry { after, error: "timed out".to_owned() });
+    settle(3, Outcome::Failed { at: time(now), error: "no such topic".to_owned() });
+
+    let [sent] = state.outbox(Delivery::Sent, 9).unwrap().try_into().unwrap();
+    assert_eq!((sent.alert, sent.attempts, sent.error), (alert(1).id, 1, None));
+    let [failed] = state.outbox(Delivery::Failed, 9).unwrap().try_into().unwrap();
+    assert_eq!((failed.alert, failed.error.as_deref()), (alert(3).id, Some("no such topic")));
+    let [again] = claim(&state, "2026-02-01T00:05:00Z").try_into().unwrap();
+    assert_eq!((again.alert.id, again.attempts), (alert(2).id, 1));
+
+    let nowhere = state.settle_notification(&alert(1).id, "pager", &Outcome::Sent { at: time(now) });
+    assert!(matches!(nowhere, Err(StateError::Unknown { what: "notification", .. })));
+}
