@@ -58,7 +58,7 @@ impl Totals {
 impl Batch {
     /// A batch with room for some events.
     pub(crate) fn with_capacity(events: usize) -> Self {
-        Self { text: String::with_capacity(events * 1500), entries: Vec::with_capacity(events) }
+        Self { text: String::with_capacity(events * 1700), entries: Vec::with_capacity(events) }
     }
 
     /// Notes the record that was appended to the text from `start` on.

@@ -116,7 +116,7 @@ impl Plan {
         Self { seed: 7, now, days: 30, events: 120_000, files: 4_000, duplicates: 0.001, stories: true, threads: None }
     }
 
-    /// The benchmark's corpus: 1,000,000 events (about 1.4 GB of JSON) of the same organisation in some 5,000 files.
+    /// The benchmark's corpus: 1,000,000 events (about 1.6 GB of JSON) of the same organisation in some 5,000 files.
     pub fn corpus(now: Timestamp) -> Self {
         Self { events: 1_000_000, files: 5_000, ..Self::demo(now) }
     }
