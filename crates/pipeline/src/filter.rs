@@ -229,6 +229,7 @@ impl RolePattern {
 mod tests {
     use super::*;
     use event::{Column, Timestamp};
+    use serde_json::json;
 
     fn event(columns: &[(Column, &'static str)]) -> Event<'static> {
         let mut event = Event::new(Timestamp::parse("2024-05-01T10:00:00Z").unwrap());
@@ -238,22 +239,13 @@ mod tests {
         event
     }
 
-    fn assume_role(actor_type: &'static str, request: &'static str) -> Event<'static> {
-        event(&[
-            (Column::EventSource, "sts.amazonaws.com"),
-            (Column::EventName, "AssumeRole"),
-            (Column::ActorType, actor_type),
-            (Column::RequestParameters, request),
-        ])
+    fn assume_role(role: &str) -> testkit::EventBuilder {
+        let request = json!({"roleArn": format!("arn:aws:iam::111122223333:role/{role}"), "roleSessionName": "x"});
+        testkit::event("AssumeRole").source("sts").request(request)
     }
 
-    fn session_of(role_arn: &'static str) -> Event<'static> {
-        event(&[
-            (Column::EventSource, "ec2.amazonaws.com"),
-            (Column::EventName, "DescribeInstances"),
-            (Column::ActorType, "AssumedRole"),
-            (Column::RoleArn, role_arn),
-        ])
+    fn session_of(role: &str) -> Event<'static> {
+        testkit::event("DescribeInstances").source("ec2").role_session(role, "x").to_event()
     }
 
     fn roles(entries: &[&str]) -> Filters {
@@ -261,13 +253,13 @@ mod tests {
         Filters::new(&FilterConfig { roles, ..FilterConfig::default() }).unwrap()
     }
 
-    const LINKED: &str = "arn:aws:iam::111122223333:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS";
-    const ASSUME_LINKED: &str = r#"{"roleArn":"arn:aws:iam::111122223333:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS","roleSessionName":"ecs"}"#;
+    const LINKED: &str = "aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS";
+    const ECS: &str = "ecs.amazonaws.com";
 
     #[test]
     fn stores_everything_by_default() {
         let filters = Filters::new(&FilterConfig::default()).unwrap();
-        for event in [session_of(LINKED), assume_role("AWSService", ASSUME_LINKED), event(&[])] {
+        for event in [session_of(LINKED), assume_role(LINKED).aws_service(ECS).to_event(), event(&[])] {
             assert_eq!(filters.leave_out(&event), None);
         }
     }
@@ -293,26 +285,23 @@ mod tests {
         let filters = Filters::new(&FilterConfig { service_events: true, ..FilterConfig::default() }).unwrap();
         let out = Some(FilterReason::ServiceEvent);
         assert_eq!(filters.leave_out(&session_of(LINKED)), out);
-        assert_eq!(filters.leave_out(&assume_role("AWSService", ASSUME_LINKED)), out);
+        assert_eq!(filters.leave_out(&assume_role(LINKED).aws_service(ECS).to_event()), out);
 
         // A person who tries to assume one is worth keeping.
-        assert_eq!(filters.leave_out(&assume_role("IAMUser", ASSUME_LINKED)), None);
-        // A service assuming an ordinary role.
-        let ordinary = r#"{"roleArn":"arn:aws:iam::111122223333:role/lambda","roleSessionName":"aws-service-role"}"#;
-        assert_eq!(filters.leave_out(&assume_role("AWSService", ordinary)), None);
+        assert_eq!(filters.leave_out(&assume_role(LINKED).to_event()), None);
+        // A service assuming an ordinary role, whatever it calls its session.
+        let request =
+            json!({"roleArn": "arn:aws:iam::111122223333:role/lambda", "roleSessionName": "aws-service-role"});
+        assert_eq!(filters.leave_out(&assume_role("lambda").aws_service(ECS).request(request).to_event()), None);
         // Only the start of the path is reserved: these are anybody's to create.
-        for role in [
-            "arn:aws:iam::111122223333:role/mine/aws-service-role/x",
-            "arn:aws:iam::111122223333:role/aws-service-role",
-            "arn:aws:iam::111122223333:user/aws-service-role/x",
-        ] {
+        for role in ["mine/aws-service-role/x", "aws-service-role"] {
             assert_eq!(filters.leave_out(&session_of(role)), None, "{role}");
         }
     }
 
     #[test]
     fn leaves_out_roles_by_name_path_wildcard_and_arn_in_either_case() {
-        let deploy = session_of("arn:aws:iam::111122223333:role/ci/Deploy-Prod");
+        let deploy = session_of("ci/Deploy-Prod");
         for (pattern, hits) in [
             ("deploy-prod", true),
             ("deploy-*", true),
@@ -336,8 +325,8 @@ mod tests {
     fn a_role_pattern_applies_to_assuming_it_and_to_its_sessions() {
         let filters = roles(&["other", "deploy"]);
         let out = Some(FilterReason::Role);
-        let assume = r#"{"roleArn":"arn:aws:iam::111122223333:role/deploy","roleSessionName":"x"}"#;
-        assert_eq!(filters.leave_out(&assume_role("IAMUser", assume)), out);
+        assert_eq!(filters.leave_out(&assume_role("deploy").to_event()), out);
+        assert_eq!(filters.leave_out(&session_of("deploy")), out);
         // A session without its issuer is known by its own ARN.
         let session = |arn| event(&[(Column::ActorArn, arn)]);
         assert_eq!(filters.leave_out(&session("arn:aws:sts::111122223333:assumed-role/deploy/alice")), out);
