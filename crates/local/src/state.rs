@@ -3,7 +3,7 @@
 //! **Invariant:** every method of the port is one transaction, synced to the disk before it returns. A daemon and command
 //! lines use the database at the same time: readers never wait, writers wait for each other.
 //!
-//! Read in this order: [`schema`] (what is kept), `alerts` and `outbox` (the ledger), the rest as needed.
+//! Read in this order: `schema` (what is kept), `alerts` and `outbox` (the ledger), the rest as needed.
 
 mod alerts;
 mod error;
