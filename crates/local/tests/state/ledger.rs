@@ -232,7 +232,7 @@ proptest! {
             loop {
                 let page = Page { limit: Some(at_a_time), after: paged.last().map(Cursor::at) };
                 let found = state.alerts(&filter, &page).unwrap();
-                prop_assert!(found.len() <= at_a_time);
+                prop_assert!(found.len() <= at_a_time && paged.len() <= expected.len());
                 if found.is_empty() {
                     break;
                 }

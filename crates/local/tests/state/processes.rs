@@ -74,7 +74,7 @@ fn of_many_senders_exactly_one_gets_each_notification() {
             let mut mine = Vec::new();
             loop {
                 let batch = state.claim_notifications(now, lease, 7).unwrap();
-                if batch.is_empty() {
+                if batch.is_empty() || mine.len() > 100 {
                     return mine;
                 }
                 mine.extend(batch.into_iter().map(|notification| notification.alert.id));
