@@ -3,7 +3,7 @@
 use std::env;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, ensure};
 use sha2::{Digest, Sha256};
@@ -76,13 +76,11 @@ pub(crate) fn run_to_end(command: &mut Command) -> anyhow::Result<()> {
     if status.success() { Ok(()) } else { Err(TaskFailed { program, status }.into()) }
 }
 
-/// Runs a tool and returns what it printed on stdout, exactly; its stderr goes to the terminal.
+/// Runs a tool without a terminal and returns what it printed on stdout, exactly; its stderr is passed on.
 pub(crate) fn run_for_output(command: &mut Command) -> anyhow::Result<String> {
     let program = describe(command);
-    let output = command
-        .stderr(std::process::Stdio::inherit())
-        .output()
-        .with_context(|| format!("failed to start {program}"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("failed to start {program}"))?;
+    eprint!("{}", String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {
         return Err(TaskFailed { program, status: output.status }.into());
     }

@@ -3,7 +3,7 @@
 use std::env;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::ensure;
 
@@ -29,7 +29,7 @@ fn help(binary: &Path, path: &[String]) -> anyhow::Result<String> {
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TRAILHOUND_")) {
         command.env_remove(name);
     }
-    command.args(path).arg("--help").env("COLUMNS", "100").env("NO_COLOR", "1").stdin(Stdio::null());
+    command.args(path).arg("--help").env("COLUMNS", "100").env("NO_COLOR", "1");
     run_for_output(&mut command)
 }
 
