@@ -6,3 +6,6 @@
 pub mod aside;
 pub mod files;
 pub mod state;
+mod store;
+
+pub use store::{LakeStore, SystemClock};

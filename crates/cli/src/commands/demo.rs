@@ -1,0 +1,148 @@
+//! `trailhound demo`: a month of a small organisation's logs with an intrusion in it, read and judged.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Context;
+use detect::Severity;
+use pipeline::alert::AlertId;
+use pipeline::escape;
+use pipeline::history::SEVERITIES;
+use pipeline::state::{AlertFilter, Page, StateStore};
+use sample::{Plan, Step};
+
+use crate::args::DemoArgs;
+use crate::commands::ingest;
+use crate::exit::{Exit, usage};
+use crate::output::{bytes, count, plural};
+use crate::session::Session;
+
+pub(crate) fn run(session: &mut Session, arguments: &DemoArgs) -> anyhow::Result<Exit> {
+    let folder = match &arguments.keep {
+        Some(folder) => folder.clone(),
+        None => std::env::temp_dir().join(format!("trailhound-demo-{}", std::process::id())),
+    };
+    session.home = folder.join("home");
+    if session.lake_path().exists() {
+        return Err(usage(format!("{} holds a demo already; name another folder with --keep", folder.display())));
+    }
+    session.global.home = Some(session.home.clone());
+
+    let now = jiff::Timestamp::from_microsecond(session.now.micros()).context("the time is out of bounds")?;
+    let plan = Plan { seed: arguments.seed, events: arguments.events, ..Plan::demo(now) };
+    let started = Instant::now();
+    let made = plan.write(&folder.join("logs"), |_| {}).context("failed to make the demo's logs")?;
+    say(
+        session,
+        &format!(
+            "Made a month of a small organisation's CloudTrail in {}:\n  {} events in {} ({}, {} inflated), {:.1} s",
+            made.trail.display(),
+            count(made.events),
+            plural(made.files, "file", "files"),
+            bytes(made.bytes_gz),
+            bytes(made.bytes_json),
+            started.elapsed().as_secs_f64(),
+        ),
+    )?;
+
+    let done = ingest::read(session, "demo", std::slice::from_ref(&made.trail), None)?;
+    say(session, "\nRead them with `trailhound ingest`:")?;
+    for line in done.lines() {
+        say(session, &format!("  {line}"))?;
+    }
+
+    let state = session.open_state()?;
+    let missed = show_steps(session, &state, &made.intrusion)?;
+    show_rest(session, &state, &made.intrusion, &made.legitimate)?;
+    show_next(session, &state)?;
+    if missed > 0 {
+        anyhow::bail!("{} of the intrusion that a detection covers raised no alert", plural(missed, "step", "steps"));
+    }
+    if done.report.interrupted { Ok(Exit::Interrupted) } else { Ok(Exit::Done) }
+}
+
+fn say(session: &mut Session, text: &str) -> anyhow::Result<()> {
+    session.out.line(text)?;
+    // The demo is watched as it goes.
+    Ok(session.out.flush()?)
+}
+
+/// The planted steps, each with the alerts it raised; counts the detections that should have fired and did not.
+fn show_steps(session: &mut Session, state: &dyn StateStore, steps: &[Step]) -> anyhow::Result<u64> {
+    let heading = session.out.bold(&format!("\nThe intrusion, step by step ({} planted)", steps.len()));
+    say(session, &heading)?;
+    let mut missed = 0;
+    let mut found = 0;
+    for step in steps {
+        let what = escape::single_line(&step.what, 110).into_owned();
+        say(session, &format!("  {}  {:<32} {what}", &step.time, step.event_name))?;
+        for &detection in &step.detections {
+            match state.alert(&AlertId::of(&step.event_id, detection))? {
+                Some(alert) => {
+                    found += 1;
+                    let severity = session.out.severity(alert.severity);
+                    say(session, &format!("      -> {severity}: {} [{}]", alert.title, alert.id.short()))?;
+                }
+                None => {
+                    missed += 1;
+                    say(session, &format!("      -> MISSED: {detection}"))?;
+                }
+            }
+        }
+    }
+    say(session, &format!("  {found} of the {} alerts these steps should raise were raised", found + missed))?;
+    Ok(missed)
+}
+
+/// The alerts on what was not the intrusion.
+fn show_rest(session: &mut Session, state: &dyn StateStore, intrusion: &[Step], legitimate: &[Step]) -> anyhow::Result<()> {
+    let alerts = state.alerts(&AlertFilter::default(), &Page::default())?;
+    let of = |steps: &[Step]| {
+        alerts.iter().filter(|alert| steps.iter().any(|step| step.event_id == alert.event_id)).count() as u64
+    };
+    let (planted, sensitive) = (of(intrusion), of(legitimate));
+    let other = alerts.len() as u64 - planted - sensitive;
+    let by_severity: Vec<String> = SEVERITIES
+        .iter()
+        .map(|&severity| (severity, alerts.iter().filter(|alert| alert.severity == severity).count()))
+        .filter(|&(severity, number)| number > 0 && severity > Severity::Informational || number > 0)
+        .map(|(severity, number)| format!("{number} {severity}"))
+        .collect();
+    say(
+        session,
+        &format!(
+            "\n{} in all ({}): {planted} on the intrusion, {sensitive} on legitimate but sensitive changes, {other} on ordinary traffic",
+            plural(alerts.len() as u64, "alert", "alerts"),
+            by_severity.join(", "),
+        ),
+    )
+}
+
+fn show_next(session: &mut Session, state: &dyn StateStore) -> anyhow::Result<()> {
+    let newest = state.alerts(&AlertFilter { at_least: Some(Severity::Critical), ..AlertFilter::open() }, &Page { limit: Some(1), after: None })?;
+    let home = quoted(&session.home);
+    let id = newest.first().map_or("ID", |alert| alert.id.short());
+    let user = newest.first().and_then(|alert| alert.user.clone()).unwrap_or_else(|| "root".to_owned());
+    let user = escape::single_line(&user, 64).into_owned();
+    let heading = session.out.bold("\nWhat to try next");
+    say(session, &heading)?;
+    for (command, what) in [
+        ("alerts".to_owned(), "every open alert, the newest first"),
+        (format!("alerts show {id}"), "one in full, with what to do and the whole record"),
+        (format!("events --user {user}"), "what that user did"),
+        ("events --name AssumeRole --failed".to_owned(), "roles that somebody was not let into"),
+        ("status".to_owned(), "what is stored and open"),
+    ] {
+        say(session, &format!("  trailhound --home {home} {command:<36} # {what}"))?;
+    }
+    say(session, "  trailhound ingest PATH  # your own logs: the folder that holds AWSLogs")?;
+    let note = format!("\nIt all lies in {}; delete that folder when you are done.", session.home.parent().unwrap_or(&session.home).display());
+    say(session, &note)
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &std::path::Path) -> String {
+    let text = PathBuf::from(path).display().to_string();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);
+    if text.bytes().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}

@@ -1,0 +1,238 @@
+//! `trailhound ingest`: files in, events and alerts kept, counts that add up.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use detect::Registry;
+use lake::WriterOptions;
+use local::aside::JsonlAside;
+use local::files::{FileSource, Options, Skipped};
+use local::{LakeStore, SystemClock};
+use pipeline::alert::{Arrival, Occasion};
+use pipeline::filter::Filters;
+use pipeline::history::RunEnd;
+use pipeline::ingest::{Ingest, Progress};
+use pipeline::outbox::Routes;
+use pipeline::report::{Problem, Report};
+use pipeline::source::Source;
+use pipeline::state::StateStore;
+use pipeline::store::Clock;
+use pipeline::suppress::Suppressions;
+use serde_json::json;
+
+use crate::args::{IngestArgs, SummaryFormat};
+use crate::exit::{Exit, usage};
+use crate::output::{bytes, count, plural};
+use crate::progress::Bar;
+use crate::session::Session;
+
+pub(crate) fn run(session: &mut Session, arguments: &IngestArgs) -> anyhow::Result<Exit> {
+    let done = read(session, "ingest", &arguments.paths, arguments.threads)?;
+    let found = arguments.fail_on.is_some_and(|severity| done.report.alerts.at_least(severity) > 0);
+    let exit = exit(&done.report, found);
+    match arguments.summary {
+        SummaryFormat::Json => session.out.json(&done.to_json())?,
+        SummaryFormat::Text if !session.global.quiet => {
+            for line in done.lines() {
+                crate::complain(&line);
+            }
+        }
+        SummaryFormat::Text => {}
+    }
+    Ok(exit)
+}
+
+/// How a run ended, the most pressing first.
+fn exit(report: &Report, found: bool) -> Exit {
+    if report.interrupted {
+        Exit::Interrupted
+    } else if found {
+        Exit::Found
+    } else if report.has_rejections() {
+        Exit::Rejected
+    } else {
+        Exit::Done
+    }
+}
+
+/// A run that came to its end.
+pub(crate) struct Done {
+    pub(crate) report: Report,
+    pub(crate) took: Duration,
+    skipped: Skipped,
+    home: PathBuf,
+}
+
+/// Reads paths into the home folder's lake and state.
+pub(crate) fn read(session: &Session, command: &str, paths: &[PathBuf], threads: Option<u16>) -> anyhow::Result<Done> {
+    let config = session.config();
+    let registry = Registry::new(&config.detect).map_err(|error| usage(format!("[detect]: {error}")))?;
+    let filters = Filters::new(&config.filter).map_err(|error| usage(error.to_string()))?;
+    let state = session.open_state()?;
+    let lake = session.open_or_create_lake()?;
+    session.fit(&state, &lake)?;
+    let store = LakeStore::new(&lake, WriterOptions::default())?;
+    let aside = JsonlAside::open(&session.home)
+        .with_context(|| format!("failed to open the files of rejected records in {}", session.home.display()))?;
+    let suppressions = Suppressions::new(state.suppressions()?);
+
+    let clock = SystemClock;
+    let started = Instant::now();
+    let run = state.begin_run(command, clock.now())?;
+    let stop = stop_on_interrupt()?;
+    let progress = Arc::new(Progress::default());
+    let mut source = FileSource::new(paths, Options { inflated: config.limits.max_inflated });
+    let bar = Bar::start(&progress, source.size_hint(), bar_wanted(session));
+    let on_problem = |problem: &Problem| bar.suspend(|| crate::complain(&format!("{}: {}", problem.name, problem.reason)));
+    let threads = threads.or(Some(config.ingest.threads).filter(|&threads| threads > 0)).map_or_else(
+        || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        usize::from,
+    );
+    let outcome = Ingest {
+        store: &store,
+        state: &state,
+        aside: &aside,
+        clock: &clock,
+        registry: &registry,
+        filters: &filters,
+        suppressions: &suppressions,
+        routes: &Routes::default(),
+        occasion: Occasion { now: clock.now(), arrival: Arrival::Backfill, run: Some(run) },
+        limits: config.limits.limits(),
+        threads,
+        commit_every: Duration::from_secs(u64::from(config.ingest.commit_seconds.max(1))),
+        progress: &progress,
+        on_problem: &on_problem,
+        stop: &stop,
+    }
+    .run(&mut source);
+    bar.finish();
+
+    let at = clock.now();
+    let report = match outcome {
+        Ok(report) => report,
+        Err(error) => {
+            let end = RunEnd { at, exit_code: 1, records: Default::default(), alerts: Default::default(), suppressed: 0 };
+            // The failure itself is what to tell; the history may be on the same full disk.
+            let _ = state.end_run(run, &end);
+            return Err(error.into());
+        }
+    };
+    session.fit(&state, &lake)?;
+    let exit_code = match exit(&report, false) {
+        Exit::Interrupted => 130,
+        Exit::Rejected => 3,
+        Exit::Done | Exit::Found => 0,
+    };
+    let alerts = report.alerts.new;
+    state.end_run(
+        run,
+        &RunEnd { at, exit_code, records: report.records(), alerts, suppressed: report.alerts.suppressed },
+    )?;
+    Ok(Done { report, took: started.elapsed(), skipped: source.skipped().clone(), home: session.home.clone() })
+}
+
+fn bar_wanted(session: &Session) -> bool {
+    !session.global.quiet && std::io::stderr().is_terminal()
+}
+
+/// Set at the first ctrl-C; the second ends the program at once, which loses nothing that was committed.
+fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if asked.swap(true, Ordering::Relaxed) {
+            crate::give_up();
+        }
+        crate::complain("stopping: keeping what was read so far (ctrl-C again to end at once)");
+    })
+    .context("failed to listen for ctrl-C")?;
+    Ok(stop)
+}
+
+impl Done {
+    /// The summary, as people read it.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let report = &self.report;
+        let seconds = self.took.as_secs_f64().max(0.001);
+        let mut lines = vec![format!(
+            "{} read ({} inflated) in {:.1} s: {}/s, {} events/s",
+            plural(report.items, "file", "files"),
+            bytes(report.inflated),
+            seconds,
+            bytes((report.inflated as f64 / seconds) as u64),
+            count((report.read as f64 / seconds) as u64),
+        )];
+        let mut fates = vec![format!("{} stored", count(report.stored))];
+        let mut fate = |number: u64, what: &str| {
+            if number > 0 {
+                fates.push(format!("{} {what}", count(number)));
+            }
+        };
+        fate(report.duplicates, "duplicate");
+        fate(report.variants, "variant");
+        for (reason, number) in &report.filtered {
+            fate(*number, &format!("filtered ({reason})"));
+        }
+        fate(report.rejected, "rejected");
+        fate(report.insights, "insight");
+        lines.push(format!("{} records = {}", count(report.read), fates.join(" + ")));
+        let mut alerts: Vec<String> = report
+            .alerts
+            .new
+            .iter()
+            .filter(|(_, number)| *number > 0)
+            .map(|(severity, number)| format!("{} {severity}", count(number)))
+            .collect();
+        if alerts.is_empty() {
+            alerts.push("none new".to_owned());
+        }
+        for (number, what) in [(report.alerts.suppressed, "suppressed"), (report.alerts.known, "known before")] {
+            if number > 0 {
+                alerts.push(format!("{} {what}", count(number)));
+            }
+        }
+        lines.push(format!("alerts: {}", alerts.join(", ")));
+        let mut left = Vec::new();
+        for (number, one, many) in [
+            (report.unreadable, "unreadable path", "unreadable paths"),
+            (report.damaged, "damaged file", "damaged files"),
+            (report.empty, "file without records", "files without records"),
+            (report.digests, "digest file left for later", "digest files left for later"),
+        ] {
+            if number > 0 {
+                left.push(plural(number, one, many));
+            }
+        }
+        if !left.is_empty() {
+            lines.push(left.join(", "));
+        }
+        if self.skipped.files > 0 {
+            let names: Vec<&str> = self.skipped.names.iter().take(5).map(String::as_str).collect();
+            let more = if self.skipped.files > names.len() as u64 { ", …" } else { "" };
+            let files = plural(self.skipped.files, "file", "files");
+            lines.push(format!("{files} passed over by name, as no log is called so: {}{more}", names.join(", ")));
+        }
+        if report.rejected > 0 {
+            lines.push(format!("rejected records are kept in {}", self.home.join("rejected.jsonl").display()));
+        }
+        if report.variants > 0 {
+            lines.push(format!("variants are kept in {}", self.home.join("variants.jsonl").display()));
+        }
+        if report.interrupted {
+            lines.push("interrupted: run the same command again to read the rest".to_owned());
+        }
+        lines
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        let mut value = json!(self.report);
+        value["seconds"] = json!(self.took.as_secs_f64());
+        value["passed_over"] = json!(self.skipped.files);
+        value
+    }
+}

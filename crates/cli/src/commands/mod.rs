@@ -1,0 +1,13 @@
+//! The commands, one file each.
+
+pub(crate) mod alerts;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod demo;
+pub(crate) mod detections;
+pub(crate) mod events;
+pub(crate) mod export;
+pub(crate) mod ingest;
+pub(crate) mod lake;
+pub(crate) mod status;
+pub(crate) mod suppress;

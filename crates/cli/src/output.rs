@@ -1,0 +1,228 @@
+//! Results on standard output, in the format that was asked for.
+//!
+//! Everything that comes out of an event passes through here, and is escaped for where it goes.
+
+use std::io::{self, IsTerminal, Write};
+
+use comfy_table::{Attribute, Cell, CellAlignment, Color as Paint, ContentArrangement, Table};
+use pipeline::escape;
+use serde_json::{Map, Value};
+
+use crate::args::{Color, Format};
+
+/// Rows of named values.
+pub(crate) struct Rows {
+    columns: &'static [&'static str],
+    rows: Vec<Vec<Value>>,
+}
+
+impl Rows {
+    pub(crate) fn new(columns: &'static [&'static str]) -> Rows {
+        Rows { columns, rows: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, row: Vec<Value>) {
+        debug_assert_eq!(row.len(), self.columns.len(), "a row has a value for every column");
+        self.rows.push(row);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Writes the rows. A table shows only the first `shown` columns; every other format has all.
+    pub(crate) fn write(self, format: Format, shown: usize, out: &mut Output) -> io::Result<()> {
+        match format {
+            Format::Table => self.table(shown, out),
+            Format::Json => {
+                let rows: Vec<Value> = self.objects().collect();
+                out.json(&Value::Array(rows))
+            }
+            Format::Jsonl => {
+                for row in self.objects() {
+                    out.line(&escape::json(&row.to_string()))?;
+                }
+                Ok(())
+            }
+            Format::Csv => self.csv(out),
+        }
+    }
+
+    fn objects(self) -> impl Iterator<Item = Value> {
+        let columns = self.columns;
+        self.rows.into_iter().map(move |row| {
+            let object: Map<String, Value> = columns.iter().map(|&name| name.to_owned()).zip(row).collect();
+            Value::Object(object)
+        })
+    }
+
+    fn csv(self, out: &mut Output) -> io::Result<()> {
+        let mut writer = csv::Writer::from_writer(&mut out.stream);
+        writer.write_record(self.columns)?;
+        for row in &self.rows {
+            writer.write_record(row.iter().map(|value| escape::csv_cell(&plain(value)).into_owned()))?;
+        }
+        writer.flush()
+    }
+
+    fn table(self, shown: usize, out: &mut Output) -> io::Result<()> {
+        let mut table = Table::new();
+        table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(out.width);
+        if !out.colored {
+            table.force_no_tty();
+            table.set_width(out.width);
+        } else {
+            table.enforce_styling();
+        }
+        let heading = |name: &&str| Cell::new(name.replace('_', " ").to_uppercase()).add_attribute(Attribute::Bold);
+        table.set_header(self.columns.iter().take(shown).map(heading));
+        for row in &self.rows {
+            table.add_row(row.iter().take(shown).map(|value| {
+                let text = plain(value);
+                let cell = Cell::new(escape::single_line(&text, MAX_CELL));
+                let cell = if value.is_number() { cell.set_alignment(CellAlignment::Right) } else { cell };
+                match paint(&text) {
+                    Some(color) if out.colored => cell.fg(color),
+                    _ => cell,
+                }
+            }));
+        }
+        for line in table.lines() {
+            out.line(line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// A cell of a table is no longer than this; every other format has the whole text.
+const MAX_CELL: usize = 200;
+
+/// The colour of a severity.
+fn paint(text: &str) -> Option<Paint> {
+    match text {
+        "critical" => Some(Paint::Red),
+        "high" => Some(Paint::Magenta),
+        "medium" => Some(Paint::Yellow),
+        _ => None,
+    }
+}
+
+/// A value as text without quotes; null is nothing.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Standard output, as wide and as colourful as it is.
+pub(crate) struct Output {
+    stream: io::BufWriter<io::StdoutLock<'static>>,
+    colored: bool,
+    width: u16,
+}
+
+/// The width of tables that do not go to a terminal.
+const PLAIN_WIDTH: u16 = 160;
+
+impl Output {
+    pub(crate) fn new(color: Color) -> Output {
+        let stdout = io::stdout();
+        let terminal = stdout.is_terminal();
+        let width = match Table::new().width() {
+            Some(width) if terminal => width,
+            _ => std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(PLAIN_WIDTH),
+        };
+        Output { stream: io::BufWriter::new(stdout.lock()), colored: colored(color, terminal), width: width.max(40) }
+    }
+
+    /// Writes a line that holds no stranger's text, or one that was escaped.
+    pub(crate) fn line(&mut self, line: &str) -> io::Result<()> {
+        writeln!(self.stream, "{line}")
+    }
+
+    /// Writes a JSON document, indented.
+    pub(crate) fn json(&mut self, value: &Value) -> io::Result<()> {
+        // A `Value` always serialises.
+        let text = serde_json::to_string_pretty(value)?;
+        self.line(&escape::json(&text))
+    }
+
+    /// A text in bold, where there is colour.
+    pub(crate) fn bold(&self, text: &str) -> String {
+        if self.colored { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    /// A severity in its colour, where there is colour.
+    pub(crate) fn severity(&self, severity: detect::Severity) -> String {
+        let code = match severity {
+            detect::Severity::Critical => "1;31",
+            detect::Severity::High => "1;35",
+            detect::Severity::Medium => "33",
+            detect::Severity::Low | detect::Severity::Informational => "2",
+        };
+        let name = severity.as_str();
+        if self.colored { format!("\u{1b}[{code}m{name}\u{1b}[0m") } else { name.to_owned() }
+    }
+
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+/// Whether a stream is to be coloured.
+pub(crate) fn colored(color: Color, terminal: bool) -> bool {
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        // https://no-color.org: set and not empty.
+        Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    }
+}
+
+/// A number with thousands set apart, as people read it.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes as people read them, in powers of 1000.
+pub(crate) fn bytes(number: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut size = number as f64;
+    let mut unit = 0;
+    while size >= 1000.0 && unit + 1 < UNITS.len() {
+        size /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{number} B") } else { format!("{size:.1} {}", UNITS[unit]) }
+}
+
+/// `1 file`, `2 files`.
+pub(crate) fn plural(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(1_000), "1,000");
+        assert_eq!(count(30_477_123), "30,477,123");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(44_307_672), "44.3 MB");
+    }
+}

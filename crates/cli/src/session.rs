@@ -1,0 +1,110 @@
+//! What every command works with: the home folder, the configuration, the time, and the way out.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use etcetera::BaseStrategy;
+use event::Timestamp;
+use lake::{Lake, LakeError};
+use local::SystemClock;
+use local::state::SqliteState;
+use pipeline::state::{LakeFit, StateStore};
+use pipeline::store::Clock;
+
+use crate::args::Global;
+use crate::config::{Config, Loaded};
+use crate::exit::usage;
+use crate::output::Output;
+use crate::times;
+
+/// The surroundings of a command.
+pub(crate) struct Session {
+    pub(crate) home: PathBuf,
+    pub(crate) config_file: PathBuf,
+    pub(crate) loaded: Loaded,
+    pub(crate) now: Timestamp,
+    pub(crate) global: Global,
+    pub(crate) out: Output,
+}
+
+impl Session {
+    pub(crate) fn open(global: Global) -> anyhow::Result<Session> {
+        let home = match &global.home {
+            Some(home) => home.clone(),
+            None => etcetera::choose_base_strategy()
+                .map_err(|_| usage("the platform's data folder cannot be found; name one with --home"))?
+                .data_dir()
+                .join("trailhound"),
+        };
+        let config_file = global.config.clone().unwrap_or_else(|| home.join("trailhound.toml"));
+        let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let loaded = Loaded::load(&config_file, global.config.is_some(), environment)?;
+        let clock = SystemClock.now();
+        let now = match &global.now {
+            None => clock,
+            Some(text) => times::instant("--now", text, clock)?,
+        };
+        let out = Output::new(global.color);
+        Ok(Session { home, config_file, loaded, now, global, out })
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.loaded.config
+    }
+
+    pub(crate) fn lake_path(&self) -> PathBuf {
+        self.home.join("lake")
+    }
+
+    pub(crate) fn state_path(&self) -> PathBuf {
+        self.home.join("state.db")
+    }
+
+    /// The lake, made if it is not there.
+    pub(crate) fn open_or_create_lake(&self) -> anyhow::Result<Lake> {
+        Ok(Lake::open_or_create(&self.lake_path())?)
+    }
+
+    /// The lake that is there.
+    pub(crate) fn open_lake(&self) -> anyhow::Result<Lake> {
+        match self.find_lake()? {
+            Some(lake) => Ok(lake),
+            None => Err(usage(format!(
+                "there are no events in {} yet: read some with `trailhound ingest PATH`",
+                self.home.display()
+            ))),
+        }
+    }
+
+    /// The lake, if there is one.
+    pub(crate) fn find_lake(&self) -> anyhow::Result<Option<Lake>> {
+        match Lake::open(&self.lake_path()) {
+            Ok(lake) => Ok(Some(lake)),
+            Err(LakeError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The state, made if it is not there.
+    pub(crate) fn open_state(&self) -> anyhow::Result<SqliteState> {
+        std::fs::create_dir_all(&self.home)
+            .with_context(|| format!("failed to create the home folder {}", self.home.display()))?;
+        Ok(SqliteState::open(&self.state_path())?)
+    }
+
+    /// Tells the state which lake it belongs to; says so where the two do not fit.
+    pub(crate) fn fit(&self, state: &dyn StateStore, lake: &Lake) -> anyhow::Result<()> {
+        let version = i64::try_from(lake.version()?).unwrap_or(i64::MAX);
+        if let LakeFit::Restored { forgotten } = state.fit_lake(&lake.id(), version)? {
+            crate::note(&format!(
+                "the lake and the state do not fit: one was restored without the other; {forgotten} objects will be read again"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The person at the machine, for what is signed.
+    pub(crate) fn person(given: Option<&String>) -> String {
+        given.filter(|name| !name.is_empty()).cloned().unwrap_or_else(|| "unknown".to_owned())
+    }
+}

@@ -1,0 +1,10 @@
+//! The real binary through its real command line. One test program, so that the heavy libraries are linked once.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
+mod bad_input;
+mod crash;
+mod everyday;
+mod formats;
+mod race;
+mod support;
