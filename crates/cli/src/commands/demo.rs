@@ -20,6 +20,7 @@ use crate::session::Session;
 pub(crate) fn run(session: &mut Session, arguments: &DemoArgs) -> anyhow::Result<Exit> {
     let folder = match &arguments.keep {
         Some(folder) => folder.clone(),
+        #[expect(clippy::disallowed_methods, reason = "the folder is named after this process and told to the user")]
         None => std::env::temp_dir().join(format!("trailhound-demo-{}", std::process::id())),
     };
     session.home = folder.join("home");
@@ -54,7 +55,7 @@ pub(crate) fn run(session: &mut Session, arguments: &DemoArgs) -> anyhow::Result
     let state = session.open_state()?;
     let missed = show_steps(session, &state, &made.intrusion)?;
     show_rest(session, &state, &made.intrusion, &made.legitimate)?;
-    show_next(session, &state)?;
+    show_next(session, &state, &made.intrusion)?;
     if missed > 0 {
         anyhow::bail!("{} of the intrusion that a detection covers raised no alert", plural(missed, "step", "steps"));
     }
@@ -73,10 +74,12 @@ fn show_steps(session: &mut Session, state: &dyn StateStore, steps: &[Step]) -> 
     say(session, &heading)?;
     let mut missed = 0;
     let mut found = 0;
-    for step in steps {
+    for run in steps.chunk_by(|one, next| is_same_deed(one, next)) {
+        let Some(step) = run.first() else { continue };
         let what = escape::single_line(&step.what, 110).into_owned();
-        say(session, &format!("  {}  {:<32} {what}", &step.time, step.event_name))?;
-        for &detection in &step.detections {
+        let times = if run.len() > 1 { format!(" ({} times)", run.len()) } else { String::new() };
+        say(session, &format!("  {}  {:<34} {what}{times}", step.time, step.event_name))?;
+        for (step, detection) in run.iter().flat_map(|step| step.detections.iter().map(move |detection| (step, *detection))) {
             match state.alert(&AlertId::of(&step.event_id, detection))? {
                 Some(alert) => {
                     found += 1;
@@ -94,6 +97,11 @@ fn show_steps(session: &mut Session, state: &dyn StateStore, steps: &[Step]) -> 
     Ok(missed)
 }
 
+/// Whether two steps read as one, such as a sweep over secrets.
+fn is_same_deed(one: &Step, next: &Step) -> bool {
+    one.event_name == next.event_name && one.what == next.what
+}
+
 /// The alerts on what was not the intrusion.
 fn show_rest(session: &mut Session, state: &dyn StateStore, intrusion: &[Step], legitimate: &[Step]) -> anyhow::Result<()> {
     let alerts = state.alerts(&AlertFilter::default(), &Page::default())?;
@@ -105,7 +113,7 @@ fn show_rest(session: &mut Session, state: &dyn StateStore, intrusion: &[Step], 
     let by_severity: Vec<String> = SEVERITIES
         .iter()
         .map(|&severity| (severity, alerts.iter().filter(|alert| alert.severity == severity).count()))
-        .filter(|&(severity, number)| number > 0 && severity > Severity::Informational || number > 0)
+        .filter(|(_, number)| *number > 0)
         .map(|(severity, number)| format!("{number} {severity}"))
         .collect();
     say(
@@ -118,12 +126,13 @@ fn show_rest(session: &mut Session, state: &dyn StateStore, intrusion: &[Step], 
     )
 }
 
-fn show_next(session: &mut Session, state: &dyn StateStore) -> anyhow::Result<()> {
-    let newest = state.alerts(&AlertFilter { at_least: Some(Severity::Critical), ..AlertFilter::open() }, &Page { limit: Some(1), after: None })?;
+fn show_next(session: &mut Session, state: &dyn StateStore, intrusion: &[Step]) -> anyhow::Result<()> {
+    let critical = AlertFilter { at_least: Some(Severity::Critical), ..AlertFilter::open() };
+    let newest = state.alerts(&critical, &Page { limit: Some(1), after: None })?;
     let home = quoted(&session.home);
     let id = newest.first().map_or("ID", |alert| alert.id.short());
-    let user = newest.first().and_then(|alert| alert.user.clone()).unwrap_or_else(|| "root".to_owned());
-    let user = escape::single_line(&user, 64).into_owned();
+    // Whose key was stolen: the generator's own name, not a stranger's.
+    let user = intrusion.first().map_or("root", |step| step.actor.as_str());
     let heading = session.out.bold("\nWhat to try next");
     say(session, &heading)?;
     for (command, what) in [
