@@ -22,7 +22,7 @@ impl EventKey {
 
 /// A stable id for a record that has none, in the form of a UUID of version 8 ("custom", RFC 9562).
 #[must_use]
-pub fn derive_id(content: &str) -> String {
+pub(crate) fn derive_id(content: &str) -> String {
     let bits = start_of_sha256(content.as_bytes());
     let bits = (bits & !(0xf << 76) & !(0b11 << 62)) | (8 << 76) | (0b10 << 62);
     let hex = format!("{bits:032x}");

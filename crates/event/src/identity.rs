@@ -114,7 +114,8 @@ impl<'a> Identity<'a> {
     }
 
     fn account_elsewhere(&self, session: &Session<'a>) -> Option<Cow<'a, str>> {
-        let of_arn = |arn: &str| Arn::parse(arn).map(|arn| arn.account.to_owned()).filter(|account| !account.is_empty());
+        let of_arn =
+            |arn: &str| Arn::parse(arn).map(|arn| arn.account.to_owned()).filter(|account| !account.is_empty());
         self.actor_arn
             .as_deref()
             .and_then(of_arn)

@@ -163,6 +163,8 @@ pub(crate) fn event<'a>(fields: &Fields<'a>, known_time: Option<Timestamp>) -> R
         let Some(raw) = values[column as usize] else { continue };
         match column.origin() {
             Origin::Text(field) => match text(raw) {
+                // An id that says nothing gives way to a derived one.
+                Some(text) if column == Column::EventId && text.is_empty() => rest.json(field, raw.get()),
                 Some(text) => event.set(column, text),
                 None => rest.json(field, &compact(raw)),
             },
@@ -184,11 +186,11 @@ pub(crate) fn event<'a>(fields: &Fields<'a>, known_time: Option<Timestamp>) -> R
 
     let identity = Identity::resolve(values[Column::UserIdentity as usize].map(RawValue::get), &event);
     identity.into_columns(&mut event);
-    if event.account_id().is_none() && values[Column::AccountId as usize].is_none() {
-        if let Some(account) = event.actor_account_id().map(str::to_owned) {
-            event.set(Column::AccountId, Cow::Owned(account));
-            absent.push("recipientAccountId");
-        }
+    if values[Column::AccountId as usize].is_none()
+        && let Some(account) = event.actor_account_id().map(str::to_owned)
+    {
+        event.set(Column::AccountId, Cow::Owned(account));
+        absent.push("recipientAccountId");
     }
     if !absent.is_empty() {
         // A list of fixed names, none of which needs escaping.
@@ -198,7 +200,7 @@ pub(crate) fn event<'a>(fields: &Fields<'a>, known_time: Option<Timestamp>) -> R
         event.set(Column::Rest, Cow::Owned(rest.finish()));
     }
     crate::target::derive(&mut event);
-    if event.event_id().is_none_or(str::is_empty) {
+    if event.event_id().is_none() {
         event.id_derived = true;
         let id = crate::id::derive_id(&event.to_json());
         event.set(Column::EventId, Cow::Owned(id));

@@ -28,7 +28,10 @@ pub(crate) fn record(event: &Event<'_>) -> String {
         if let Some(text) = event.get(column).filter(|_| !hidden) {
             if is_json { out.json(field, text) } else { out.text(field, text) }
         }
-        if column == Column::UserIdentity && rest.get("eventTime").is_none() && !absent.iter().any(|name| name == "eventTime") {
+        if column == Column::UserIdentity
+            && rest.get("eventTime").is_none()
+            && !absent.iter().any(|name| name == "eventTime")
+        {
             out.text("eventTime", &event.event_time.to_string());
         }
     }
@@ -41,8 +44,7 @@ pub(crate) fn record(event: &Event<'_>) -> String {
         if name == ABSENT {
             continue;
         }
-        let name = if name.starts_with(ESCAPE) { &name[ESCAPE.len()..] } else { name };
-        out.json(name, value.get());
+        out.json(name.strip_prefix(ESCAPE).unwrap_or(name), value.get());
     }
     out.finish()
 }

@@ -70,7 +70,9 @@ fn keys(family: &str) -> &'static [&'static str] {
         "ssm" => &["name", "documentName", "target", "instanceId"],
         "lambda" => &["functionName"],
         "dynamodb" => &["tableName"],
-        "bedrock" | "bedrock-agentcore" | "bedrock-runtime" => &["modelId", "modelIdentifier", "agentId", "inferenceProfileId"],
+        "bedrock" | "bedrock-agentcore" | "bedrock-runtime" => {
+            &["modelId", "modelIdentifier", "agentId", "inferenceProfileId"]
+        }
         "sagemaker" => &["endpointName", "modelName", "trainingJobName", "notebookInstanceName", "domainId"],
         "organizations" => &["accountId", "targetId", "policyId", "handshakeId", "email"],
         "ec2" => &["instanceId", "groupId", "vpcId", "volumeId", "snapshotId", "imageId", "keyName"],
@@ -110,7 +112,13 @@ fn first(fields: &Fields<'_>, keys: &[&str]) -> Option<String> {
 fn own_user(event: &Event<'_>) -> Option<String> {
     let acts_on_caller = matches!(
         event.name(),
-        "CreateAccessKey" | "UpdateAccessKey" | "DeleteAccessKey" | "ChangePassword" | "CreateLoginProfile" | "GetUser" | "ListAccessKeys"
+        "CreateAccessKey"
+            | "UpdateAccessKey"
+            | "DeleteAccessKey"
+            | "ChangePassword"
+            | "CreateLoginProfile"
+            | "GetUser"
+            | "ListAccessKeys"
     );
     if !acts_on_caller {
         return None;

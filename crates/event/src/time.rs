@@ -64,9 +64,9 @@ impl Timestamp {
             return None;
         }
         let number = |from: usize, to: usize| {
-            bytes[from..to].iter().try_fold(0i64, |sum, byte| {
-                byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0'))
-            })
+            bytes[from..to]
+                .iter()
+                .try_fold(0i64, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')))
         };
         let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
         let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
@@ -135,7 +135,8 @@ impl Day {
     /// Parses `2021-07-29`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Day> {
-        let date = text.parse::<Date>().ok()?;
+        // jiff also takes the date out of a time; a day is ten characters.
+        let date = text.parse::<Date>().ok().filter(|_| text.len() == 10)?;
         Self::from_civil(date.year().into(), date.month().into(), date.day().into())
     }
 
@@ -184,8 +185,21 @@ mod tests {
     }
 
     #[test]
+    fn a_time_is_no_day() {
+        assert!(Day::parse("2026-01-15").is_some());
+        assert_eq!(Day::parse("2026-01-15T10:00:00Z"), None);
+    }
+
+    #[test]
     fn refuses_what_is_no_time_and_what_no_log_can_hold() {
-        for text in ["", "yesterday", "2021-02-30T00:00:00Z", "9999-12-31T00:00:00Z", "1999-12-31T23:59:59Z", "2021-07-29T24:00:00Z"] {
+        for text in [
+            "",
+            "yesterday",
+            "2021-02-30T00:00:00Z",
+            "9999-12-31T00:00:00Z",
+            "1999-12-31T23:59:59Z",
+            "2021-07-29T24:00:00Z",
+        ] {
             assert_eq!(Timestamp::parse(text), None, "{text}");
         }
     }

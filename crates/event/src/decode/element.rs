@@ -5,45 +5,62 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::walk::parse_fields;
+use super::scan::nesting_exceeds;
+use super::{Limits, walk};
 use crate::record::{self, Fields, text};
 use crate::time::Timestamp;
 use crate::{Event, RecordError};
 
 /// What an object turned out to be.
+#[expect(clippy::large_enum_variant, reason = "it lives for one call and is an event almost always")]
 pub(super) enum Element<'a> {
     Event(Event<'a>),
     Insight,
     Digest,
-    Rejected(String),
+    Rejected {
+        reason: String,
+        /// The record's text, where it is not the whole object.
+        text: Option<String>,
+    },
+}
+
+impl Element<'_> {
+    fn rejected(reason: impl ToString) -> Self {
+        Element::Rejected { reason: reason.to_string(), text: None }
+    }
 }
 
 /// Reads an object, and calls `found` once for each record in it.
-pub(super) fn read<'a>(fields: &Fields<'a>, found: &mut dyn FnMut(Element<'a>)) {
+pub(super) fn read<'a>(fields: &Fields<'a>, limits: &Limits, found: &mut dyn FnMut(Element<'a>)) {
     found(if is_record(fields) {
         record(fields, None)
     } else if let Some(record) = fields.get("CloudTrailEvent").and_then(text) {
         // A LookupEvents event: the record is a string in it.
         let time = fields.get("EventTime").and_then(lookup_time);
-        embedded(&record, time)
+        embedded(&record, time, limits)
     } else if let Some(detail) = fields.get("detail") {
         event_bridge(detail)
     } else if let Some(record) = fields.get("eventJson").or_else(|| fields.get("eventjson")).and_then(text) {
         // CloudTrail Lake's column with the whole record.
-        embedded(&record, None)
+        embedded(&record, None, limits)
     } else if let Some(rows) = fields.get("QueryResultRows") {
-        return query_rows(rows, found);
+        return query_rows(rows, limits, found);
     } else if fields.get("digestS3Object").is_some() && fields.get("digestStartTime").is_some() {
         Element::Digest
-    } else if fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("eventname") || name.eq_ignore_ascii_case("eventsource")) {
-        exported(fields.iter().map(|(name, value)| (name, Cow::Borrowed(value.get()))))
+    } else if fields.iter().any(|(name, _)| is_export_of_record(name)) {
+        exported(fields.iter().map(|(name, value)| (name, Cow::Borrowed(value.get()))), limits)
     } else {
-        Element::Rejected(RecordError::NotARecord.to_string())
+        Element::rejected(RecordError::NotARecord)
     });
 }
 
 fn is_record(fields: &Fields<'_>) -> bool {
     fields.get("eventName").is_some() || fields.get("eventSource").is_some()
+}
+
+fn is_export_of_record(name: &str) -> bool {
+    // LookupEvents' own fields are spelled `EventName`; an export's are all in lower case.
+    matches!(name, "eventname" | "eventsource")
 }
 
 fn record<'a>(fields: &Fields<'a>, known_time: Option<Timestamp>) -> Element<'a> {
@@ -52,31 +69,40 @@ fn record<'a>(fields: &Fields<'a>, known_time: Option<Timestamp>) -> Element<'a>
     }
     match record::event(fields, known_time) {
         Ok(event) => Element::Event(event),
-        Err(error) => Element::Rejected(error.to_string()),
+        Err(error) => Element::rejected(error),
     }
 }
 
 fn is_insight(fields: &Fields<'_>) -> bool {
-    fields.get("eventCategory").is_some_and(|value| value.get() == "\"Insight\"") || fields.get("insightDetails").is_some()
+    fields.get("eventCategory").is_some_and(|value| value.get() == "\"Insight\"")
+        || fields.get("insightDetails").is_some()
 }
 
 /// A record inside a string: it is parsed from a copy, so the event owns its text.
-fn embedded<'a>(text: &str, known_time: Option<Timestamp>) -> Element<'a> {
-    let Some(fields) = parse_fields(text) else {
-        return Element::Rejected("the record inside the envelope is not valid JSON".to_owned());
+pub(super) fn embedded<'a>(text: &str, known_time: Option<Timestamp>, limits: &Limits) -> Element<'a> {
+    let rejected = |reason: String| Element::Rejected { reason, text: Some(text.to_owned()) };
+    if text.len() > limits.record {
+        return rejected(walk::too_large(limits));
+    }
+    // The brackets inside a string were not counted with those around it.
+    if nesting_exceeds(text.as_bytes(), limits.depth) {
+        return rejected(RecordError::TooDeep(limits.depth).to_string());
+    }
+    let Ok(fields) = serde_json::from_str::<Fields<'_>>(text) else {
+        return rejected("the record inside the envelope is not valid JSON".to_owned());
     };
     match record(&fields, known_time) {
         Element::Event(event) => Element::Event(event.into_owned()),
         Element::Insight => Element::Insight,
         Element::Digest => Element::Digest,
-        Element::Rejected(reason) => Element::Rejected(reason),
+        Element::Rejected { reason, .. } => rejected(reason),
     }
 }
 
 fn event_bridge<'a>(detail: &'a RawValue) -> Element<'a> {
-    match parse_fields(detail.get()) {
-        Some(fields) if is_record(&fields) => record(&fields, None),
-        _ => Element::Rejected("an EventBridge event that is not CloudTrail's".to_owned()),
+    match serde_json::from_str::<Fields<'a>>(detail.get()) {
+        Ok(fields) if is_record(&fields) => record(&fields, None),
+        _ => Element::rejected("an EventBridge event that is not CloudTrail's"),
     }
 }
 
@@ -92,15 +118,18 @@ fn lookup_time(raw: &RawValue) -> Option<Timestamp> {
 }
 
 /// The answer of CloudTrail Lake's GetQueryResults: rows of single-column objects.
-fn query_rows<'a>(rows: &RawValue, found: &mut dyn FnMut(Element<'a>)) {
+fn query_rows<'a>(rows: &RawValue, limits: &Limits, found: &mut dyn FnMut(Element<'a>)) {
     let Ok(rows) = serde_json::from_str::<Vec<Vec<Fields<'_>>>>(rows.get()) else {
-        return found(Element::Rejected("QueryResultRows is not a list of rows".to_owned()));
+        return found(Element::rejected("QueryResultRows is not a list of rows"));
     };
     for row in rows {
         let json = row.iter().flat_map(Fields::iter).find(|(name, _)| name.eq_ignore_ascii_case("eventjson"));
         found(match json.and_then(|(_, value)| text(value)) {
-            Some(record) => embedded(&record, None),
-            None => exported(row.iter().flat_map(Fields::iter).map(|(name, value)| (name, Cow::Borrowed(value.get())))),
+            Some(record) => embedded(&record, None, limits),
+            None => exported(
+                row.iter().flat_map(Fields::iter).map(|(name, value)| (name, Cow::Borrowed(value.get()))),
+                limits,
+            ),
         });
     }
 }
@@ -179,10 +208,12 @@ const IDENTITY: &[&str] = &[
 ];
 
 /// Makes a record of an export's row: names in CloudTrail's spelling, documents as documents.
-pub(super) fn exported<'f, 'a>(row: impl Iterator<Item = (&'f str, Cow<'f, str>)>) -> Element<'a> {
+pub(super) fn exported<'f, 'a>(row: impl Iterator<Item = (&'f str, Cow<'f, str>)>, limits: &Limits) -> Element<'a> {
     let mut record = Map::new();
     for (name, json) in row {
-        let Ok(value) = serde_json::from_str::<Value>(&json) else { continue };
+        let Ok(value) = serde_json::from_str::<Value>(&json) else {
+            return Element::rejected(format!("the field {name:?} of the export is not valid JSON"));
+        };
         let name = spelled(name, FIELDS);
         // An export writes a field that the record lacks as null or as nothing.
         if value.is_null() || value.as_str().is_some_and(str::is_empty) {
@@ -193,7 +224,7 @@ pub(super) fn exported<'f, 'a>(row: impl Iterator<Item = (&'f str, Cow<'f, str>)
         record.insert(name.to_owned(), value);
     }
     let text = Value::Object(record).to_string();
-    embedded(&text, None)
+    embedded(&text, None, limits)
 }
 
 fn spelled<'n>(name: &'n str, known: &[&'static str]) -> &'n str {
@@ -210,9 +241,10 @@ fn document(value: Value) -> Value {
 
 fn respelled(value: Value, depth: usize) -> Value {
     match value {
-        Value::Object(map) if depth < 8 => {
-            map.into_iter().map(|(name, value)| (spelled(&name, IDENTITY).to_owned(), respelled(value, depth + 1))).collect()
-        }
+        Value::Object(map) if depth < 8 => map
+            .into_iter()
+            .map(|(name, value)| (spelled(&name, IDENTITY).to_owned(), respelled(value, depth + 1)))
+            .collect(),
         other => other,
     }
 }

@@ -9,13 +9,18 @@
 //! Small content is inflated whole; large content streams through a window, so memory stays flat. Damage ends a file,
 //! not a run: the complete records before it are kept, and [`Summary::damage`] says what was found.
 //!
-//! Read in this order: `inflate` (gzip), `walk` (the state machine over a window), `element` (one JSON object to an
-//! event), `table` (CSV exports).
+//! Read in this order: `inflate` (gzip), `incoming` (content as it comes), `window` and `walk` (the state machine over
+//! it), `scan` (where broken JSON ends), `element` (one JSON object to an event), `table` (CSV exports).
 
 mod element;
+mod incoming;
 mod inflate;
+mod scan;
 mod table;
+#[cfg(test)]
+mod tests;
 mod walk;
+mod window;
 
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -50,6 +55,23 @@ pub struct Batch<'a> {
     pub rejected: Vec<Rejected>,
 }
 
+impl Batch<'_> {
+    /// Events handed out at a time.
+    const EVENTS: usize = 1024;
+    /// Bytes of rejected text handed out at a time.
+    const REJECTED_TEXT: usize = 4 << 20;
+
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.rejected.is_empty()
+    }
+
+    /// Whether it is time to hand the batch out: a file of nothing but rubbish must not pile up either.
+    fn is_full(&self) -> bool {
+        self.events.len() + self.rejected.len() >= Self::EVENTS
+            || self.rejected.iter().map(|rejected| rejected.text.len()).sum::<usize>() >= Self::REJECTED_TEXT
+    }
+}
+
 /// A record that could not become an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
@@ -64,6 +86,11 @@ pub struct Rejected {
 impl Rejected {
     /// How many bytes of a rejected record's text are kept.
     pub const KEPT: usize = 256 << 10;
+
+    fn new(number: u64, reason: String, text: &[u8]) -> Rejected {
+        let kept = text[..text.len().min(Self::KEPT)].trim_ascii_end();
+        Rejected { number, reason, text: String::from_utf8_lossy(kept).into_owned() }
+    }
 }
 
 /// What a file turned out to hold.
@@ -97,40 +124,41 @@ impl Summary {
 pub type Sink<'s> = dyn FnMut(Batch<'_>) -> ControlFlow<()> + 's;
 
 /// Decodes file after file, reusing its buffers. One for each thread.
-#[derive(Default)]
 pub struct Decoder {
     limits: Limits,
     inflater: inflate::Inflater,
+    /// The bytes of content that a stream holds at a time, as long as no record is larger.
+    window: usize,
+}
+
+impl Default for Decoder {
+    fn default() -> Decoder {
+        Decoder::new(Limits::default())
+    }
 }
 
 impl Decoder {
     /// A decoder with these limits.
     #[must_use]
     pub fn new(limits: Limits) -> Decoder {
-        Decoder { limits, inflater: inflate::Inflater::default() }
+        Decoder { limits, inflater: inflate::Inflater::default(), window: walk::WINDOW }
     }
 
     /// Decodes the content of one file.
     pub fn decode(&mut self, content: Content<'_>, sink: &mut Sink<'_>) -> Summary {
+        let Decoder { limits, inflater, window } = self;
+        let stream = |reader: &mut dyn Read, sink: &mut Sink<'_>| walk::stream(reader, *window, limits, sink);
         match content {
-            Content::Bytes(bytes) if !inflate::is_gzip(bytes) => {
-                if bytes.len() as u64 > self.limits.inflated {
-                    return too_large(&self.limits);
-                }
-                walk::whole(bytes, &self.limits, sink)
-            }
-            Content::Bytes(bytes) => match self.inflater.whole(bytes, &self.limits) {
-                Some(inflated) => walk::whole(inflated, &self.limits, sink),
+            Content::Bytes(bytes) if inflate::is_gzip(bytes) => match inflater.whole(bytes, limits) {
+                Some(inflated) => walk::whole(inflated, limits, sink),
                 // Large, of several members, or damaged: slower, but it says what is wrong and where.
-                None => walk::stream(&mut inflate::gunzip(bytes), &self.limits, sink),
+                None => stream(&mut inflate::gunzip(bytes), sink),
             },
-            Content::Reader(reader) => inflate::with_gunzip(reader, |reader: &mut dyn Read| walk::stream(reader, &self.limits, sink)),
+            Content::Bytes(bytes) if bytes.len() as u64 <= limits.inflated => walk::whole(bytes, limits, sink),
+            Content::Bytes(mut bytes) => stream(&mut bytes, sink),
+            Content::Reader(reader) => inflate::with_gunzip(reader, |reader: &mut dyn Read| stream(reader, sink)),
         }
     }
-}
-
-fn too_large(limits: &Limits) -> Summary {
-    Summary { damage: Some(inflate::over_limit(limits)), ..Summary::default() }
 }
 
 /// Makes an event of the JSON text of one record.

@@ -5,10 +5,10 @@ use std::io::Read;
 
 use serde_json::{Map, Value};
 
-use super::element::{Element, exported};
-use super::{Batch, Limits, Rejected, Sink, Summary, inflate};
+use super::element::{Element, embedded, exported};
+use super::incoming::Incoming;
+use super::{Batch, Limits, Rejected, Sink, Summary};
 
-const BATCH: usize = 1024;
 /// Nesting of `{a={b=c}}` that is followed.
 const DEPTH: usize = 16;
 
@@ -26,73 +26,129 @@ pub(super) fn is_table(bytes: &[u8]) -> bool {
     has("eventjson") || (has("eventtime") && (has("eventname") || has("eventsource")))
 }
 
-/// Decodes the rows.
-pub(super) fn decode(reader: impl Read, limits: &Limits, sink: &mut Sink<'_>) -> Summary {
-    let mut summary = Summary::default();
-    let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(Counted { inner: reader, read: 0 });
-    let names: Vec<String> = match rows.headers() {
-        Ok(names) => names.iter().map(str::to_owned).collect(),
-        Err(error) => {
-            summary.damage = Some(format!("the header is not CSV: {error}"));
-            return summary;
-        }
-    };
+/// Decodes the rows of a content whose first bytes are `start`.
+pub(super) fn decode(start: &[u8], incoming: &mut Incoming<'_>, limits: &Limits, sink: &mut Sink<'_>) -> Summary {
+    let mut table = Table { limits, names: Vec::new(), summary: Summary::default() };
+    let rows = Rows { start, incoming, given: 0, of_rows: 0, limit: limits.record as u64, is_full: false, last: b'\n' };
+    let mut rows = csv::ReaderBuilder::new().flexible(true).has_headers(false).from_reader(rows);
+    let mut too_large = false;
     let mut batch = Batch::default();
-    let mut row = csv::StringRecord::new();
-    loop {
-        match rows.read_record(&mut row) {
-            Ok(false) => break,
-            Ok(true) => match element(&names, &row) {
-                Element::Event(event) => {
-                    summary.events += 1;
-                    batch.events.push(event);
-                }
-                Element::Insight => summary.insights += 1,
-                Element::Digest => summary.digests += 1,
-                Element::Rejected(reason) => reject(reason, &row, &mut summary, &mut batch),
-            },
-            Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => {
-                reject("invalid UTF-8".to_owned(), &row, &mut summary, &mut batch);
-            }
-            Err(error) => {
-                summary.damage = Some(match error.into_kind() {
-                    csv::ErrorKind::Io(error) => inflate::describe(&error, 0),
-                    other => format!("not CSV: {other:?}"),
-                });
-                break;
-            }
+    let (mut row, mut next) = (csv::ByteRecord::new(), csv::ByteRecord::new());
+    let mut read = |rows: &mut csv::Reader<Rows<'_, '_>>, row: &mut csv::ByteRecord| {
+        // The reader gives no errors: what ends the content is remembered by `incoming`.
+        let is_row = rows.read_byte_record(row).unwrap_or(false);
+        let end = rows.position().byte();
+        let length = end - std::mem::replace(&mut rows.get_mut().of_rows, end);
+        too_large = rows.get_ref().is_full || length > limits.record as u64;
+        is_row && !too_large
+    };
+    let mut more = read(&mut rows, &mut row);
+    while more && !table.summary.stopped {
+        // A row counts as soon as there is another behind it, or the content is sound to its end: a row that damage
+        // cut off in its last cell looks like any other.
+        more = read(&mut rows, &mut next);
+        let reader = rows.get_ref();
+        let is_torn = !more && reader.last != b'\n' && !reader.is_full && reader.incoming.failure.is_some();
+        if !is_torn {
+            table.row(&row, &mut batch);
         }
-        if batch.events.len() >= BATCH && sink(std::mem::take(&mut batch)).is_break() {
-            summary.stopped = true;
-            return summary;
+        std::mem::swap(&mut row, &mut next);
+        if batch.is_full() {
+            table.summary.stopped = sink(std::mem::take(&mut batch)).is_break();
         }
     }
-    if !(batch.events.is_empty() && batch.rejected.is_empty()) {
-        summary.stopped = sink(batch).is_break();
+    if !table.summary.stopped && !batch.is_empty() {
+        table.summary.stopped = sink(batch).is_break();
     }
-    summary.inflated = rows.into_inner().read;
-    if summary.inflated >= limits.inflated {
-        summary.damage.get_or_insert_with(|| inflate::over_limit(limits));
+    let incoming = rows.into_inner().incoming;
+    if too_large {
+        incoming.drain();
     }
-    summary
+    table.summary.inflated = incoming.inflated;
+    table.summary.damage = incoming.failure.take().or(too_large.then(|| super::walk::too_large(limits)));
+    table.summary
 }
 
-fn reject(reason: String, row: &csv::StringRecord, summary: &mut Summary, batch: &mut Batch<'_>) {
-    summary.rejected += 1;
-    let mut text = row.iter().collect::<Vec<_>>().join(",");
-    text.truncate(text.floor_char_boundary(Rejected::KEPT));
-    batch.rejected.push(Rejected { number: summary.records(), reason, text });
+struct Table<'l> {
+    limits: &'l Limits,
+    /// The cells of the header.
+    names: Vec<String>,
+    summary: Summary,
 }
 
-fn element(names: &[String], row: &csv::StringRecord) -> Element<'static> {
+impl Table<'_> {
+    fn row(&mut self, row: &csv::ByteRecord, batch: &mut Batch<'_>) {
+        let cells = match csv::StringRecord::from_byte_record(row.clone()) {
+            Ok(cells) => cells,
+            Err(_) => return self.reject("invalid UTF-8".to_owned(), row, batch),
+        };
+        if self.names.is_empty() {
+            self.names = cells.iter().map(|name| name.trim().to_owned()).collect();
+            return;
+        }
+        // Tables written one behind another: the header comes again.
+        if cells.iter().eq(self.names.iter()) {
+            return;
+        }
+        if cells.len() != self.names.len() {
+            let reason = format!("a row of {} cells in a table of {} columns", cells.len(), self.names.len());
+            return self.reject(reason, row, batch);
+        }
+        match element(&self.names, &cells, self.limits) {
+            Element::Event(event) => {
+                self.summary.events += 1;
+                batch.events.push(event);
+            }
+            Element::Insight => self.summary.insights += 1,
+            Element::Digest => self.summary.digests += 1,
+            Element::Rejected { reason, .. } => self.reject(reason, row, batch),
+        }
+    }
+
+    fn reject(&mut self, reason: String, row: &csv::ByteRecord, batch: &mut Batch<'_>) {
+        self.summary.rejected += 1;
+        let text = row.iter().collect::<Vec<_>>().join(&b',');
+        batch.rejected.push(Rejected::new(self.summary.records(), reason, &text));
+    }
+}
+
+fn element(names: &[String], row: &csv::StringRecord, limits: &Limits) -> Element<'static> {
     let cells = names.iter().zip(row.iter());
     if let Some((_, record)) = cells.clone().find(|(name, _)| name.eq_ignore_ascii_case("eventjson")) {
-        return match crate::decode::record(record) {
-            Ok(event) => Element::Event(event.into_owned()),
-            Err(error) => Element::Rejected(error.to_string()),
-        };
+        return embedded(record, None, limits);
     }
-    exported(cells.map(|(name, cell)| (name.as_str(), Cow::Owned(Value::String(cell.to_owned()).to_string()))))
+    let cells = cells.map(|(name, cell)| (name.as_str(), Cow::Owned(Value::String(cell.to_owned()).to_string())));
+    exported(cells, limits)
+}
+
+/// The content for the CSV reader, as long as no row is larger than a record may be.
+struct Rows<'c, 'r> {
+    start: &'c [u8],
+    incoming: &'c mut Incoming<'r>,
+    /// The bytes handed out.
+    given: u64,
+    /// Those of them that belong to rows read to their end.
+    of_rows: u64,
+    limit: u64,
+    /// A row has become too large.
+    is_full: bool,
+    /// The last byte that was handed out.
+    last: u8,
+}
+
+impl Read for Rows<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.is_full |= self.given - self.of_rows > self.limit;
+        if self.is_full {
+            return Ok(0);
+        }
+        let read = if self.start.is_empty() { self.incoming.read(buffer)? } else { self.start.read(buffer)? };
+        self.given += read as u64;
+        if let Some(&last) = buffer[..read].last() {
+            self.last = last;
+        }
+        Ok(read)
+    }
 }
 
 /// Reads a row as Athena and Lake print it, `{type=Root, sessioncontext={attributes=null}}`, as an object.
@@ -148,17 +204,4 @@ fn value_end(text: &str) -> usize {
         }
     }
     text.len()
-}
-
-struct Counted<R> {
-    inner: R,
-    read: u64,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.read += read as u64;
-        Ok(read)
-    }
 }
