@@ -42,13 +42,13 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// The folder that holds the lake, the state and the configuration [default: the platform's data folder].
-    #[arg(long, global = true, value_name = "DIR", env = "TRAILHOUND_HOME")]
+    #[arg(long, global = true, value_name = "DIR", env = "TRAILHOUND_HOME", hide_env_values = true)]
     pub(crate) home: Option<PathBuf>,
     /// The configuration file [default: trailhound.toml in the home folder].
-    #[arg(long, global = true, value_name = "FILE", env = "TRAILHOUND_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = "TRAILHOUND_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,
     /// What "now" is for every relative time, as a date or a time [default: the clock].
-    #[arg(long, global = true, value_name = "TIME", env = "TRAILHOUND_NOW")]
+    #[arg(long, global = true, value_name = "TIME", env = "TRAILHOUND_NOW", hide_env_values = true)]
     pub(crate) now: Option<String>,
     /// When to use colour.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
@@ -334,7 +334,7 @@ pub(crate) struct AlertsAckArgs {
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) note: String,
     /// Who says so [default: the user of this machine].
-    #[arg(long, env = "USER", value_name = "NAME")]
+    #[arg(long, env = "USER", hide_env_values = true, value_name = "NAME")]
     pub(crate) by: Option<String>,
     /// Take the acknowledgement back.
     #[arg(long)]
@@ -395,7 +395,7 @@ pub(crate) struct SuppressAddArgs {
     #[arg(long, required = true, value_name = "TIME")]
     pub(crate) until: String,
     /// Who says so [default: the user of this machine].
-    #[arg(long, env = "USER", value_name = "NAME")]
+    #[arg(long, env = "USER", hide_env_values = true, value_name = "NAME")]
     pub(crate) by: Option<String>,
 }
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use event::{Column, Timestamp};
-use lake::{CompactOptions, Lake, Scan, Status};
+use lake::{CompactOptions, Scan, Status};
 use serde_json::{Value, json};
 
 use crate::args::{Format, LakeCommand};
@@ -15,17 +15,16 @@ use crate::session::Session;
 use crate::times;
 
 pub(crate) fn run(session: &mut Session, command: &LakeCommand) -> anyhow::Result<Exit> {
-    let lake = session.open_lake()?;
     match command {
-        LakeCommand::Status { format } => status(session, &lake, *format),
-        LakeCommand::Compact { vacuum } => compact(session, &lake, vacuum),
-        LakeCommand::Expire { older_than, dry_run } => expire(session, &lake, older_than, *dry_run),
-        LakeCommand::Verify { format } => verify(session, &lake, *format),
+        LakeCommand::Status { format } => status(session, *format),
+        LakeCommand::Compact { vacuum } => compact(session, vacuum),
+        LakeCommand::Expire { older_than, dry_run } => expire(session, older_than, *dry_run),
+        LakeCommand::Verify { format } => verify(session, *format),
     }
 }
 
-fn status(session: &mut Session, lake: &Lake, format: Format) -> anyhow::Result<Exit> {
-    let status = lake.status()?;
+fn status(session: &mut Session, format: Format) -> anyhow::Result<Exit> {
+    let status = session.open_lake()?.status()?;
     if format == Format::Table {
         for line in status_lines(&status) {
             session.out.line(&line)?;
@@ -78,12 +77,13 @@ pub(crate) fn status_json(status: &Status) -> Value {
     })
 }
 
-fn compact(session: &mut Session, lake: &Lake, vacuum: &str) -> anyhow::Result<Exit> {
+fn compact(session: &mut Session, vacuum: &str) -> anyhow::Result<Exit> {
     let age = times::age("--vacuum", vacuum)?;
     let retention = Duration::from_micros(u64::try_from(age).unwrap_or_default());
     if retention.is_zero() {
         return Err(usage("--vacuum: at least one second: a reader may be in the middle of a replaced file"));
     }
+    let lake = session.open_lake()?;
     let compacted = lake.compact(&CompactOptions::default())?;
     let vacuumed = lake.vacuum(retention)?;
     let lines = [
@@ -108,7 +108,7 @@ fn compact(session: &mut Session, lake: &Lake, vacuum: &str) -> anyhow::Result<E
     Ok(Exit::Done)
 }
 
-fn expire(session: &mut Session, lake: &Lake, older_than: &str, dry_run: bool) -> anyhow::Result<Exit> {
+fn expire(session: &mut Session, older_than: &str, dry_run: bool) -> anyhow::Result<Exit> {
     let age = times::age("--older-than", older_than)?;
     let limit = session
         .now
@@ -117,6 +117,7 @@ fn expire(session: &mut Session, lake: &Lake, older_than: &str, dry_run: bool) -
         .and_then(Timestamp::from_micros)
         .ok_or_else(|| usage(format!("--older-than {older_than}: that is before the year 2000, and so is no event")))?;
     let before = limit.day();
+    let lake = session.open_lake()?;
     let line = if dry_run {
         let scan = Scan { until: before.start(), columns: Some(vec![Column::EventId]), ..Scan::default() };
         let (mut rows, mut days) = (0, BTreeSet::new());
@@ -139,8 +140,8 @@ fn expire(session: &mut Session, lake: &Lake, older_than: &str, dry_run: bool) -
     Ok(Exit::Done)
 }
 
-fn verify(session: &mut Session, lake: &Lake, format: Format) -> anyhow::Result<Exit> {
-    let report = lake.verify()?;
+fn verify(session: &mut Session, format: Format) -> anyhow::Result<Exit> {
+    let report = session.open_lake()?.verify()?;
     let exit = if report.problems.is_empty() { Exit::Done } else { Exit::Found };
     if format != Format::Table || exit == Exit::Found {
         let mut rows = Rows::new(&["file", "problem"]);

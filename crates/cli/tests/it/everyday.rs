@@ -50,7 +50,7 @@ fn events_are_found_by_everything_the_help_names() {
     };
     let mut one = event(1).request(json!({"userName": "mallory"})).build();
     one["sourceIPAddress"] = json!("198.51.100.7");
-    one["userIdentity"]["accessKeyId"] = json!("AKIAIOSFODNN7EXAMPLE");
+    one["userIdentity"]["accessKeyId"] = json!("AKIAI44QH8DHBEXAMPLE");
     one["awsRegion"] = json!("us-east-1");
     one["recipientAccountId"] = json!("111122223333");
     let mut other = event(2).request(json!({"userName": "carol"})).error("AccessDenied").build();
@@ -77,7 +77,7 @@ fn events_are_found_by_everything_the_help_names() {
         (["--source", "s3"], "2"),
         (["--source", "iam.amazonaws.com"], "1"),
         (["--ip", "198.51.100.7"], "1"),
-        (["--key", "AKIAIOSFODNN7EXAMPLE"], "1"),
+        (["--key", "AKIAI44QH8DHBEXAMPLE"], "1"),
         (["--account", "444455556666"], "2"),
         (["--region", "us-east-1"], "1"),
         (["--target", "mal*"], "1"),
