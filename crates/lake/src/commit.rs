@@ -5,23 +5,23 @@
 //! it. The lock file is held across the last check and the entry alone; it saves writers of one machine the lost
 //! races. The protocol is right without it, because an entry of the log can be written only once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
-use event::{EventKey, same_record};
+use event::{Day, EventKey, same_record};
 use uuid::Uuid;
 
 use crate::LakeError;
 use crate::buffer::Buffer;
-use crate::encode::{Effort, encode};
+use crate::compact::{CompactReport, tier};
+use crate::encode::encode;
 use crate::failpoint::failpoint;
 use crate::files::TableLock;
 use crate::reader::{FileReader, each_id, find_events};
 use crate::schema::FILE;
-use crate::storage::now_millis;
 use crate::table::{Added, Attempt, DataFile};
 use crate::writer::{Committed, Staged, Variant, Writer, lock, new_path};
 
@@ -41,14 +41,15 @@ impl Writer {
         let _one_at_a_time = lock(&self.committing);
         self.flush_all()?;
         let mut committed = Committed::default();
+        let mut days = BTreeSet::new();
         for attempt in 0..ATTEMPTS {
             let held = if attempt < POLITE_ATTEMPTS { None } else { self.storage().lock()? };
             self.meet_others()?;
             self.resolve(&mut committed)?;
-            if self.try_commit(held, &mut committed)? {
+            if self.try_commit(held, &mut committed, &mut days)? {
                 self.forget_foreign();
-                if committed.version.is_some() {
-                    self.after_commit(&committed);
+                if !days.is_empty() {
+                    self.after_commit(&committed, &days);
                 }
                 return Ok(committed);
             }
@@ -58,7 +59,12 @@ impl Writer {
     }
 
     /// Writes the entry, unless files have to be compared first or somebody else was quicker.
-    fn try_commit(&self, held: Option<TableLock>, committed: &mut Committed) -> Result<bool, LakeError> {
+    fn try_commit(
+        &self,
+        held: Option<TableLock>,
+        committed: &mut Committed,
+        days: &mut BTreeSet<Day>,
+    ) -> Result<bool, LakeError> {
         let staged = lock(&self.shared).staged.clone();
         for staged in &staged {
             self.check_present(staged)?;
@@ -100,7 +106,10 @@ impl Writer {
             Attempt::Committed(version) => {
                 shared.staged = waiting;
                 committed.version = Some(version);
-                ready.iter().for_each(|staged| count(committed, &staged.file));
+                for staged in &ready {
+                    count(committed, &staged.file);
+                    days.insert(staged.file.day);
+                }
                 Ok(true)
             }
         }
@@ -224,7 +233,7 @@ impl Writer {
     }
 
     /// Writes a staged file again without some of its rows. `None` if none is left.
-    fn without(&self, file: &DataFile, rows: &HashMap<EventKey, bool>) -> Result<Option<DataFile>, LakeError> {
+    fn without(&self, file: &Arc<DataFile>, rows: &HashMap<EventKey, bool>) -> Result<Option<DataFile>, LakeError> {
         let mut buffer = Buffer::new();
         for batch in FileReader::open(self.storage(), file)?.read(FILE.iter().copied())? {
             let batch = batch?;
@@ -242,25 +251,41 @@ impl Writer {
             return Ok(None);
         }
         let path = new_path(file.day);
-        let encoded =
-            encode(&buffer, Effort::Quick).map_err(|source| LakeError::parquet(self.storage().full(&path), source))?;
-        let size = encoded.bytes.len() as u64;
+        let encoded = encode(&buffer, self.options.row_group_rows)
+            .map_err(|source| LakeError::parquet(self.storage().full(&path), source))?;
         failpoint!("lake::rewrite::before-put");
-        self.storage().put(&path, encoded.bytes)?;
+        let written = self.put(path, file.day, encoded)?;
         failpoint!("lake::rewrite::after-put");
-        let stats_json = Some(encoded.stats.to_json());
-        let day = file.day;
-        Ok(Some(DataFile { path, day, size, stats: encoded.stats, stats_json, modified_millis: now_millis() }))
+        Ok(Some(written))
     }
 
     /// What is good to do now and then. The commit stands whatever comes of it, so failures are only told to the log.
-    fn after_commit(&self, committed: &Committed) {
-        let table = lock(&self.shared).table.clone();
-        if committed.version.is_some_and(|version| version % crate::table::CHECKPOINT_EVERY == 0)
-            && let Err(error) = table.checkpoint()
+    fn after_commit(&self, committed: &Committed, days: &BTreeSet<Day>) {
+        if self.options.compacts
+            && let Err(error) = self.compact_days(days)
         {
-            tracing::warn!(%error, "the lake's log was not checkpointed");
+            tracing::warn!(%error, "the lake's small files were not merged");
         }
+        if committed.version.is_some_and(|version| version % self.options.checkpoint_every.max(1) == 0) {
+            let table = lock(&self.shared).table.clone();
+            if let Err(error) = table.checkpoint() {
+                tracing::warn!(%error, "the lake's log was not checkpointed");
+            }
+        }
+    }
+
+    /// Merges files of the days that a commit added to, where many of one size have come together. At most two merges
+    /// a commit, so that none takes long.
+    fn compact_days(&self, days: &BTreeSet<Day>) -> Result<(), LakeError> {
+        let mut left = 2;
+        for &day in days {
+            let files = lock(&self.shared).table.files_of(day);
+            if let Some(files) = tier(&files).filter(|_| left > 0) {
+                self.lake.merge(day, &files, &mut CompactReport::default())?;
+                left -= 1;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -282,7 +307,7 @@ pub(crate) fn jitter(attempt: u32) -> Duration {
 struct ForeignIds(HashMap<String, Arc<HashMap<EventKey, u64>>>);
 
 impl ForeignIds {
-    fn of(&mut self, writer: &Writer, file: &DataFile) -> Result<Arc<HashMap<EventKey, u64>>, LakeError> {
+    fn of(&mut self, writer: &Writer, file: &Arc<DataFile>) -> Result<Arc<HashMap<EventKey, u64>>, LakeError> {
         if let Some(ids) = self.0.get(&file.path) {
             return Ok(Arc::clone(ids));
         }

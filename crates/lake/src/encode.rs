@@ -18,11 +18,15 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
 use crate::buffer::{Buffer, SOURCE_OBJECT};
+use crate::order::sorted;
 use crate::schema::{BOUNDED, FILE, FILE_SCHEMA, TableColumn};
 use crate::stats::FileStats;
 
 /// Rows of a row group: the unit that statistics and bloom filters let a reader leave alone.
 pub(crate) const ROW_GROUP: usize = 64 * 1024;
+
+/// Rows of a page at most: what has to be decoded for one row.
+const PAGE_ROWS: usize = 16 * 1024;
 
 /// A file's bytes and what the log says of it.
 #[derive(Debug)]
@@ -51,7 +55,7 @@ fn properties(effort: Effort) -> WriterProperties {
         .set_created_by(concat!("trailhound ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(zstd))
         .set_max_row_group_row_count(Some(ROW_GROUP))
-        .set_data_page_row_count_limit(ROW_GROUP)
+        .set_data_page_row_count_limit(PAGE_ROWS)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(false)
         .set_sorting_columns(sorting_columns());
@@ -119,7 +123,7 @@ fn sorting_columns() -> Option<Vec<SortingColumn>> {
 static QUICK: LazyLock<WriterPropertiesPtr> = LazyLock::new(|| Arc::new(properties(Effort::Quick)));
 static THOROUGH: LazyLock<WriterPropertiesPtr> = LazyLock::new(|| Arc::new(properties(Effort::Thorough)));
 
-/// Writes a file column by column, so that besides the encoded bytes only one column of one row group is in memory.
+/// Writes a data file column by column, so that besides the encoded bytes only one column of one row group is in memory.
 pub(crate) fn write_file(
     effort: Effort,
     row_groups: usize,
@@ -129,16 +133,25 @@ pub(crate) fn write_file(
         Effort::Quick => Arc::clone(&QUICK),
         Effort::Thorough => Arc::clone(&THOROUGH),
     };
-    let schema: &Arc<Schema> = &FILE_SCHEMA;
+    write_columns(&FILE_SCHEMA, properties, row_groups, |group, place| column(group, FILE[place]))
+}
+
+/// Writes a Parquet file of any schema column by column.
+pub(crate) fn write_columns(
+    schema: &Arc<Schema>,
+    properties: WriterPropertiesPtr,
+    row_groups: usize,
+    mut column: impl FnMut(usize, usize) -> Result<Vec<ArrayRef>, ParquetError>,
+) -> Result<Bytes, ParquetError> {
     let parquet_schema = ArrowSchemaConverter::new().convert(schema)?;
     let mut file = SerializedFileWriter::new(Vec::new(), parquet_schema.root_schema_ptr(), properties)?;
     let factory = ArrowRowGroupWriterFactory::new(&file, Arc::clone(schema));
     for group in 0..row_groups {
         let mut writers = factory.create_column_writers(group)?.into_iter();
         let mut row_group = file.next_row_group()?;
-        for (&table_column, field) in FILE.iter().zip(schema.fields()) {
+        for (place, field) in schema.fields().iter().enumerate() {
             let mut writer = writers.next().ok_or_else(|| ParquetError::General("a column without a writer".into()))?;
-            for array in column(group, table_column)? {
+            for array in column(group, place)? {
                 for leaf in compute_leaves(field, &array)? {
                     writer.write(&leaf)?;
                 }
@@ -150,35 +163,23 @@ pub(crate) fn write_file(
     file.into_inner().map(Bytes::from)
 }
 
-/// The place of a row in a file: by region, account, time and id.
-///
-/// Packed into one number: the ranks of region and account among the buffer's (16 bits each), the time within the day
-/// (40 bits), the start of the id (56 bits).
-fn sort_key(region: u16, account: u16, time_of_day: u64, key: u128) -> u128 {
-    (u128::from(region) << 112) | (u128::from(account) << 96) | (u128::from(time_of_day) << 56) | (key >> 72)
-}
-
 /// The rows of a buffer in the order of a file.
-fn sorted(buffer: &Buffer) -> Vec<u32> {
+fn in_file_order(buffer: &Buffer) -> Vec<u32> {
     const DAY_MICROS: i64 = 86_400_000_000;
-    let regions = ranks(buffer, Column::AwsRegion);
-    let accounts = ranks(buffer, Column::AccountId);
-    let mut rows: Vec<(u128, u32)> = (0..buffer.rows() as u32)
-        .map(|row| {
-            let time_of_day = buffer.time(row).rem_euclid(DAY_MICROS) as u64;
-            let key = sort_key(regions[row as usize], accounts[row as usize], time_of_day, buffer.key(row).bits());
-            (key, row)
-        })
-        .collect();
-    rows.sort_unstable();
-    rows.into_iter().map(|(_, row)| row).collect()
+    let (regions, different_regions) = ranks(buffer, Column::AwsRegion);
+    let (accounts, different_accounts) = ranks(buffer, Column::AccountId);
+    let rows = (0..buffer.rows() as u32).map(|row| {
+        let time_of_day = buffer.time(row).rem_euclid(DAY_MICROS) as u64;
+        ((regions[row as usize], accounts[row as usize], time_of_day, buffer.key(row).bits()), row)
+    });
+    sorted(rows, different_regions.max(different_accounts))
 }
 
-/// The rank of each row's text among the texts of its column; nulls first. Beyond 65,535 different texts they share
-/// the last rank, which only loosens the order.
-fn ranks(buffer: &Buffer, column: Column) -> Vec<u16> {
+/// The rank of each row's text among the texts of its column, nulls first, and how many different ones there are.
+fn ranks(buffer: &Buffer, column: Column) -> (Vec<u32>, usize) {
     let column = column as usize;
     let rows = 0..buffer.rows() as u32;
+    // Rows of one file mostly repeat the cell of the row before.
     let mut last = None;
     let mut texts = BTreeSet::new();
     for row in rows.clone() {
@@ -190,27 +191,24 @@ fn ranks(buffer: &Buffer, column: Column) -> Vec<u16> {
     }
     let texts: Vec<Option<&str>> = texts.into_iter().collect();
     let mut last = None;
-    rows.map(|row| {
+    let ranks = rows.map(|row| {
         let cell = buffer.cell(column, row);
         let rank = match last {
             Some((seen, rank)) if seen == cell => rank,
-            _ => {
-                let place = texts.binary_search(&buffer.get(column, row)).unwrap_or(texts.len());
-                u16::try_from(place).unwrap_or(u16::MAX)
-            }
+            _ => texts.binary_search(&buffer.get(column, row)).unwrap_or(texts.len()) as u32,
         };
         last = Some((cell, rank));
         rank
-    })
-    .collect()
+    });
+    (ranks.collect(), texts.len())
 }
 
 /// Encodes a buffer's rows in the order of a file.
-pub(crate) fn encode(buffer: &Buffer, effort: Effort) -> Result<Encoded, ParquetError> {
-    let rows = sorted(buffer);
+pub(crate) fn encode(buffer: &Buffer, row_group_rows: usize) -> Result<Encoded, ParquetError> {
+    let rows = in_file_order(buffer);
     let stats = statistics(buffer, &rows);
-    let groups: Vec<&[u32]> = rows.chunks(ROW_GROUP).collect();
-    let bytes = write_file(effort, groups.len(), |group, column| Ok(gather(buffer, column, groups[group])))?;
+    let groups: Vec<&[u32]> = rows.chunks(row_group_rows.max(1)).collect();
+    let bytes = write_file(Effort::Quick, groups.len(), |group, column| Ok(gather(buffer, column, groups[group])))?;
     Ok(Encoded { bytes, stats })
 }
 

@@ -33,8 +33,7 @@ pub const FAILPOINTS: &[&str] = &[
     "lake::vacuum::between-deletes",
     "lake::vacuum::after-delete",
     "lake::export::before-write",
-    "lake::export::before-rename",
-    "lake::export::after-rename",
+    "lake::export::after-write",
 ];
 
 /// The failpoint that turns a write into a full disk. It ends nothing, so it is not in [`FAILPOINTS`].

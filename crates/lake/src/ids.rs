@@ -45,10 +45,6 @@ impl Ids {
         }
     }
 
-    pub(crate) fn get(&self, key: EventKey) -> Option<u64> {
-        self.0.get(&words(key)).copied()
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

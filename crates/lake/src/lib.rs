@@ -15,12 +15,17 @@
 
 mod buffer;
 mod commit;
+mod compact;
 mod encode;
 mod error;
+mod export;
 mod failpoint;
 mod files;
 mod ids;
+mod maintain;
+mod merge;
 mod object;
+mod order;
 mod reader;
 mod rows;
 mod scan;
@@ -28,6 +33,7 @@ mod schema;
 mod stats;
 mod storage;
 mod table;
+mod verify;
 mod writer;
 
 use std::path::Path;
@@ -35,11 +41,15 @@ use std::sync::{Arc, Mutex};
 
 pub use deltalake_core::kernel::Version;
 
+pub use compact::{CompactOptions, CompactReport};
 pub use error::LakeError;
+pub use export::{ExportOptions, ExportReport};
 pub use failpoint::{FAILPOINTS, PUT_FULL};
+pub use maintain::{ExpireReport, Status, VacuumReport};
 pub use rows::EventBatch;
 pub use scan::{Order, Rows, Scan};
 pub use schema::columns;
+pub use verify::{Problem, VerifyReport};
 pub use writer::{Appended, Committed, Variant, Writer, WriterOptions};
 
 use storage::Storage;

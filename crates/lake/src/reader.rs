@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -10,9 +11,11 @@ use arrow_array::{BooleanArray, RecordBatch};
 use event::{Column, Event, EventKey};
 use futures::StreamExt;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderOptions, RowFilter};
+use parquet::arrow::arrow_reader::{
+    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, RowFilter, RowSelection,
+};
 use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 
 use crate::LakeError;
 use crate::object::ObjectReader;
@@ -24,6 +27,41 @@ use crate::table::DataFile;
 /// Rows decoded at a time.
 const BATCH_ROWS: usize = 4096;
 
+/// A data file whose footer has been read.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    storage: Storage,
+    file: Arc<DataFile>,
+    metadata: ArrowReaderMetadata,
+}
+
+impl OpenFile {
+    pub(crate) fn open(storage: &Storage, file: &Arc<DataFile>) -> Result<OpenFile, LakeError> {
+        let mut reader = ObjectReader::new(storage.store(), &file.path, file.size);
+        // The types are taken from the Parquet schema: another writer's hints must not change them.
+        let options = ArrowReaderOptions::new()
+            .with_skip_arrow_metadata(true)
+            .with_offset_index_policy(PageIndexPolicy::Optional);
+        let metadata = wait(ArrowReaderMetadata::load_async(&mut reader, options))
+            .map_err(|source| LakeError::parquet(storage.full(&file.path), source))?;
+        Ok(OpenFile { storage: storage.clone(), file: Arc::clone(file), metadata })
+    }
+
+    pub(crate) fn file(&self) -> &Arc<DataFile> {
+        &self.file
+    }
+
+    /// A reader of the file, which can be had as often as it is needed.
+    pub(crate) fn reader(&self) -> FileReader {
+        let object = ObjectReader::new(self.storage.store(), &self.file.path, self.file.size);
+        FileReader {
+            builder: ParquetRecordBatchStreamBuilder::new_with_metadata(object, self.metadata.clone()),
+            file: Arc::from(self.file.path.as_str()),
+            full: self.storage.full(&self.file.path),
+        }
+    }
+}
+
 /// A data file about to be read.
 pub(crate) struct FileReader {
     builder: ParquetRecordBatchStreamBuilder<ObjectReader>,
@@ -32,23 +70,12 @@ pub(crate) struct FileReader {
 }
 
 impl FileReader {
-    pub(crate) fn open(storage: &Storage, file: &DataFile) -> Result<FileReader, LakeError> {
-        let full = storage.full(&file.path);
-        let reader = ObjectReader::new(storage.store(), &file.path, file.size);
-        // The types are taken from the Parquet schema: another writer's hints must not change them.
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let builder = wait(ParquetRecordBatchStreamBuilder::new_with_options(reader, options))
-            .map_err(|source| LakeError::parquet(&full, source))?;
-        Ok(FileReader { builder, file: Arc::from(file.path.as_str()), full })
+    pub(crate) fn open(storage: &Storage, file: &Arc<DataFile>) -> Result<FileReader, LakeError> {
+        OpenFile::open(storage, file).map(|file| file.reader())
     }
 
     pub(crate) fn metadata(&self) -> &Arc<ParquetMetaData> {
         self.builder.metadata()
-    }
-
-    /// The file's name with its folder.
-    pub(crate) fn full_name(&self) -> &str {
-        &self.full
     }
 
     /// The place of a column among the file's, if it has it.
@@ -77,6 +104,22 @@ impl FileReader {
 
     pub(crate) fn row_groups(mut self, groups: Vec<usize>) -> FileReader {
         self.builder = self.builder.with_row_groups(groups);
+        self
+    }
+
+    /// Keeps only these rows, which must be in order.
+    pub(crate) fn rows(mut self, rows: &[u32]) -> FileReader {
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for &row in rows {
+            let row = row as usize;
+            match ranges.last_mut() {
+                Some(range) if range.end == row => range.end += 1,
+                _ => ranges.push(row..row + 1),
+            }
+        }
+        let total = usize::try_from(self.metadata().file_metadata().num_rows()).unwrap_or(0);
+        let selection = RowSelection::from_consecutive_ranges(ranges.into_iter(), total);
+        self.builder = self.builder.with_row_selection(selection);
         self
     }
 
@@ -143,7 +186,7 @@ impl Iterator for Batches {
 /// Calls `found` with the key and the content hash of every row of a file.
 pub(crate) fn each_id(
     storage: &Storage,
-    file: &DataFile,
+    file: &Arc<DataFile>,
     mut found: impl FnMut(EventKey, u64),
 ) -> Result<(), LakeError> {
     let columns = [TableColumn::Text(Column::EventId), TableColumn::ContentHash];

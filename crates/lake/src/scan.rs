@@ -46,6 +46,8 @@ pub struct Scan {
     pub order: Order,
     /// At most so many events.
     pub limit: Option<usize>,
+    /// Events of one day that are put in order in memory at a time, 16,384 if `None`. It changes no result.
+    pub sort_rows: Option<usize>,
     /// The columns to read, besides `event_id`; all if `None`. An event rendered as JSON needs them all.
     pub columns: Option<Vec<Column>>,
 }
@@ -135,7 +137,12 @@ impl Scan {
     }
 
     /// Opens a file for the rows that answer the question; `None` if no row group can hold one.
-    fn open(&self, storage: &Storage, file: &DataFile, columns: &[TableColumn]) -> Result<Option<Batches>, LakeError> {
+    fn open(
+        &self,
+        storage: &Storage,
+        file: &Arc<DataFile>,
+        columns: &[TableColumn],
+    ) -> Result<Option<Batches>, LakeError> {
         let mut reader = FileReader::open(storage, file)?;
         let mut groups = Vec::new();
         for group in 0..reader.metadata().num_row_groups() {
@@ -324,8 +331,9 @@ impl Rows {
     /// Cuts the current day into ranges of time that each hold few enough matches to be sorted in memory.
     fn ranges_of_day(&self) -> Result<VecDeque<(i64, i64)>, LakeError> {
         let whole = (i64::MIN, i64::MAX);
+        let at_once = self.scan.sort_rows.unwrap_or(SORTED_AT_ONCE).max(1);
         let most: u64 = self.day.iter().map(|file| file.rows()).sum();
-        if most > 0 && most <= SORTED_AT_ONCE as u64 {
+        if most > 0 && most <= at_once as u64 {
             return Ok(VecDeque::from([whole]));
         }
         let mut times = Vec::new();
@@ -345,7 +353,7 @@ impl Rows {
         let wanted = times.len().min(self.left);
         let mut start = 0;
         while start < wanted {
-            let mut end = (start + SORTED_AT_ONCE.min(wanted - start)).min(times.len());
+            let mut end = (start + at_once.min(wanted - start)).min(times.len());
             // Events of one instant stay together.
             while end < times.len() && times[end] == times[end - 1] {
                 end += 1;

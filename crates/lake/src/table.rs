@@ -170,10 +170,6 @@ impl Table {
         Ok(table)
     }
 
-    pub(crate) fn storage(&self) -> &Storage {
-        &self.storage
-    }
-
     pub(crate) fn id(&self) -> &str {
         &self.id
     }

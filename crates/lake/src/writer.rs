@@ -15,12 +15,12 @@ use event::{Day, Event, EventKey, Timestamp, same_record};
 use uuid::Uuid;
 
 use crate::buffer::Buffer;
-use crate::encode::{Effort, encode};
+use crate::encode::{Encoded, ROW_GROUP, encode};
 use crate::failpoint::failpoint;
 use crate::ids::{Ids, Known};
 use crate::reader::{each_id, find_events};
 use crate::storage::{Storage, now_millis};
-use crate::table::{Added, DataFile, Table};
+use crate::table::{Added, CHECKPOINT_EVERY, DataFile, Table};
 use crate::{Lake, LakeError};
 
 /// Events handled under one hold of a day's lock.
@@ -38,8 +38,12 @@ pub struct WriterOptions {
     /// Event ids kept in memory over all days (about 40 bytes each); beyond it the days used longest ago are dropped
     /// and read from the lake again when needed.
     pub known_ids: usize,
+    /// Rows of a row group: the unit that a reader can leave alone within a file.
+    pub row_group_rows: usize,
     /// Whether commits compact the days they leave with many small files.
     pub compacts: bool,
+    /// The log is checkpointed whenever the version is a multiple of this.
+    pub checkpoint_every: Version,
 }
 
 impl Default for WriterOptions {
@@ -49,7 +53,9 @@ impl Default for WriterOptions {
             file_bytes: 32 << 20,
             buffered_bytes: 64 << 20,
             known_ids: 1_000_000,
+            row_group_rows: ROW_GROUP,
             compacts: true,
+            checkpoint_every: CHECKPOINT_EVERY,
         }
     }
 }
@@ -367,7 +373,7 @@ impl Writer {
 
     /// Writes a taken buffer to a file and stages it; called without any lock.
     fn stage(&self, day: Day, slot: &DaySlot, taken: Taken) -> Result<(), LakeError> {
-        let written = write_buffer(self.storage(), day, &taken.buffer, Effort::Quick);
+        let written = self.write_buffer(day, &taken.buffer);
         let checked = taken.checked;
         let mut open = lock(&slot.state);
         let mut shared = lock(&self.shared);
@@ -408,6 +414,24 @@ impl Writer {
             drop(open);
             self.stage(day, slot, taken)?;
         }
+    }
+
+    /// Encodes a buffer and writes it durably.
+    fn write_buffer(&self, day: Day, buffer: &Buffer) -> Result<DataFile, LakeError> {
+        let path = new_path(day);
+        let encoded = encode(buffer, self.options.row_group_rows)
+            .map_err(|source| LakeError::parquet(self.storage().full(&path), source))?;
+        failpoint!("lake::stage::before-put");
+        self.put(path, day, encoded)
+    }
+
+    /// Writes an encoded file durably.
+    pub(crate) fn put(&self, path: String, day: Day, encoded: Encoded) -> Result<DataFile, LakeError> {
+        let size = encoded.bytes.len() as u64;
+        self.storage().put(&path, encoded.bytes)?;
+        failpoint!("lake::stage::after-put");
+        let stats_json = Some(encoded.stats.to_json());
+        Ok(DataFile { path, day, size, stats: encoded.stats, stats_json, modified_millis: now_millis() })
     }
 
     fn slots(&self) -> Vec<(Day, Arc<DaySlot>)> {
@@ -578,21 +602,4 @@ impl Shared {
 /// The name of a new file of a day.
 pub(crate) fn new_path(day: Day) -> String {
     format!("event_date={day}/part-{}.zstd.parquet", Uuid::now_v7())
-}
-
-/// Encodes a buffer and writes it durably.
-pub(crate) fn write_buffer(
-    storage: &Storage,
-    day: Day,
-    buffer: &Buffer,
-    effort: Effort,
-) -> Result<DataFile, LakeError> {
-    let path = new_path(day);
-    let encoded = encode(buffer, effort).map_err(|source| LakeError::parquet(storage.full(&path), source))?;
-    let size = encoded.bytes.len() as u64;
-    failpoint!("lake::stage::before-put");
-    storage.put(&path, encoded.bytes)?;
-    failpoint!("lake::stage::after-put");
-    let stats_json = Some(encoded.stats.to_json());
-    Ok(DataFile { path, day, size, stats: encoded.stats, stats_json, modified_millis: now_millis() })
 }

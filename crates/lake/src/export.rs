@@ -1,0 +1,232 @@
+//! The classic layout: plain Parquet in Hive folders, for tools that know no Delta.
+//!
+//! One file a day and region, `year=2024/month=1/day=15/region=us-east-1/events.parquet`, with the classic tracker's
+//! columns as strings. The rows stand in the order of time and id and nothing of the lake's files shows, so exporting
+//! unchanged events again gives the same bytes, and a file whose bytes are the same is left alone.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path as FilePath;
+use std::sync::{Arc, LazyLock};
+
+use arrow_array::builder::StringBuilder;
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::{DataType, Field, Schema};
+use bytes::Bytes;
+use event::{Column, Day};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
+
+use crate::encode::{ROW_GROUP, write_columns};
+use crate::failpoint::failpoint;
+use crate::files::{is_temporary, write_durably};
+use crate::merge::{Merge, Pick, Place};
+use crate::schema::TableColumn;
+use crate::{Lake, LakeError};
+
+/// The file in each folder.
+const FILE_NAME: &str = "events.parquet";
+/// The folder of events whose region is missing or no name of one.
+const NO_REGION: &str = "unknown";
+
+/// What is exported.
+#[derive(Debug, Clone, Default)]
+pub struct ExportOptions {
+    /// The first day.
+    pub from: Option<Day>,
+    /// The last day.
+    pub to: Option<Day>,
+}
+
+/// What an export did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExportReport {
+    /// Files that were written or replaced.
+    pub written: u64,
+    /// Files that held the same bytes already.
+    pub unchanged: u64,
+    /// Rows of all of them.
+    pub rows: u64,
+    /// Bytes of all of them.
+    pub bytes: u64,
+}
+
+/// A column of the classic layout.
+#[derive(Debug, Clone, Copy)]
+enum Classic {
+    EventDate,
+    EventTime,
+    Text(Column),
+}
+
+const CLASSIC: [Classic; 17] = [
+    Classic::EventDate,
+    Classic::Text(Column::EventId),
+    Classic::EventTime,
+    Classic::Text(Column::EventName),
+    Classic::Text(Column::EventSource),
+    Classic::Text(Column::EventType),
+    Classic::Text(Column::UserName),
+    Classic::Text(Column::AwsRegion),
+    Classic::Text(Column::SourceIp),
+    Classic::Text(Column::UserAgent),
+    Classic::Text(Column::RequestParameters),
+    Classic::Text(Column::ResponseElements),
+    Classic::Text(Column::ErrorCode),
+    Classic::Text(Column::ErrorMessage),
+    Classic::Text(Column::AccountId),
+    Classic::Text(Column::SessionName),
+    Classic::Text(Column::Target),
+];
+
+impl Classic {
+    const fn name(self) -> &'static str {
+        match self {
+            Classic::EventDate => "event_date",
+            Classic::EventTime => "event_time",
+            Classic::Text(column) => column.name(),
+        }
+    }
+}
+
+static SCHEMA: LazyLock<Arc<Schema>> = LazyLock::new(|| {
+    let fields = CLASSIC.iter().map(|column| Field::new(column.name(), DataType::Utf8, true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+});
+
+static PROPERTIES: LazyLock<WriterPropertiesPtr> = LazyLock::new(|| {
+    let zstd = ZstdLevel::try_new(3).expect("a level between 1 and 22");
+    let builder = WriterProperties::builder()
+        // Neither a version nor a time: the same events give the same bytes.
+        .set_created_by("trailhound".to_owned())
+        .set_compression(Compression::ZSTD(zstd))
+        .set_max_row_group_row_count(Some(ROW_GROUP));
+    Arc::new(builder.build())
+});
+
+impl Lake {
+    /// Writes every day's events below `folder`, one file a day and region, each replaced in one step.
+    ///
+    /// Files of days that are no longer in the lake stay. A region that is none of `[a-z0-9-]{1,32}` goes to
+    /// `region=unknown`: it is a stranger's text and must not choose a path.
+    ///
+    /// # Errors
+    ///
+    /// If the lake cannot be read or a file cannot be written.
+    pub fn export_classic(&self, folder: &FilePath, options: &ExportOptions) -> Result<ExportReport, LakeError> {
+        let table = self.table()?;
+        let mut report = ExportReport::default();
+        let within = |day: Day| options.from.is_none_or(|from| from <= day) && options.to.is_none_or(|to| day <= to);
+        for (day, _) in table.days().filter(|(day, _)| within(*day)) {
+            let merge = Merge::open(self.storage(), &table.files_of(day))?;
+            let mut regions: BTreeMap<String, Vec<Place>> = BTreeMap::new();
+            for place in merge.places()? {
+                let region = folder_of(place.region.as_deref()).to_owned();
+                regions.entry(region).or_default().push(place);
+            }
+            for (region, mut places) in regions {
+                places.sort_unstable_by_key(|place| (place.micros, place.key));
+                let picks: Vec<Pick> = places.iter().map(|place| place.pick).collect();
+                let path = folder.join(day_folder(day)).join(format!("region={region}")).join(FILE_NAME);
+                let name = path.display().to_string();
+                let bytes = encode(&merge, day, &picks).map_err(|source| LakeError::parquet(&name, source))?;
+                report.rows += picks.len() as u64;
+                report.bytes += bytes.len() as u64;
+                if fs::read(&path).is_ok_and(|present| present == bytes) {
+                    report.unchanged += 1;
+                    continue;
+                }
+                failpoint!("lake::export::before-write");
+                sweep(&path);
+                write_durably(&path, [&bytes], false).map_err(|source| LakeError::io(&name, source))?;
+                failpoint!("lake::export::after-write");
+                report.written += 1;
+            }
+        }
+        Ok(report)
+    }
+}
+
+/// Deletes what an export that was killed left half-written beside a file.
+fn sweep(path: &FilePath) {
+    let Some(entries) = path.parent().and_then(|folder| fs::read_dir(folder).ok()) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if is_temporary(&name.to_string_lossy()) {
+            // Best effort: it is in nobody's way.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// The folder of a region's events.
+fn folder_of(region: Option<&str>) -> &str {
+    let is_name = |region: &&str| {
+        (1..=32).contains(&region.len())
+            && region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    region.filter(is_name).unwrap_or(NO_REGION)
+}
+
+/// The folder of a day, without leading zeros: what partition projection over integers looks for.
+fn day_folder(day: Day) -> String {
+    let text = day.to_string();
+    let mut parts = text.splitn(3, '-').map(|part| part.trim_start_matches('0'));
+    let mut next = || parts.next().unwrap_or_default();
+    format!("year={}/month={}/day={}", next(), next(), next())
+}
+
+fn encode(merge: &Merge, day: Day, picks: &[Pick]) -> Result<Bytes, ParquetError> {
+    let groups: Vec<&[Pick]> = picks.chunks(ROW_GROUP).collect();
+    write_columns(&SCHEMA, Arc::clone(&PROPERTIES), groups.len(), |group, place| {
+        let picks = groups[group];
+        match CLASSIC[place] {
+            Classic::Text(column) => merge.column(TableColumn::Text(column), picks),
+            Classic::EventDate => {
+                let text = day.to_string();
+                let mut builder = StringBuilder::with_capacity(picks.len(), picks.len() * text.len());
+                picks.iter().for_each(|_| builder.append_value(&text));
+                Ok(vec![Arc::new(builder.finish()) as ArrayRef])
+            }
+            Classic::EventTime => {
+                let arrays = merge.column(TableColumn::EventTime, picks)?;
+                Ok(arrays.iter().map(|array| Arc::new(times(array.as_ref())) as ArrayRef).collect())
+            }
+        }
+    })
+}
+
+/// Times as the classic tracker wrote them: `2025-08-10T18:26:07+00:00`.
+fn times(array: &dyn Array) -> arrow_array::StringArray {
+    let mut builder = StringBuilder::with_capacity(array.len(), array.len() * 25);
+    for micros in array.as_primitive::<TimestampMicrosecondType>().iter() {
+        let time = micros.and_then(event::Timestamp::from_micros);
+        builder.append_option(time.map(|time| time.to_string().replace('Z', "+00:00")));
+    }
+    builder.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_chooses_no_path() {
+        for region in ["us-east-1", "mars-1"] {
+            assert_eq!(folder_of(Some(region)), region);
+        }
+        for region in ["", "../../x", "US-EAST-1", "a/b", "a b", ".", "é", "x23456789012345678901234567890123"] {
+            assert_eq!(folder_of(Some(region)), "unknown", "{region}");
+        }
+        assert_eq!(folder_of(None), "unknown");
+    }
+
+    #[test]
+    fn folders_have_no_leading_zeros() {
+        assert_eq!(day_folder(Day::parse("2024-01-05").expect("a day")), "year=2024/month=1/day=5");
+        assert_eq!(day_folder(Day::parse("2030-10-20").expect("a day")), "year=2030/month=10/day=20");
+    }
+}
