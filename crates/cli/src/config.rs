@@ -151,7 +151,8 @@ impl Loaded {
     /// Every key with its value, as TOML writes it, and where it comes from.
     pub(crate) fn values(&self) -> anyhow::Result<Vec<(String, Value, Provenance)>> {
         let table = Table::try_from(&self.config)?;
-        let of = |key: &String| key.split('.').try_fold(Value::Table(table.clone()), |value, part| value.get(part).cloned());
+        let of =
+            |key: &String| key.split('.').try_fold(Value::Table(table.clone()), |value, part| value.get(part).cloned());
         Ok(self.provenance.iter().filter_map(|(key, from)| Some((key.clone(), of(key)?, from.clone()))).collect())
     }
 }
@@ -286,10 +287,7 @@ mod tests {
         assert!(loaded.config.filter.service_events);
         assert_eq!(loaded.config.filter.roles, ["b", "c"]);
         assert!(matches!(loaded.provenance["filter.service_events"], Provenance::File(_)));
-        assert_eq!(
-            loaded.provenance["filter.roles"],
-            Provenance::Environment("TRAILHOUND_FILTER_ROLES".to_owned())
-        );
+        assert_eq!(loaded.provenance["filter.roles"], Provenance::Environment("TRAILHOUND_FILTER_ROLES".to_owned()));
         assert_eq!(loaded.provenance["ingest.threads"], Provenance::Default);
         assert_eq!(loaded.values().expect("values").len(), loaded.provenance.len());
     }
@@ -297,7 +295,10 @@ mod tests {
     #[test]
     fn a_mistake_is_named_with_the_nearest_right_thing() {
         let text = problem("[filter]\nservice_event = true\n", &[]);
-        assert!(text.contains("unknown key \"filter.service_event\"; did you mean \"filter.service_events\"?"), "{text}");
+        assert!(
+            text.contains("unknown key \"filter.service_event\"; did you mean \"filter.service_events\"?"),
+            "{text}"
+        );
         let text = problem("[filtre]\nroles = []\n", &[]);
         assert!(text.contains("did you mean \"filter\"?"), "{text}");
         let text = problem("", &[("TRAILHOUND_FILTER_ROLE", "x")]);
@@ -311,7 +312,11 @@ mod tests {
 
     #[test]
     fn the_template_names_every_key_with_its_default() {
-        let is_value = |line: &&str| line.split(" = ").next().is_some_and(|key| key.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase()));
+        let is_value = |line: &&str| {
+            line.split(" = ")
+                .next()
+                .is_some_and(|key| key.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase()))
+        };
         let uncommented: String = template()
             .lines()
             .map(|line| line.strip_prefix("# ").filter(is_value).unwrap_or(line))

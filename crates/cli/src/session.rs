@@ -37,7 +37,8 @@ impl Session {
                 .join("trailhound"),
         };
         let config_file = global.config.clone().unwrap_or_else(|| home.join("trailhound.toml"));
-        let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let environment =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let loaded = Loaded::load(&config_file, global.config.is_some(), environment)?;
         let clock = SystemClock.now();
         let now = match &global.now {

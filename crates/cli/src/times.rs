@@ -20,9 +20,7 @@ impl Between {
         let read = |flag, text: &Option<String>| text.as_deref().map(|text| instant(flag, text, now)).transpose();
         let between = Between { from: read("--from", &window.from)?, to: read("--to", &window.to)? };
         match (between.from, between.to) {
-            (Some(from), Some(to)) if from >= to => {
-                Err(usage(format!("--from {from} does not lie before --to {to}")))
-            }
+            (Some(from), Some(to)) if from >= to => Err(usage(format!("--from {from} does not lie before --to {to}"))),
             _ => Ok(between),
         }
     }
@@ -43,7 +41,9 @@ pub(crate) fn instant(flag: &str, text: &str, now: Timestamp) -> anyhow::Result<
         Day::parse(text).and_then(Day::start).or_else(|| Timestamp::parse(text))
     };
     read().ok_or_else(|| {
-        usage(format!("{flag} {text:?} is no time: write 2026-01-31, 2026-01-31T12:00:00Z, or so long ago as -7d, -24h, -90m"))
+        usage(format!(
+            "{flag} {text:?} is no time: write 2026-01-31, 2026-01-31T12:00:00Z, or so long ago as -7d, -24h, -90m"
+        ))
     })
 }
 

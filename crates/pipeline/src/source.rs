@@ -35,11 +35,7 @@ pub struct Item {
 
 impl Item {
     /// An item that `open` reads when its turn comes.
-    pub fn new(
-        name: String,
-        size: Option<u64>,
-        open: impl FnOnce() -> io::Result<Content> + Send + 'static,
-    ) -> Item {
+    pub fn new(name: String, size: Option<u64>, open: impl FnOnce() -> io::Result<Content> + Send + 'static) -> Item {
         Item { name, size, open: Box::new(open) }
     }
 

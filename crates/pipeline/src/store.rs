@@ -10,12 +10,8 @@ pub trait EventStore: Send + Sync {
     ///
     /// # Errors
     /// The store cannot take more, for example because the disk is full; nothing committed before is lost.
-    fn append(
-        &self,
-        events: &[Event<'_>],
-        source_object: &str,
-        ingested_at: Timestamp,
-    ) -> Result<Appended, StoreError>;
+    fn append(&self, events: &[Event<'_>], source_object: &str, ingested_at: Timestamp)
+    -> Result<Appended, StoreError>;
 
     /// Makes everything appended so far durable, all or nothing.
     ///

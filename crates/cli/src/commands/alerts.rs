@@ -15,7 +15,9 @@ use pipeline::state::{self, Include, Page, StateStore};
 use pipeline::store::Clock;
 use serde_json::{Value, json};
 
-use crate::args::{AlertFilter, AlertsAckArgs, AlertsArgs, AlertsCommand, AlertsExportArgs, AlertsListArgs, AlertsShowArgs, Format};
+use crate::args::{
+    AlertFilter, AlertsAckArgs, AlertsArgs, AlertsCommand, AlertsExportArgs, AlertsListArgs, AlertsShowArgs, Format,
+};
 use crate::commands::detections::wrapped;
 use crate::exit::{Exit, usage};
 use crate::output::{Rows, plural};
@@ -32,9 +34,31 @@ pub(crate) fn run(session: &mut Session, arguments: AlertsArgs) -> anyhow::Resul
 }
 
 const COLUMNS: &[&str] = &[
-    "id", "time", "severity", "title", "who", "account", "region", "source_ip", "state", "detection", "summary", "event_id",
-    "event_name", "user", "session", "actor_arn", "user_agent", "attempted", "techniques", "action_required", "arrival",
-    "first_seen", "suppressed_by", "acknowledged_by", "note",
+    "id",
+    "time",
+    "severity",
+    "title",
+    "who",
+    "account",
+    "region",
+    "source_ip",
+    "state",
+    "detection",
+    "summary",
+    "event_id",
+    "event_name",
+    "user",
+    "session",
+    "actor_arn",
+    "user_agent",
+    "attempted",
+    "techniques",
+    "action_required",
+    "arrival",
+    "first_seen",
+    "suppressed_by",
+    "acknowledged_by",
+    "note",
 ];
 /// The columns of a table; the other formats have all.
 const SHOWN: usize = 8;
@@ -127,9 +151,13 @@ fn list(session: &mut Session, arguments: &AlertsListArgs) -> anyhow::Result<Exi
             .filter(|(_, number)| *number > 0)
             .map(|(severity, number)| format!("{number} {severity}"))
             .collect();
-        let open = if by_severity.is_empty() { "none open".to_owned() } else { format!("open: {}", by_severity.join(", ")) };
+        let open =
+            if by_severity.is_empty() { "none open".to_owned() } else { format!("open: {}", by_severity.join(", ")) };
         let more = if all > listed { format!(" (of {all}; --limit 0 lists all)") } else { String::new() };
-        crate::complain(&format!("\n{}{more}; {open}. One in full: trailhound alerts show ID", plural(listed, "alert", "alerts")));
+        crate::complain(&format!(
+            "\n{}{more}; {open}. One in full: trailhound alerts show ID",
+            plural(listed, "alert", "alerts")
+        ));
     }
     Ok(exit)
 }
@@ -160,10 +188,13 @@ fn show(session: &mut Session, arguments: &AlertsShowArgs) -> anyhow::Result<Exi
         ("alert", Some(alert.id.short().to_owned())),
         ("detection", Some(alert.detection.clone())),
         ("time", Some(alert.event_time.to_string())),
-        ("event", alert.event_name.as_ref().map(|name| match &alert.event_source {
-            Some(source) => format!("{name} ({source})"),
-            None => name.clone(),
-        })),
+        (
+            "event",
+            alert.event_name.as_ref().map(|name| match &alert.event_source {
+                Some(source) => format!("{name} ({source})"),
+                None => name.clone(),
+            }),
+        ),
         ("event id", Some(alert.event_id.clone())),
         ("account", alert.account.clone()),
         ("region", alert.region.clone()),
@@ -208,11 +239,8 @@ fn show(session: &mut Session, arguments: &AlertsShowArgs) -> anyhow::Result<Exi
 fn ack(session: &mut Session, arguments: &AlertsAckArgs) -> anyhow::Result<Exit> {
     let state = session.open_state()?;
     // All are looked up before any is marked: a mistyped id changes nothing.
-    let ids = arguments
-        .ids
-        .iter()
-        .map(|id| find_alert(&state, id).map(|alert| alert.id))
-        .collect::<Result<Vec<_>, _>>()?;
+    let ids =
+        arguments.ids.iter().map(|id| find_alert(&state, id).map(|alert| alert.id)).collect::<Result<Vec<_>, _>>()?;
     let (changed, what) = if arguments.undo {
         (state.unacknowledge(&ids)?, "opened again")
     } else {

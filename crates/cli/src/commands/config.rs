@@ -20,7 +20,9 @@ pub(crate) fn run(session: &mut Session, command: &ConfigCommand) -> anyhow::Res
                 let value = serde_json::to_value(value)?;
                 let value = match value {
                     // A table's cell is text; the other formats keep lists and numbers as they are.
-                    Value::Array(_) | Value::Object(_) if *format == crate::args::Format::Table => Value::String(value.to_string()),
+                    Value::Array(_) | Value::Object(_) if *format == crate::args::Format::Table => {
+                        Value::String(value.to_string())
+                    }
                     other => other,
                 };
                 rows.push(vec![key.into(), value, from.to_string().into()]);

@@ -79,7 +79,9 @@ fn show_steps(session: &mut Session, state: &dyn StateStore, steps: &[Step]) -> 
         let what = escape::single_line(&step.what, 110).into_owned();
         let times = if run.len() > 1 { format!(" ({} times)", run.len()) } else { String::new() };
         say(session, &format!("  {}  {:<34} {what}{times}", step.time, step.event_name))?;
-        for (step, detection) in run.iter().flat_map(|step| step.detections.iter().map(move |detection| (step, *detection))) {
+        for (step, detection) in
+            run.iter().flat_map(|step| step.detections.iter().map(move |detection| (step, *detection)))
+        {
             match state.alert(&AlertId::of(&step.event_id, detection))? {
                 Some(alert) => {
                     found += 1;
@@ -103,7 +105,12 @@ fn is_same_deed(one: &Step, next: &Step) -> bool {
 }
 
 /// The alerts on what was not the intrusion.
-fn show_rest(session: &mut Session, state: &dyn StateStore, intrusion: &[Step], legitimate: &[Step]) -> anyhow::Result<()> {
+fn show_rest(
+    session: &mut Session,
+    state: &dyn StateStore,
+    intrusion: &[Step],
+    legitimate: &[Step],
+) -> anyhow::Result<()> {
     let alerts = state.alerts(&AlertFilter::default(), &Page::default())?;
     let of = |steps: &[Step]| {
         alerts.iter().filter(|alert| steps.iter().any(|step| step.event_id == alert.event_id)).count() as u64
@@ -145,7 +152,10 @@ fn show_next(session: &mut Session, state: &dyn StateStore, intrusion: &[Step]) 
         say(session, &format!("  trailhound --home {home} {command:<36} # {what}"))?;
     }
     say(session, "  trailhound ingest PATH  # your own logs: the folder that holds AWSLogs")?;
-    let note = format!("\nIt all lies in {}; delete that folder when you are done.", session.home.parent().unwrap_or(&session.home).display());
+    let note = format!(
+        "\nIt all lies in {}; delete that folder when you are done.",
+        session.home.parent().unwrap_or(&session.home).display()
+    );
     say(session, &note)
 }
 

@@ -12,7 +12,8 @@ pub(crate) fn run(session: &mut Session, command: &DetectionsCommand) -> anyhow:
     match command {
         DetectionsCommand::List { format } => {
             let config = &session.loaded.config.detect;
-            let mut rows = Rows::new(&["id", "severity", "techniques", "title", "enabled", "attempted_severity", "summary"]);
+            let mut rows =
+                Rows::new(&["id", "severity", "techniques", "title", "enabled", "attempted_severity", "summary"]);
             for detection in detect::all() {
                 let severity = config.severity.get(detection.id).copied().unwrap_or(detection.severity);
                 rows.push(vec![
@@ -36,7 +37,8 @@ pub(crate) fn run(session: &mut Session, command: &DetectionsCommand) -> anyhow:
                 return Err(usage(problem));
             };
             let out = &mut session.out;
-            let heading = format!("{}  {}  {}", out.bold(detection.title), detection.id, out.severity(detection.severity));
+            let heading =
+                format!("{}  {}  {}", out.bold(detection.title), detection.id, out.severity(detection.severity));
             out.line(&heading)?;
             if let Some(attempted) = detection.attempted_severity {
                 let line = format!("a denied or failed attempt: {}", out.severity(attempted));

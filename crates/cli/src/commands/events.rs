@@ -15,9 +15,31 @@ use crate::session::Session;
 use crate::times::Between;
 
 const COLUMNS: &[&str] = &[
-    "time", "account_id", "region", "event_name", "who", "source_ip", "error", "target", "event_id", "event_source", "event_type",
-    "user_name", "session_name", "actor_type", "actor_arn", "role_arn", "access_key_id", "mfa_authenticated", "invoked_by",
-    "user_agent", "read_only", "error_message", "request_parameters", "response_elements", "request_id",
+    "time",
+    "account_id",
+    "region",
+    "event_name",
+    "who",
+    "source_ip",
+    "error",
+    "target",
+    "event_id",
+    "event_source",
+    "event_type",
+    "user_name",
+    "session_name",
+    "actor_type",
+    "actor_arn",
+    "role_arn",
+    "access_key_id",
+    "mfa_authenticated",
+    "invoked_by",
+    "user_agent",
+    "read_only",
+    "error_message",
+    "request_parameters",
+    "response_elements",
+    "request_id",
 ];
 /// The columns of a table; the other formats have all.
 const SHOWN: usize = 8;
@@ -66,7 +88,10 @@ pub(crate) fn run(session: &mut Session, arguments: &EventsArgs) -> anyhow::Resu
     session.out.flush()?;
     if arguments.format == Format::Table && !session.global.quiet {
         let more = if more { "; there are more: raise --limit" } else { "" };
-        crate::complain(&format!("\n{}{more}. All columns: --format json, the records: --raw", plural(found as u64, "event", "events")));
+        crate::complain(&format!(
+            "\n{}{more}. All columns: --format json, the records: --raw",
+            plural(found as u64, "event", "events")
+        ));
     }
     Ok(Exit::Done)
 }
@@ -155,7 +180,9 @@ impl Question {
 
     fn accepts(&self, event: &Event<'_>) -> bool {
         self.conditions.iter().all(|condition| match condition {
-            Condition::Who(pattern) => [event.user_name(), event.session_name()].into_iter().flatten().any(|name| pattern.matches(name)),
+            Condition::Who(pattern) => {
+                [event.user_name(), event.session_name()].into_iter().flatten().any(|name| pattern.matches(name))
+            }
             Condition::Like(column, pattern) => event.get(*column).is_some_and(|text| pattern.matches(text)),
             Condition::Failed => event.failed(),
         })

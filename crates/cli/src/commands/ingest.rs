@@ -87,11 +87,11 @@ pub(crate) fn read(session: &Session, command: &str, paths: &[PathBuf], threads:
     let progress = Arc::new(Progress::default());
     let mut source = FileSource::new(paths, Options { inflated: config.limits.max_inflated });
     let bar = Bar::start(&progress, source.size_hint(), bar_wanted(session));
-    let on_problem = |problem: &Problem| bar.suspend(|| crate::complain(&format!("{}: {}", problem.name, problem.reason)));
-    let threads = threads.or(Some(config.ingest.threads).filter(|&threads| threads > 0)).map_or_else(
-        || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        usize::from,
-    );
+    let on_problem =
+        |problem: &Problem| bar.suspend(|| crate::complain(&format!("{}: {}", problem.name, problem.reason)));
+    let threads = threads
+        .or(Some(config.ingest.threads).filter(|&threads| threads > 0))
+        .map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from);
     let outcome = Ingest {
         store: &store,
         state: &state,
@@ -116,7 +116,8 @@ pub(crate) fn read(session: &Session, command: &str, paths: &[PathBuf], threads:
     let report = match outcome {
         Ok(report) => report,
         Err(error) => {
-            let end = RunEnd { at, exit_code: 1, records: Default::default(), alerts: Default::default(), suppressed: 0 };
+            let end =
+                RunEnd { at, exit_code: 1, records: Default::default(), alerts: Default::default(), suppressed: 0 };
             // The failure itself is what to tell; the history may be on the same full disk.
             let _ = state.end_run(run, &end);
             return Err(error.into());

@@ -39,8 +39,19 @@ fn status(session: &mut Session, format: Format) -> anyhow::Result<Exit> {
 pub(crate) fn status_lines(status: &Status) -> Vec<String> {
     let day = |day: Option<event::Day>| day.map_or_else(|| "-".to_owned(), |day| day.to_string());
     let mut lines = vec![
-        format!("events        {} on {}, {} to {}", count(status.rows), plural(status.days, "day", "days"), day(status.first_day), day(status.last_day)),
-        format!("lake          {} in {}, version {}", bytes(status.bytes), plural(status.files, "file", "files"), status.version),
+        format!(
+            "events        {} on {}, {} to {}",
+            count(status.rows),
+            plural(status.days, "day", "days"),
+            day(status.first_day),
+            day(status.last_day)
+        ),
+        format!(
+            "lake          {} in {}, version {}",
+            bytes(status.bytes),
+            plural(status.files, "file", "files"),
+            status.version
+        ),
     ];
     if status.uncompacted_days > 0 {
         lines.push(format!(
@@ -110,12 +121,10 @@ fn compact(session: &mut Session, vacuum: &str) -> anyhow::Result<Exit> {
 
 fn expire(session: &mut Session, older_than: &str, dry_run: bool) -> anyhow::Result<Exit> {
     let age = times::age("--older-than", older_than)?;
-    let limit = session
-        .now
-        .micros()
-        .checked_sub(age)
-        .and_then(Timestamp::from_micros)
-        .ok_or_else(|| usage(format!("--older-than {older_than}: that is before the year 2000, and so is no event")))?;
+    let limit =
+        session.now.micros().checked_sub(age).and_then(Timestamp::from_micros).ok_or_else(|| {
+            usage(format!("--older-than {older_than}: that is before the year 2000, and so is no event"))
+        })?;
     let before = limit.day();
     let lake = session.open_lake()?;
     let line = if dry_run {
@@ -126,7 +135,11 @@ fn expire(session: &mut Session, older_than: &str, dry_run: bool) -> anyhow::Res
             days.extend(batch.events().map(|event| event.day()));
             ControlFlow::Continue(())
         })?;
-        format!("would remove {} on {} before {before}", plural(rows, "event", "events"), plural(days.len() as u64, "day", "days"))
+        format!(
+            "would remove {} on {} before {before}",
+            plural(rows, "event", "events"),
+            plural(days.len() as u64, "day", "days")
+        )
     } else {
         let expired = lake.expire(before)?;
         format!(

@@ -67,23 +67,49 @@ pub(crate) fn run(session: &mut Session, format: Format) -> anyhow::Result<Exit>
         lines.extend(crate::commands::lake::status_lines(status));
     }
     let by_severity = |counts: pipeline::history::SeverityCounts| {
-        let parts: Vec<String> =
-            counts.iter().filter(|(_, number)| *number > 0).map(|(severity, number)| format!("{} {severity}", count(number))).collect();
+        let parts: Vec<String> = counts
+            .iter()
+            .filter(|(_, number)| *number > 0)
+            .map(|(severity, number)| format!("{} {severity}", count(number)))
+            .collect();
         if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
     };
     lines.push(format!("open alerts   {}", by_severity(alerts.open)));
     lines.push(format!("acknowledged  {}", by_severity(alerts.acknowledged)));
-    lines.push(format!("suppressed    {} ({} in force)", by_severity(alerts.suppressed), plural(in_force as u64, "suppression", "suppressions")));
-    lines.push(format!("kept aside    {}, {}", plural(rejected, "rejected record", "rejected records"), plural(variants, "variant", "variants")));
+    lines.push(format!(
+        "suppressed    {} ({} in force)",
+        by_severity(alerts.suppressed),
+        plural(in_force as u64, "suppression", "suppressions")
+    ));
+    lines.push(format!(
+        "kept aside    {}, {}",
+        plural(rejected, "rejected record", "rejected records"),
+        plural(variants, "variant", "variants")
+    ));
     if unfinished > 0 {
-        lines.push(format!("unfinished    {} running, or cut off: run it again", plural(unfinished as u64, "run is", "runs are")));
+        lines.push(format!(
+            "unfinished    {} running, or cut off: run it again",
+            plural(unfinished as u64, "run is", "runs are")
+        ));
     }
     for line in lines {
         session.out.line(&line)?;
     }
     if !runs.is_empty() {
         session.out.line("")?;
-        let mut rows = Rows::new(&["run", "command", "started", "exit", "read", "stored", "duplicate", "variant", "filtered", "rejected", "alerts"]);
+        let mut rows = Rows::new(&[
+            "run",
+            "command",
+            "started",
+            "exit",
+            "read",
+            "stored",
+            "duplicate",
+            "variant",
+            "filtered",
+            "rejected",
+            "alerts",
+        ]);
         for run in runs {
             let records = run.end.as_ref().map(|end| end.records).unwrap_or_default();
             rows.push(vec![
@@ -124,4 +150,3 @@ fn lines_of(path: &Path) -> anyhow::Result<u64> {
         std::io::BufRead::consume(&mut reader, length);
     }
 }
-

@@ -27,7 +27,8 @@ fn add(session: &mut Session, arguments: &SuppressAddArgs) -> anyhow::Result<Exi
     let pattern = |flag: &str, text: &Option<String>| {
         text.as_deref().map(|text| Pattern::new(text).map_err(|error| usage(format!("{flag}: {error}")))).transpose()
     };
-    let source_ip = arguments.source_ip.as_deref().map(|text| text.parse().map_err(|error| usage(format!("--source-ip: {error}"))));
+    let source_ip =
+        arguments.source_ip.as_deref().map(|text| text.parse().map_err(|error| usage(format!("--source-ip: {error}"))));
     if let Some(id) = arguments.detection.as_deref().filter(|id| !id.contains(['*', '?']))
         && detect::find(id).is_none()
     {
@@ -87,7 +88,17 @@ fn list(session: &mut Session, format: Format) -> anyhow::Result<Exit> {
         Ok(())
     })?;
     let mut rows = Rows::new(&[
-        "id", "state", "detection", "principal", "account", "source_ip", "until", "silenced", "reason", "by", "created_at",
+        "id",
+        "state",
+        "detection",
+        "principal",
+        "account",
+        "source_ip",
+        "until",
+        "silenced",
+        "reason",
+        "by",
+        "created_at",
     ]);
     for suppression in suppressions {
         let conditions = &suppression.conditions;

@@ -132,7 +132,12 @@ fn a_record_with_a_bad_time_is_rejected_and_one_without() {
     check("bad-time.json", json!({"Records": [event(0), bad]}).to_string().as_bytes(), 1, "eventTime is not a time");
     let mut none = event(1);
     none.as_object_mut().unwrap().remove("eventTime");
-    check("no-time.json", json!({"Records": [event(0), none]}).to_string().as_bytes(), 1, "the record has no eventTime");
+    check(
+        "no-time.json",
+        json!({"Records": [event(0), none]}).to_string().as_bytes(),
+        1,
+        "the record has no eventTime",
+    );
 }
 
 #[test]
@@ -147,9 +152,10 @@ fn a_missing_path_and_an_unreadable_folder_do_not_stop_the_rest() {
     world.file("logs/good.json", trail(0..3));
     world.file("closed/hidden.json", trail(3..6));
     std::fs::set_permissions(world.path("closed"), std::fs::Permissions::from_mode(0o000)).unwrap();
-    let arguments = ["ingest", "--summary", "json"].map(str::to_owned).into_iter().chain(
-        ["nowhere", "closed", "logs"].map(|name| world.path(name).display().to_string()),
-    );
+    let arguments = ["ingest", "--summary", "json"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(["nowhere", "closed", "logs"].map(|name| world.path(name).display().to_string()));
     let ran = world.run(arguments).code(3);
     std::fs::set_permissions(world.path("closed"), std::fs::Permissions::from_mode(0o755)).unwrap();
     assert!(ran.stderr().contains("nowhere: "), "{}", ran.stderr());

@@ -46,7 +46,10 @@ fn the_same_logs_twice_change_nothing() {
 fn events_are_found_by_everything_the_help_names() {
     let world = World::new();
     let event = |number: u32| {
-        testkit::event("CreateUser").iam_user("alice").id(&format!("00000000-0000-4000-8000-{number:012}")).at("2026-01-30T10:00:00Z")
+        testkit::event("CreateUser")
+            .iam_user("alice")
+            .id(&format!("00000000-0000-4000-8000-{number:012}"))
+            .at("2026-01-30T10:00:00Z")
     };
     let mut one = event(1).request(json!({"userName": "mallory"})).build();
     one["sourceIPAddress"] = json!("198.51.100.7");
@@ -67,7 +70,11 @@ fn events_are_found_by_everything_the_help_names() {
         let mut all = vec!["events", "--format", "json"];
         all.extend(arguments);
         let rows = world.run(all).code(0).json();
-        rows.as_array().unwrap().iter().map(|row| row["event_id"].as_str().unwrap()[35..].to_owned()).collect::<String>()
+        rows.as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["event_id"].as_str().unwrap()[35..].to_owned())
+            .collect::<String>()
     };
     assert_eq!(found(&[]), "12", "the newest first");
     for (arguments, expected) in [
@@ -111,7 +118,10 @@ fn an_alert_is_shown_acknowledged_suppressed_and_exported() {
     assert_eq!(open(&[]).len(), all.len() - 1);
     let acked = open(&["--acked"]);
     let mine = acked.iter().find(|alert| alert["id"] == id.as_str()).unwrap();
-    assert_eq!((&mine["state"], &mine["note"], &mine["acknowledged_by"]), (&json!("acknowledged"), &json!("planned"), &json!("tester")));
+    assert_eq!(
+        (&mine["state"], &mine["note"], &mine["acknowledged_by"]),
+        (&json!("acknowledged"), &json!("planned"), &json!("tester"))
+    );
     world.run(["alerts", "ack", &id, "--undo"]).code(0);
     assert_eq!(open(&[]).len(), all.len());
 
@@ -140,7 +150,10 @@ fn mistakes_are_told_with_what_was_meant() {
     for (arguments, expected) in [
         (vec!["detections", "show", "root-consol-login"], "did you mean \"root-console-login\"?"),
         (vec!["events"], "read some with `trailhound ingest PATH`"),
-        (vec!["suppress", "add", "--detection", "nope", "--reason", "x", "--until", "+1d"], "there is no detection \"nope\""),
+        (
+            vec!["suppress", "add", "--detection", "nope", "--reason", "x", "--until", "+1d"],
+            "there is no detection \"nope\"",
+        ),
         (vec!["suppress", "add", "--reason", "x", "--until", "+1d"], ""),
         (vec!["events", "--from", "soon"], "is no time"),
         (vec!["ingst"], "ingest"),

@@ -78,7 +78,19 @@ fn chrono_now() -> String {
 fn help_and_lists() {
     let world = World::new();
     snapshot("help", &world.run(["--help"]).code(0).stdout());
-    for command in ["demo", "ingest", "events", "alerts", "suppress", "detections", "lake", "export", "config", "status", "completions"] {
+    for command in [
+        "demo",
+        "ingest",
+        "events",
+        "alerts",
+        "suppress",
+        "detections",
+        "lake",
+        "export",
+        "config",
+        "status",
+        "completions",
+    ] {
         let help = world.run([command, "--help"]).code(0).stdout();
         assert!(help.contains("Examples:"), "{command} has no examples");
     }

@@ -85,13 +85,7 @@ impl Ran {
 
 /// A small trail of a week, with the intrusion in it.
 pub(crate) fn small_trail(folder: &Path) -> PathBuf {
-    let plan = Plan {
-        days: 7,
-        events: 6_000,
-        files: 150,
-        duplicates: 0.02,
-        ..Plan::demo(NOW.parse().unwrap())
-    };
+    let plan = Plan { days: 7, events: 1_500, files: 140, duplicates: 0.02, ..Plan::demo(NOW.parse().unwrap()) };
     plan.write(folder, |_| {}).unwrap().trail
 }
 
