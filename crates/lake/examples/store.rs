@@ -46,7 +46,7 @@ fn run(files: &[(String, Vec<u8>)], threads: usize, writer: Option<&Writer>, com
                         }
                         ControlFlow::Continue(())
                     });
-                    if let (Some(writer), true) = (writer, (place + 1) % commit_files == 0) {
+                    if let (Some(writer), true) = (writer, (place + 1).is_multiple_of(commit_files)) {
                         writer.commit().expect("commit");
                     }
                 }
@@ -80,9 +80,8 @@ fn used() -> (f64, u64) {
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().expect("a folder of CloudTrail files");
-    let temporary = std::env::temp_dir().join(format!("lake-store-{}", std::process::id()));
-    let keep = arguments.next().map(PathBuf::from);
-    let lake_folder = keep.clone().unwrap_or_else(|| temporary.clone());
+    let temporary = tempfile::tempdir().expect("a temporary folder");
+    let lake_folder = arguments.next().map_or_else(|| temporary.path().join("lake"), PathBuf::from);
     let number =
         |name: &str, default: usize| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
     let threads = number("STORE_THREADS", std::thread::available_parallelism().map_or(1, usize::from));
@@ -120,9 +119,6 @@ fn main() {
         bytes as f64 * 100.0 / compressed as f64
     );
     println!("peak memory       {} MB, {before} MB of it the input", used().1);
-    if keep.is_none() {
-        std::fs::remove_dir_all(temporary).expect("the temporary lake");
-    }
 }
 
 fn sizes(folder: &Path) -> u64 {

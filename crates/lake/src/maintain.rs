@@ -14,7 +14,7 @@ use crate::commit::{ATTEMPTS, jitter};
 use crate::compact::{CompactOptions, groups};
 use crate::failpoint::failpoint;
 use crate::files::is_temporary;
-use crate::storage::{Storage, wait};
+use crate::storage::{Storage, now, wait};
 use crate::table::{Attempt, Table, load_delta};
 use crate::{Lake, LakeError};
 
@@ -183,7 +183,7 @@ impl Lake {
         let _held = self.storage().lock()?;
         let table = self.table()?;
         let replaced = replaced_at(self.storage())?;
-        let now = SystemTime::now();
+        let now = now();
         let mut report = VacuumReport::default();
         failpoint!("lake::vacuum::before-delete");
         for leftover in leftovers(self.storage(), &table)? {

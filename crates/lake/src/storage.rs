@@ -27,9 +27,18 @@ pub(crate) fn wait<F: Future>(future: F) -> F::Output {
     runtime.block_on(future)
 }
 
+/// The clock that file systems date files by.
+///
+/// It is no port: a vacuum compares it with dates that the system gave, and the log's times are for people. No event
+/// and no row depends on it.
+#[expect(clippy::disallowed_methods, reason = "the ages of files are measured by the clock that dates them")]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
+}
+
 /// Milliseconds since the epoch: when a file was made, as the log writes it.
 pub(crate) fn now_millis() -> i64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let elapsed = now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
 }
 

@@ -487,10 +487,12 @@ impl Writer {
         }
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            workers.into_iter().fold(Ok(()), |result, worker| {
+            let mut result = Ok(());
+            for worker in workers {
                 // A panic of a worker is a defect; it goes on here.
-                result.and(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            })
+                result = result.and(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            result
         })
     }
 

@@ -9,7 +9,7 @@ use event::Day;
 use lake::{CompactOptions, ExportOptions, Lake, LakeError, Scan, WriterOptions};
 use serde_json::Value;
 
-use crate::corpus::{DAY, START, append, events, expected, now, records, stored};
+use crate::corpus::{append, events, expected, now, records, stored};
 
 fn many_small_files() -> WriterOptions {
     WriterOptions { file_rows: 40, compacts: false, ..WriterOptions::default() }
@@ -119,7 +119,9 @@ fn vacuum_takes_what_is_old_enough_and_unused_and_nothing_else() {
     assert!(matches!(lake.vacuum(Duration::ZERO), Err(LakeError::ZeroRetention)));
     let replaced = data_files(folder.path());
     // Made long ago, but replaced just now: a reader may be in them.
-    let old = SystemTime::now() - 10 * LONG;
+    let made = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).expect("time");
+    let just_now = made(&replaced[0]);
+    let old = just_now - 10 * LONG;
     for path in &replaced {
         fs::File::options().write(true).open(path).expect("file").set_modified(old).expect("time");
     }
@@ -133,7 +135,7 @@ fn vacuum_takes_what_is_old_enough_and_unused_and_nothing_else() {
         (day.join(".part-1.parquet.0123.tmp"), old),
         (day.join("part-2.zstd.parquet"), old),
         (folder.path().join("_delta_log/.00000000000000000099.json.4567.tmp"), old),
-        (day.join("part-3.zstd.parquet"), SystemTime::now()),
+        (day.join("part-3.zstd.parquet"), just_now),
     ];
     for (path, time) in &leftovers {
         fs::write(path, "x").expect("write");
@@ -146,8 +148,9 @@ fn vacuum_takes_what_is_old_enough_and_unused_and_nothing_else() {
     assert_eq!((report.files, report.temporary), (1, 3), "{report:?}");
     assert_eq!(report.kept, replaced.len() as u64 + 1);
     assert!(leftovers[..4].iter().all(|(path, _)| !path.exists()) && leftovers[4].0.exists() && mine.exists());
-    let read = 1 + reader.map(|event| event.expect("a reader in the middle goes on")).count();
-    assert_eq!((first.id().is_empty(), read), (false, 600));
+    let rest: Result<Vec<_>, _> = reader.collect();
+    assert_eq!(rest.expect("a reader in the middle goes on").len(), 599);
+    assert!(!first.id().is_empty());
 
     let report = lake.vacuum(NONE).expect("vacuum");
     assert_eq!((report.files, report.kept), (replaced.len() as u64 + 1, 0));
@@ -248,7 +251,6 @@ fn the_classic_export_is_the_same_until_events_change() {
     assert_eq!(names, ["year=2024/month=3/day=1/region=unknown/events.parquet"]);
     let one_day = ExportOptions { from: Day::parse("2024-03-02"), to: Day::parse("2024-03-02") };
     assert_eq!(lake.export_classic(&folder.path().join("one"), &one_day).expect("export").written, 3);
-    assert!(START % DAY == 0);
 }
 
 #[test]

@@ -46,7 +46,6 @@ fn assert_agreement(python: &OsStr, lake: &Lake, folder: &Path, at: &str) {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn other_readers_agree() {
     let Some(python) = std::env::var_os("TRAILHOUND_PYTHON") else {
         eprintln!("skipped: TRAILHOUND_PYTHON is not set");
