@@ -52,6 +52,11 @@ impl<'a> Event<'a> {
         self.text[column as usize].as_deref()
     }
 
+    /// The text of a column as it is held, for a part of it to be borrowed as long.
+    pub(crate) fn cow(&self, column: Column) -> Option<&Cow<'a, str>> {
+        self.text[column as usize].as_ref()
+    }
+
     /// Sets the text of a column.
     pub fn set(&mut self, column: Column, text: impl Into<Option<Cow<'a, str>>>) {
         self.text[column as usize] = text.into();

@@ -1,15 +1,19 @@
 //! Who acted: the twelve types of `userIdentity`, resolved to names.
 //!
 //! Source: "CloudTrail userIdentity element", AWS CloudTrail User Guide.
+//!
+//! `userIdentity` is read in one pass ([`Claims`]), each part as its text, because a stranger's record may hold anything
+//! anywhere. Names are borrowed from the record wherever they stand in it as they are.
 
 use std::borrow::Cow;
 
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::Event;
 use crate::arn::Arn;
 use crate::column::Column;
-use crate::record::{Fields, text};
+use crate::record::{Fields, Key, text};
 
 /// The columns that come out of `userIdentity`.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -27,56 +31,74 @@ pub(crate) struct Identity<'a> {
     mfa_authenticated: Option<bool>,
 }
 
-/// The parts of `sessionContext` that matter.
-#[derive(Default)]
-struct Session<'a> {
-    issuer_type: Option<Cow<'a, str>>,
-    issuer_arn: Option<Cow<'a, str>>,
-    issuer_account: Option<Cow<'a, str>>,
-    issuer_name: Option<Cow<'a, str>>,
-    mfa: Option<bool>,
-    source_identity: Option<Cow<'a, str>>,
+/// What `userIdentity` says, part by part, not yet judged.
+#[derive(Debug, Default)]
+struct Claims<'a> {
+    actor_type: Option<&'a RawValue>,
+    user_name: Option<&'a RawValue>,
+    arn: Option<&'a RawValue>,
+    account_id: Option<&'a RawValue>,
+    principal_id: Option<&'a RawValue>,
+    access_key_id: Option<&'a RawValue>,
+    invoked_by: Option<&'a RawValue>,
+    identity_provider: Option<&'a RawValue>,
+    on_behalf_of: Option<&'a RawValue>,
+    source_identity: Option<&'a RawValue>,
+    issuer_type: Option<&'a RawValue>,
+    issuer_arn: Option<&'a RawValue>,
+    issuer_account: Option<&'a RawValue>,
+    issuer_name: Option<&'a RawValue>,
+    mfa_authenticated: Option<&'a RawValue>,
 }
 
 impl<'a> Identity<'a> {
     /// Resolves the text of `userIdentity`; `event` holds the columns that were read before it.
-    pub(crate) fn resolve(user_identity: Option<&'a str>, event: &Event<'_>) -> Identity<'a> {
-        let fields = object(user_identity);
+    pub(crate) fn resolve(user_identity: Option<&'a str>, event: &Event<'a>) -> Identity<'a> {
+        let claims = Claims::read(user_identity.unwrap_or_default());
         let mut identity = Identity {
-            actor_type: fields.text("type"),
-            actor_arn: fields.text("arn"),
-            actor_account_id: fields.text("accountId"),
-            principal_id: fields.text("principalId"),
-            access_key_id: fields.text("accessKeyId").filter(|key| !key.is_empty()),
-            invoked_by: fields.text("invokedBy"),
+            actor_type: said(claims.actor_type),
+            actor_arn: said(claims.arn),
+            actor_account_id: said(claims.account_id),
+            principal_id: said(claims.principal_id),
+            access_key_id: said(claims.access_key_id),
+            invoked_by: said(claims.invoked_by),
+            source_identity: said(claims.source_identity),
+            // A string in trail files, a boolean in some exports.
+            mfa_authenticated: claims.mfa_authenticated.and_then(|raw| match raw.get() {
+                "\"true\"" | "true" => Some(true),
+                "\"false\"" | "false" => Some(false),
+                _ => None,
+            }),
             ..Identity::default()
         };
-        let session = Session::read(fields.get("sessionContext").map(RawValue::get));
-        identity.mfa_authenticated = session.mfa;
-        identity.source_identity = session.source_identity.clone();
         if identity.actor_account_id.is_none() {
-            identity.actor_account_id = identity.account_elsewhere(&session);
+            identity.actor_account_id = identity.account_elsewhere(&claims);
         }
-        let own_name = fields.text("userName").filter(|name| !name.is_empty());
-        identity.user_name = match identity.actor_type.as_deref() {
+        let own_name = said(claims.user_name);
+        let by_type = match identity.actor_type.as_deref() {
             Some("Root") => Some(Cow::Borrowed("root")),
-            Some("AssumedRole") => identity.assumed_role(&session, own_name),
+            Some("AssumedRole") => identity.assumed_role(&claims, own_name),
             Some("Role") => {
                 identity.role_arn = identity.actor_arn.clone();
                 own_name.or_else(|| identity.arn_tail())
             }
-            Some("IdentityCenterUser") => own_name.or_else(|| center_user(&fields, event)),
+            Some("FederatedUser") => {
+                // arn:aws:sts::111122223333:federated-user/NAME, a session of the user who is its issuer.
+                identity.session_name = identity.arn_tail();
+                own_name
+            }
+            Some("IdentityCenterUser") => own_name.or_else(|| center_user(&claims, event)),
             Some("AWSService") => identity.invoked_by.clone().or(own_name),
             Some("AWSAccount") => {
                 // Another account's session shows here as `AROA…:session-name`.
                 identity.session_name = identity.principal_session();
                 own_name
             }
-            // IAMUser, FederatedUser, Directory, SAMLUser, WebIdentityUser, Unknown, and what AWS adds next.
+            // IAMUser, Directory, SAMLUser, WebIdentityUser, Unknown, and what AWS adds next.
             _ => own_name,
-        }
-        .or_else(|| identity.best_name(&fields, event));
-        if event.event_type_of_source() == "signin"
+        };
+        identity.user_name = by_type.or_else(|| identity.best_name(&claims, event));
+        if crate::target::family(event.source()) == "signin"
             && let Some(used) = mfa_used(event)
         {
             identity.mfa_authenticated = Some(used);
@@ -85,55 +107,47 @@ impl<'a> Identity<'a> {
     }
 
     /// A role session acts under its role's name, with the person in the session's name.
-    fn assumed_role(&mut self, session: &Session<'a>, own_name: Option<Cow<'a, str>>) -> Option<Cow<'a, str>> {
-        self.role_arn = session.issuer_arn.clone().filter(|_| session.issuer_type.as_deref() != Some("User"));
-        // arn:aws:sts::111122223333:assumed-role/ROLE/SESSION
-        let (role, name) = match self.actor_arn.as_deref().and_then(Arn::parse) {
-            Some(arn) => {
-                let mut parts = arn.resource.splitn(3, '/');
-                let is_session = parts.next() == Some("assumed-role");
-                let (role, name) = (parts.next(), parts.next());
-                if is_session { (role.map(str::to_owned), name.map(str::to_owned)) } else { (None, None) }
-            }
-            None => (None, None),
-        };
-        self.session_name = name.map(Cow::Owned).or_else(|| self.principal_session());
-        session.issuer_name.clone().filter(|name| !name.is_empty()).or(role.map(Cow::Owned)).or(own_name)
+    fn assumed_role(&mut self, claims: &Claims<'a>, own_name: Option<Cow<'a, str>>) -> Option<Cow<'a, str>> {
+        let by_user = claims.issuer_type.is_some_and(|kind| matches!(kind.get(), "\"User\"" | "\"IAMUser\""));
+        self.role_arn = said(claims.issuer_arn).filter(|_| !by_user);
+        self.session_name =
+            self.actor_arn.as_ref().and_then(|arn| part(arn, session_of_arn)).or_else(|| self.principal_session());
+        said(claims.issuer_name)
+            .or_else(|| self.actor_arn.as_ref().and_then(|arn| part(arn, role_of_arn)))
+            .or_else(|| self.role_arn.as_ref().and_then(|arn| part(arn, tail)))
+            .or(own_name)
     }
 
     /// The part of `AROAEXAMPLE:session` behind the colon.
     fn principal_session(&self) -> Option<Cow<'a, str>> {
-        let (_, session) = self.principal_id.as_deref()?.split_once(':')?;
-        (!session.is_empty()).then(|| Cow::Owned(session.to_owned()))
+        part(self.principal_id.as_ref()?, |id| id.split_once(':').map(|(_, session)| session))
     }
 
     fn arn_tail(&self) -> Option<Cow<'a, str>> {
-        let arn = self.actor_arn.as_deref()?;
-        let tail = arn.rsplit(['/', ':']).next().filter(|tail| !tail.is_empty())?;
-        Some(Cow::Owned(tail.to_owned()))
+        part(self.actor_arn.as_ref()?, tail)
     }
 
-    fn account_elsewhere(&self, session: &Session<'a>) -> Option<Cow<'a, str>> {
-        let of_arn =
-            |arn: &str| Arn::parse(arn).map(|arn| arn.account.to_owned()).filter(|account| !account.is_empty());
+    fn account_elsewhere(&self, claims: &Claims<'a>) -> Option<Cow<'a, str>> {
+        let of_arn = |arn: &Cow<'a, str>| part(arn, |arn| Arn::parse(arn).map(|arn| arn.account));
         self.actor_arn
-            .as_deref()
+            .as_ref()
             .and_then(of_arn)
-            .or_else(|| session.issuer_account.as_deref().map(str::to_owned))
-            .or_else(|| session.issuer_arn.as_deref().and_then(of_arn))
-            .map(Cow::Owned)
+            .or_else(|| said(claims.issuer_account))
+            .or_else(|| said(claims.issuer_arn).as_ref().and_then(of_arn))
     }
 
     /// The best name there is, where the type's own rule gives none.
-    fn best_name(&self, fields: &Fields<'a>, event: &Event<'_>) -> Option<Cow<'a, str>> {
-        let present = |text: &Cow<'_, str>| !text.is_empty();
+    fn best_name(&self, claims: &Claims<'a>, event: &Event<'a>) -> Option<Cow<'a, str>> {
         self.arn_tail()
-            .or_else(|| self.principal_id.clone().filter(present))
-            .or_else(|| self.invoked_by.clone().filter(present))
-            .or_else(|| additional_user(event))
-            .or_else(|| center_user(fields, event))
-            .or_else(|| fields.text("identityProvider").filter(present))
-            .or_else(|| self.actor_account_id.clone().filter(present))
+            .or_else(|| self.principal_id.clone())
+            .or_else(|| said(claims.user_name))
+            .or_else(|| said(claims.issuer_name))
+            .or_else(|| self.invoked_by.clone())
+            .or_else(|| center_user(claims, event))
+            .or_else(|| self.source_identity.clone())
+            .or_else(|| said(claims.issuer_arn))
+            .or_else(|| said(claims.identity_provider))
+            .or_else(|| self.actor_account_id.clone())
             .or_else(|| self.access_key_id.clone())
     }
 
@@ -153,25 +167,34 @@ impl<'a> Identity<'a> {
     }
 }
 
-impl<'a> Session<'a> {
-    fn read(session_context: Option<&'a str>) -> Session<'a> {
-        let fields = object(session_context);
-        let issuer = object(fields.get("sessionIssuer").map(RawValue::get));
-        let attributes = object(fields.get("attributes").map(RawValue::get));
-        Session {
-            issuer_type: issuer.text("type"),
-            issuer_arn: issuer.text("arn"),
-            issuer_account: issuer.text("accountId"),
-            issuer_name: issuer.text("userName"),
-            // A string in trail files, a boolean in some exports.
-            mfa: attributes.get("mfaAuthenticated").and_then(|raw| match raw.get() {
-                "\"true\"" | "true" => Some(true),
-                "\"false\"" | "false" => Some(false),
-                _ => None,
-            }),
-            source_identity: fields.text("sourceIdentity"),
-        }
-    }
+/// The text of a claim, if it says anything.
+fn said(claim: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    claim.and_then(text).filter(|text| !text.is_empty())
+}
+
+/// A part of a text, borrowed where the text is; nothing where it is empty.
+fn part<'a>(of: &Cow<'a, str>, find: impl for<'t> Fn(&'t str) -> Option<&'t str>) -> Option<Cow<'a, str>> {
+    let found = match of {
+        Cow::Borrowed(text) => find(text).map(Cow::Borrowed),
+        Cow::Owned(text) => find(text).map(|part| Cow::Owned(part.to_owned())),
+    };
+    found.filter(|part| !part.is_empty())
+}
+
+/// `ROLE` of `arn:aws:sts::111122223333:assumed-role/ROLE/SESSION`.
+fn role_of_arn(arn: &str) -> Option<&str> {
+    let session = Arn::parse(arn)?.resource.strip_prefix("assumed-role/")?;
+    Some(session.split_once('/').map_or(session, |(role, _)| role))
+}
+
+/// `SESSION` of `arn:aws:sts::111122223333:assumed-role/ROLE/SESSION`.
+fn session_of_arn(arn: &str) -> Option<&str> {
+    Arn::parse(arn)?.resource.strip_prefix("assumed-role/")?.split_once('/').map(|(_, session)| session)
+}
+
+/// What stands behind the last slash or colon.
+fn tail(arn: &str) -> Option<&str> {
+    arn.rsplit(['/', ':']).next()
 }
 
 /// The fields of a text that is a JSON object; none for anything else.
@@ -180,22 +203,130 @@ fn object(text: Option<&str>) -> Fields<'_> {
 }
 
 /// An Identity Center user's name, or id where the name is gone (since July 2025).
-fn center_user<'a>(fields: &Fields<'a>, event: &Event<'_>) -> Option<Cow<'a, str>> {
-    additional_user(event).or_else(|| object(fields.get("onBehalfOf").map(RawValue::get)).text("userId"))
-}
-
-fn additional_user(event: &Event<'_>) -> Option<Cow<'static, str>> {
-    let fields = object(event.additional_event_data());
-    let name = fields.text("UserName").or_else(|| fields.text("userName"))?;
-    (!name.is_empty()).then(|| Cow::Owned(name.into_owned()))
+fn center_user<'a>(claims: &Claims<'a>, event: &Event<'a>) -> Option<Cow<'a, str>> {
+    let additional = object(event.additional_event_data());
+    let name = said(additional.get("UserName")).or_else(|| said(additional.get("userName")));
+    name.map(|name| Cow::Owned(name.into_owned()))
+        .or_else(|| said(object(claims.on_behalf_of.map(RawValue::get)).get("userId")))
 }
 
 /// What a sign-in says of MFA.
 fn mfa_used(event: &Event<'_>) -> Option<bool> {
-    let fields = object(event.additional_event_data());
-    match text(fields.get("MFAUsed")?)?.as_ref() {
+    match object(event.additional_event_data()).text("MFAUsed")?.as_ref() {
         "Yes" => Some(true),
         "No" => Some(false),
         _ => None,
+    }
+}
+
+impl<'a> Claims<'a> {
+    fn read(user_identity: &'a str) -> Claims<'a> {
+        let mut claims = Claims::default();
+        // The text is JSON already; what stops the reader nevertheless (a number that no type holds in the place of an
+        // object) costs the claims behind it, not those before.
+        let _ = Part { of: Of::User, claims: &mut claims }
+            .deserialize(&mut serde_json::Deserializer::from_str(user_identity));
+        claims
+    }
+}
+
+/// Which object a field stands in.
+#[derive(Clone, Copy)]
+enum Of {
+    User,
+    Session,
+    Issuer,
+    Attributes,
+}
+
+/// Reads one object of `userIdentity` into the claims; anything else in its place says nothing.
+struct Part<'c, 'a> {
+    of: Of,
+    claims: &'c mut Claims<'a>,
+}
+
+impl<'a> DeserializeSeed<'a> for Part<'_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Part<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        let Part { of, claims } = self;
+        while let Some(Key(name)) = map.next_key()? {
+            let claim = match (of, name.as_ref()) {
+                (Of::User, "type") => &mut claims.actor_type,
+                (Of::User, "userName") => &mut claims.user_name,
+                (Of::User, "arn") => &mut claims.arn,
+                (Of::User, "accountId") => &mut claims.account_id,
+                (Of::User, "principalId") => &mut claims.principal_id,
+                (Of::User, "accessKeyId") => &mut claims.access_key_id,
+                (Of::User, "invokedBy") => &mut claims.invoked_by,
+                (Of::User, "identityProvider") => &mut claims.identity_provider,
+                (Of::User, "onBehalfOf") => &mut claims.on_behalf_of,
+                (Of::Session, "sourceIdentity") => &mut claims.source_identity,
+                (Of::Issuer, "type") => &mut claims.issuer_type,
+                (Of::Issuer, "arn") => &mut claims.issuer_arn,
+                (Of::Issuer, "accountId") => &mut claims.issuer_account,
+                (Of::Issuer, "userName") => &mut claims.issuer_name,
+                (Of::Attributes, "mfaAuthenticated") => &mut claims.mfa_authenticated,
+                (Of::User, "sessionContext") => {
+                    map.next_value_seed(Part { of: Of::Session, claims })?;
+                    continue;
+                }
+                (Of::Session, "sessionIssuer") => {
+                    map.next_value_seed(Part { of: Of::Issuer, claims })?;
+                    continue;
+                }
+                (Of::Session, "attributes") => {
+                    map.next_value_seed(Part { of: Of::Attributes, claims })?;
+                    continue;
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            *claim = Some(map.next_value()?);
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
     }
 }

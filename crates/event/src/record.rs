@@ -79,8 +79,79 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     }
 }
 
+/// A JSON object's fields in the places where a record has them.
+///
+/// Of several fields with one name the last counts, as every JSON reader takes it.
+pub(crate) struct Parts<'a> {
+    /// The fields that have a column, by column.
+    columns: [Option<&'a RawValue>; Column::COUNT],
+    time: Option<&'a RawValue>,
+    read_only: Option<&'a RawValue>,
+    /// All others, in order.
+    left: Vec<(Cow<'a, str>, &'a RawValue)>,
+}
+
+impl<'a> Parts<'a> {
+    /// Whether the object is a record: it names an action or a service.
+    pub(crate) fn is_record(&self) -> bool {
+        self.column(Column::EventName).is_some() || self.column(Column::EventSource).is_some()
+    }
+
+    pub(crate) fn column(&self, column: Column) -> Option<&'a RawValue> {
+        self.columns[column as usize]
+    }
+
+    /// A field that records do not have, or that has no column.
+    pub(crate) fn other(&self, name: &str) -> Option<&'a RawValue> {
+        self.left.iter().rev().find(|(field, _)| field == name).map(|(_, value)| *value)
+    }
+
+    /// Every field under its name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        let columns = Column::ALL.iter().filter_map(|&column| match column.origin() {
+            Origin::Text(field) | Origin::Json(field) => Some((field, self.column(column)?)),
+            Origin::Rest | Origin::Derived => None,
+        });
+        let named = [("eventTime", self.time), ("readOnly", self.read_only)];
+        let named = named.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        columns.chain(named).chain(self.left.iter().map(|(name, value)| (name.as_ref(), *value)))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Parts<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PartsVisitor;
+        impl<'de> Visitor<'de> for PartsVisitor {
+            type Value = Parts<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut parts =
+                    Parts { columns: [None; Column::COUNT], time: None, read_only: None, left: Vec::with_capacity(8) };
+                while let Some(Key(name)) = map.next_key()? {
+                    let value = map.next_value()?;
+                    if let Some(column) = Column::of_field(&name) {
+                        parts.columns[column as usize] = Some(value);
+                    } else if name == "eventTime" {
+                        parts.time = Some(value);
+                    } else if name == "readOnly" {
+                        parts.read_only = Some(value);
+                    } else {
+                        parts.left.push((name, value));
+                    }
+                }
+                Ok(parts)
+            }
+        }
+        deserializer.deserialize_map(PartsVisitor)
+    }
+}
+
 /// An object's key, borrowed where it holds no escape.
-struct Key<'a>(Cow<'a, str>);
+pub(crate) struct Key<'a>(pub(crate) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -116,36 +187,20 @@ pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
 /// Makes an event of a record's fields.
 ///
 /// `known_time` is the time an envelope gave beside the record (LookupEvents' `EventTime`), for a record without one.
-pub(crate) fn event<'a>(fields: &Fields<'a>, known_time: Option<Timestamp>) -> Result<Event<'a>, RecordError> {
-    let mut time_text = None;
-    let mut values: [Option<&'a RawValue>; Column::COUNT] = [None; Column::COUNT];
-    let mut read_only = None;
-    let mut left: Vec<(&str, &'a RawValue)> = Vec::new();
-    for (name, value) in fields.iter() {
-        if let Some(column) = Column::of_field(name) {
-            values[column as usize] = Some(value);
-        } else if name == "eventTime" {
-            time_text = Some(value);
-        } else if name == "readOnly" {
-            read_only = Some(value);
-        } else {
-            left.push((name, value));
-        }
-    }
-    if values[Column::EventName as usize].is_none() && values[Column::EventSource as usize].is_none() {
+pub(crate) fn event<'a>(parts: &Parts<'a>, known_time: Option<Timestamp>) -> Result<Event<'a>, RecordError> {
+    if !parts.is_record() {
         return Err(RecordError::NotARecord);
     }
-
     let mut rest = ObjectWriter::new();
     let mut absent: Vec<&str> = Vec::new();
-    let event_time = time(time_text, known_time)?;
+    let event_time = time(parts.time, known_time)?;
     let mut event = Event::new(event_time);
-    match time_text {
+    match parts.time {
         None => absent.push("eventTime"),
-        Some(raw) if text(raw).is_some_and(|text| text == event_time.to_string()) => {}
+        Some(raw) if is_canonical(raw, event_time) => {}
         Some(raw) => rest.json("eventTime", raw.get()),
     }
-    match read_only.map(RawValue::get) {
+    match parts.read_only.map(RawValue::get) {
         None => {}
         Some("true") => event.read_only = Some(true),
         Some("false") => event.read_only = Some(false),
@@ -160,7 +215,7 @@ pub(crate) fn event<'a>(fields: &Fields<'a>, known_time: Option<Timestamp>) -> R
         }
     }
     for &column in Column::ALL {
-        let Some(raw) = values[column as usize] else { continue };
+        let Some(raw) = parts.column(column) else { continue };
         match column.origin() {
             Origin::Text(field) => match text(raw) {
                 // An id that says nothing gives way to a derived one.
@@ -176,7 +231,7 @@ pub(crate) fn event<'a>(fields: &Fields<'a>, known_time: Option<Timestamp>) -> R
             Origin::Rest | Origin::Derived => {}
         }
     }
-    for (name, value) in left {
+    for (name, value) in &parts.left {
         if name.starts_with(ESCAPE) {
             rest.json(&format!("{ESCAPE}{name}"), &compact(value));
         } else {
@@ -184,12 +239,12 @@ pub(crate) fn event<'a>(fields: &Fields<'a>, known_time: Option<Timestamp>) -> R
         }
     }
 
-    let identity = Identity::resolve(values[Column::UserIdentity as usize].map(RawValue::get), &event);
+    let identity = Identity::resolve(parts.column(Column::UserIdentity).map(RawValue::get), &event);
     identity.into_columns(&mut event);
-    if values[Column::AccountId as usize].is_none()
-        && let Some(account) = event.actor_account_id().map(str::to_owned)
+    if parts.column(Column::AccountId).is_none()
+        && let Some(account) = event.cow(Column::ActorAccountId).cloned()
     {
-        event.set(Column::AccountId, Cow::Owned(account));
+        event.set(Column::AccountId, account);
         absent.push("recipientAccountId");
     }
     if !absent.is_empty() {
@@ -206,6 +261,12 @@ pub(crate) fn event<'a>(fields: &Fields<'a>, known_time: Option<Timestamp>) -> R
         event.set(Column::EventId, Cow::Owned(id));
     }
     Ok(event)
+}
+
+/// Whether the text of a time is the one that renders from it.
+fn is_canonical(raw: &RawValue, time: Timestamp) -> bool {
+    let Some(text) = text(raw) else { return false };
+    Timestamp::parse_canonical(&text).is_some() || text == time.to_string()
 }
 
 fn time(raw: Option<&RawValue>, known: Option<Timestamp>) -> Result<Timestamp, RecordError> {

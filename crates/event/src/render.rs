@@ -78,53 +78,61 @@ pub(crate) struct ObjectWriter(String);
 
 impl ObjectWriter {
     pub(crate) fn new() -> ObjectWriter {
-        ObjectWriter(String::from("{"))
+        ObjectWriter(String::new())
     }
 
     fn name(&mut self, name: &str) {
-        if self.0.len() > 1 {
-            self.0.push(',');
-        }
-        self.0.push_str(&quoted(name));
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        self.string(name);
         self.0.push(':');
+    }
+
+    fn string(&mut self, text: &str) {
+        if text.bytes().any(|byte| matches!(byte, b'"' | b'\\') || byte < 0x20) {
+            // Serialising a string cannot fail: it does no I/O and a str is always valid UTF-8.
+            self.0.push_str(&serde_json::to_string(text).expect("a string is always JSON"));
+        } else {
+            self.0.push('"');
+            self.0.push_str(text);
+            self.0.push('"');
+        }
     }
 
     /// A field whose value is JSON text already.
     pub(crate) fn json(&mut self, name: &str, json: &str) {
+        if self.0.is_empty() {
+            // Most records leave a few flags and `tlsDetails`.
+            self.0.reserve(512);
+        }
         self.name(name);
         self.0.push_str(json);
     }
 
     /// A field whose value is a string.
     pub(crate) fn text(&mut self, name: &str, text: &str) {
-        self.json(name, &quoted(text));
+        self.name(name);
+        self.string(text);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.len() == 1
+        self.0.is_empty()
     }
 
     pub(crate) fn finish(mut self) -> String {
+        if self.0.is_empty() {
+            self.0.push('{');
+        }
         self.0.push('}');
         self.0
     }
 }
 
-/// A string as JSON writes it.
-pub(crate) fn quoted(text: &str) -> String {
-    // Serialising a string cannot fail: it does no I/O and a str is always valid UTF-8.
-    serde_json::to_string(text).expect("a string is always JSON")
-}
-
-/// A raw value's text without insignificant white space.
+/// A raw value's text without insignificant white space, where its start shows that there is some.
+///
+/// CloudTrail writes compact JSON; other tools put a space behind each colon and comma, or break lines.
 pub(crate) fn compact(raw: &RawValue) -> Cow<'_, str> {
     let text = raw.get();
-    let bytes = text.as_bytes();
-    // CloudTrail writes compact JSON; other tools put a space behind a colon or a comma, or break lines.
-    let pretty = memchr::memchr(b'\n', bytes).is_some()
-        || memchr::memmem::find(bytes, b"\": ").is_some()
-        || memchr::memmem::find(bytes, b", ").is_some();
-    if !pretty || !matches!(bytes.first(), Some(b'{' | b'[')) {
+    if !is_spaced(text.as_bytes()) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
@@ -141,4 +149,26 @@ pub(crate) fn compact(raw: &RawValue) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
+}
+
+/// Whether white space stands behind the first bracket, the first name's colon, or the first value.
+fn is_spaced(json: &[u8]) -> bool {
+    let is_space = |at: usize| matches!(json.get(at), Some(b' ' | b'\n' | b'\r' | b'\t'));
+    let mut at = 0;
+    while matches!(json.get(at), Some(b'{' | b'[')) {
+        at += 1;
+        if is_space(at) {
+            return true;
+        }
+    }
+    if at == 0 {
+        return false;
+    }
+    // Behind the first name, or the first value of an array, as far as they hold no escape.
+    let end = if json.get(at) == Some(&b'"') {
+        memchr::memchr(b'"', &json[at + 1..]).map(|length| at + length + 2)
+    } else {
+        memchr::memchr(b',', &json[at..]).map(|length| at + length)
+    };
+    end.is_some_and(|end| is_space(end) || matches!(json.get(end), Some(b':' | b',')) && is_space(end + 1))
 }

@@ -2,32 +2,32 @@
 
 use std::borrow::Cow;
 
+use serde::Deserializer;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::Event;
 use crate::column::Column;
-use crate::record::Fields;
+use crate::record::{Fields, Key};
 
-impl Event<'_> {
-    /// `iam`, `sts`, `signin`, `sso` (all of Identity Center) or the service's own prefix.
-    pub(crate) fn event_type_of_source(&self) -> &str {
-        let source = self.source();
-        let service = source.split('.').next().unwrap_or(source);
-        match service {
-            "sso" | "sso-directory" | "identitystore" | "sso-oauth" => "sso",
-            other => other,
-        }
+/// The family that a service belongs to: `iam`, `sts`, `signin`, `sso` (all of Identity Center) or its own prefix.
+pub(crate) fn family(source: &str) -> &str {
+    match source.split('.').next().unwrap_or(source) {
+        "sso" | "sso-directory" | "identitystore" | "sso-oauth" => "sso",
+        service => service,
     }
 }
 
 /// Fills the columns `event_type` and `target`.
 pub(crate) fn derive(event: &mut Event<'_>) {
-    let family = event.event_type_of_source().to_owned();
+    let family = match event.cow(Column::EventSource) {
+        Some(Cow::Borrowed(source)) => Cow::Borrowed(family(source)),
+        Some(Cow::Owned(source)) => Cow::Owned(family(source).to_owned()),
+        None => Cow::Borrowed(""),
+    };
     let target = target(event, &family);
-    if !family.is_empty() {
-        event.set(Column::EventType, Cow::Owned(family));
-    }
-    event.set(Column::Target, target.filter(|target| !target.is_empty()).map(Cow::Owned));
+    event.set(Column::EventType, Some(family).filter(|family| !family.is_empty()));
+    event.set(Column::Target, target.filter(|target| !target.is_empty()));
 }
 
 /// The request parameters that name what is acted upon, the most telling first.
@@ -80,11 +80,12 @@ fn keys(family: &str) -> &'static [&'static str] {
     }
 }
 
-fn target(event: &Event<'_>, family: &str) -> Option<String> {
-    if let Some(request) = event.request_parameters().filter(|text| text.starts_with('{'))
-        && let Ok(fields) = serde_json::from_str::<Fields<'_>>(request)
-        && let Some(name) = first(&fields, keys(family))
-    {
+fn target<'a>(event: &Event<'a>, family: &str) -> Option<Cow<'a, str>> {
+    let named = |column: Column, keys: &'static [&'static str]| match event.cow(column)? {
+        Cow::Borrowed(json) => first(json, keys),
+        Cow::Owned(json) => first(json, keys).map(|name| Cow::Owned(name.into_owned())),
+    };
+    if let Some(name) = named(Column::RequestParameters, keys(family)) {
         return Some(name);
     }
     if family == "iam" {
@@ -92,24 +93,53 @@ fn target(event: &Event<'_>, family: &str) -> Option<String> {
     }
     // The first resource the event names.
     let resources: Vec<&RawValue> = serde_json::from_str(event.resources()?).ok()?;
-    let fields: Fields<'_> = serde_json::from_str(resources.first()?.get()).ok()?;
-    first(&fields, &["ARN", "arn", "resourceName"])
+    let name = first(resources.first()?.get(), &["ARN", "arn", "resourceName"])?;
+    Some(Cow::Owned(name.into_owned()))
 }
 
-/// The first of the keys that holds text; the keys stand in order of preference, the fields in the record's order.
-fn first(fields: &Fields<'_>, keys: &[&str]) -> Option<String> {
-    let mut best: Option<(usize, &RawValue)> = None;
-    for (name, value) in fields.iter() {
-        let Some(rank) = keys.iter().position(|key| *key == name) else { continue };
-        if best.is_none_or(|(so_far, _)| rank < so_far) && value.get().len() > 2 && value.get().starts_with('"') {
-            best = Some((rank, value));
-        }
+/// The first of the keys that holds text in a JSON object; the keys stand in order of preference.
+fn first<'t>(json: &'t str, keys: &'static [&'static str]) -> Option<Cow<'t, str>> {
+    if !json.starts_with('{') {
+        return None;
     }
-    best.and_then(|(_, value)| crate::record::text(value)).map(Cow::into_owned)
+    let mut best = Best { keys, rank: usize::MAX, value: None };
+    // The text is JSON already.
+    let _ = serde_json::Deserializer::from_str(json).deserialize_map(&mut best);
+    best.value.and_then(crate::record::text)
+}
+
+/// Looks through an object for the best of some keys.
+struct Best<'t> {
+    keys: &'static [&'static str],
+    rank: usize,
+    value: Option<&'t RawValue>,
+}
+
+impl<'t> Visitor<'t> for &mut Best<'t> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Key(name)) = map.next_key()? {
+            match self.keys.iter().position(|key| *key == name) {
+                Some(rank) if rank <= self.rank => {
+                    let value: &RawValue = map.next_value()?;
+                    if value.get().starts_with('"') && value.get() != "\"\"" {
+                        (self.rank, self.value) = (rank, Some(value));
+                    }
+                }
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// IAM calls without a user name act on the caller: `CreateAccessKey` names the user in its answer.
-fn own_user(event: &Event<'_>) -> Option<String> {
+fn own_user<'a>(event: &Event<'a>) -> Option<Cow<'a, str>> {
     let acts_on_caller = matches!(
         event.name(),
         "CreateAccessKey"
@@ -126,10 +156,10 @@ fn own_user(event: &Event<'_>) -> Option<String> {
     let answered = event.response_elements().filter(|text| text.starts_with('{')).and_then(|text| {
         let fields: Fields<'_> = serde_json::from_str(text).ok()?;
         let key: Fields<'_> = serde_json::from_str(fields.get("accessKey")?.get()).ok()?;
-        key.text("userName").map(Cow::into_owned)
+        key.text("userName").map(|name| Cow::Owned(name.into_owned()))
     });
     answered.or_else(|| match event.actor_type() {
-        Some("IAMUser" | "Root") => event.user_name().map(str::to_owned),
+        Some("IAMUser" | "Root") => event.cow(Column::UserName).cloned(),
         _ => None,
     })
 }

@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use super::scan::nesting_exceeds;
 use super::{Limits, walk};
-use crate::record::{self, Fields, text};
+use crate::record::{self, Fields, Parts, text};
 use crate::time::Timestamp;
-use crate::{Event, RecordError};
+use crate::{Column, Event, RecordError};
 
 /// What an object turned out to be.
 #[expect(clippy::large_enum_variant, reason = "it lives for one call and is an event almost always")]
@@ -31,31 +31,27 @@ impl Element<'_> {
 }
 
 /// Reads an object, and calls `found` once for each record in it.
-pub(super) fn read<'a>(fields: &Fields<'a>, limits: &Limits, found: &mut dyn FnMut(Element<'a>)) {
-    found(if is_record(fields) {
-        record(fields, None)
-    } else if let Some(record) = fields.get("CloudTrailEvent").and_then(text) {
+pub(super) fn read<'a>(parts: &Parts<'a>, limits: &Limits, found: &mut dyn FnMut(Element<'a>)) {
+    found(if parts.is_record() {
+        record(parts, None)
+    } else if let Some(record) = parts.other("CloudTrailEvent").and_then(text) {
         // A LookupEvents event: the record is a string in it.
-        let time = fields.get("EventTime").and_then(lookup_time);
+        let time = parts.other("EventTime").and_then(lookup_time);
         embedded(&record, time, limits)
-    } else if let Some(detail) = fields.get("detail") {
+    } else if let Some(detail) = parts.other("detail") {
         event_bridge(detail)
-    } else if let Some(record) = fields.get("eventJson").or_else(|| fields.get("eventjson")).and_then(text) {
+    } else if let Some(record) = parts.other("eventJson").or_else(|| parts.other("eventjson")).and_then(text) {
         // CloudTrail Lake's column with the whole record.
         embedded(&record, None, limits)
-    } else if let Some(rows) = fields.get("QueryResultRows") {
+    } else if let Some(rows) = parts.other("QueryResultRows") {
         return query_rows(rows, limits, found);
-    } else if fields.get("digestS3Object").is_some() && fields.get("digestStartTime").is_some() {
+    } else if parts.other("digestS3Object").is_some() && parts.other("digestStartTime").is_some() {
         Element::Digest
-    } else if fields.iter().any(|(name, _)| is_export_of_record(name)) {
-        exported(fields.iter().map(|(name, value)| (name, Cow::Borrowed(value.get()))), limits)
+    } else if parts.iter().any(|(name, _)| is_export_of_record(name)) {
+        exported(parts.iter().map(|(name, value)| (name, Cow::Borrowed(value.get()))), limits)
     } else {
         Element::rejected(RecordError::NotARecord)
     });
-}
-
-fn is_record(fields: &Fields<'_>) -> bool {
-    fields.get("eventName").is_some() || fields.get("eventSource").is_some()
 }
 
 fn is_export_of_record(name: &str) -> bool {
@@ -63,19 +59,15 @@ fn is_export_of_record(name: &str) -> bool {
     matches!(name, "eventname" | "eventsource")
 }
 
-fn record<'a>(fields: &Fields<'a>, known_time: Option<Timestamp>) -> Element<'a> {
-    if is_insight(fields) {
+fn record<'a>(parts: &Parts<'a>, known_time: Option<Timestamp>) -> Element<'a> {
+    let is_insight = parts.column(Column::EventCategory).is_some_and(|value| value.get() == "\"Insight\"");
+    if is_insight || parts.other("insightDetails").is_some() {
         return Element::Insight;
     }
-    match record::event(fields, known_time) {
+    match record::event(parts, known_time) {
         Ok(event) => Element::Event(event),
         Err(error) => Element::rejected(error),
     }
-}
-
-fn is_insight(fields: &Fields<'_>) -> bool {
-    fields.get("eventCategory").is_some_and(|value| value.get() == "\"Insight\"")
-        || fields.get("insightDetails").is_some()
 }
 
 /// A record inside a string: it is parsed from a copy, so the event owns its text.
@@ -88,10 +80,10 @@ pub(super) fn embedded<'a>(text: &str, known_time: Option<Timestamp>, limits: &L
     if nesting_exceeds(text.as_bytes(), limits.depth) {
         return rejected(RecordError::TooDeep(limits.depth).to_string());
     }
-    let Ok(fields) = serde_json::from_str::<Fields<'_>>(text) else {
+    let Ok(parts) = serde_json::from_str::<Parts<'_>>(text) else {
         return rejected("the record inside the envelope is not valid JSON".to_owned());
     };
-    match record(&fields, known_time) {
+    match record(&parts, known_time) {
         Element::Event(event) => Element::Event(event.into_owned()),
         Element::Insight => Element::Insight,
         Element::Digest => Element::Digest,
@@ -100,8 +92,8 @@ pub(super) fn embedded<'a>(text: &str, known_time: Option<Timestamp>, limits: &L
 }
 
 fn event_bridge<'a>(detail: &'a RawValue) -> Element<'a> {
-    match serde_json::from_str::<Fields<'a>>(detail.get()) {
-        Ok(fields) if is_record(&fields) => record(&fields, None),
+    match serde_json::from_str::<Parts<'a>>(detail.get()) {
+        Ok(parts) if parts.is_record() => record(&parts, None),
         _ => Element::rejected("an EventBridge event that is not CloudTrail's"),
     }
 }

@@ -57,7 +57,7 @@ pub struct Batch<'a> {
 
 impl Batch<'_> {
     /// Events handed out at a time.
-    const EVENTS: usize = 1024;
+    const EVENTS: usize = 256;
     /// Bytes of rejected text handed out at a time.
     const REJECTED_TEXT: usize = 4 << 20;
 
@@ -166,6 +166,6 @@ impl Decoder {
 /// # Errors
 /// Says why the text is no CloudTrail record.
 pub fn record(text: &str) -> Result<Event<'_>, RecordError> {
-    let fields: record::Fields<'_> = serde_json::from_str(text).map_err(|_| RecordError::NotARecord)?;
-    record::event(&fields, None)
+    let parts: record::Parts<'_> = serde_json::from_str(text).map_err(|_| RecordError::NotARecord)?;
+    record::event(&parts, None)
 }

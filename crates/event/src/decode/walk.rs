@@ -11,7 +11,7 @@ use super::incoming::Incoming;
 use super::scan::{Scan, nesting_exceeds};
 use super::window::{Stop, Window, next_field, plain, skip_space, skip_value};
 use super::{Batch, Limits, Rejected, Sink, Summary, table};
-use crate::record::Fields;
+use crate::record::Parts;
 
 /// The bytes of content that a stream holds at a time, as long as no record is larger.
 pub(super) const WINDOW: usize = 4 << 20;
@@ -263,12 +263,12 @@ impl<'l> Walk<'l> {
     fn element<'w>(&mut self, window: Window<'w>, at: &mut usize, batch: &mut Batch<'w>) -> Walked {
         self.is_broken = false;
         let text = &window.text[*at..];
-        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Fields<'w>>();
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Parts<'w>>();
         match values.next() {
-            Some(Ok(fields)) => {
+            Some(Ok(parts)) => {
                 let length = values.byte_offset();
                 *at += length;
-                self.take(&fields, &text[..length], batch);
+                self.take(&parts, &text[..length], batch);
                 Ok(None)
             }
             Some(Err(error)) if error.is_eof() && window.may_go_on() => Ok(Some(Step::More)),
@@ -279,7 +279,7 @@ impl<'l> Walk<'l> {
         }
     }
 
-    fn take<'w>(&mut self, fields: &Fields<'w>, text: &'w str, batch: &mut Batch<'w>) {
+    fn take<'w>(&mut self, parts: &Parts<'w>, text: &'w str, batch: &mut Batch<'w>) {
         let limits = self.limits;
         if text.len() > limits.record {
             return self.reject(too_large(limits), text.as_bytes(), batch);
@@ -287,7 +287,7 @@ impl<'l> Walk<'l> {
         if nesting_exceeds(text.as_bytes(), limits.depth) {
             return self.reject(crate::RecordError::TooDeep(limits.depth).to_string(), text.as_bytes(), batch);
         }
-        element::read(fields, limits, &mut |element| match element {
+        element::read(parts, limits, &mut |element| match element {
             Element::Event(event) => {
                 self.summary.events += 1;
                 batch.events.push(event);
