@@ -16,7 +16,7 @@ use event::decode::{self, Batch, Decoder, Limits};
 
 use crate::alert::{Alert, Occasion};
 use crate::aside::{Aside, Rejection, VariantCopy};
-use crate::filter::{FilterReason, Filters};
+use crate::filter::Filters;
 use crate::outbox::Routes;
 use crate::report::{Problem, Report};
 use crate::source::{Content, Item, Source};
@@ -370,10 +370,4 @@ pub const FAILPOINTS: &[&str] = &["pipeline::after-alerts", "pipeline::after-asi
 /// A panic in another thread ends the run anyway; it does not make what a mutex holds wrong.
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Names of the filters' reasons, in the order reports list them.
-#[must_use]
-pub fn filter_reasons() -> impl Iterator<Item = &'static str> {
-    FilterReason::ALL.into_iter().map(FilterReason::as_str)
 }

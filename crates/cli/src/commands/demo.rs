@@ -74,7 +74,7 @@ fn show_steps(session: &mut Session, state: &dyn StateStore, steps: &[Step]) -> 
     say(session, &heading)?;
     let mut missed = 0;
     let mut found = 0;
-    for run in steps.chunk_by(|one, next| is_same_deed(one, next)) {
+    for run in steps.chunk_by(is_same_deed) {
         let Some(step) = run.first() else { continue };
         let what = escape::single_line(&step.what, 110).into_owned();
         let times = if run.len() > 1 { format!(" ({} times)", run.len()) } else { String::new() };

@@ -84,13 +84,10 @@ impl ZipEntries {
         if may_be_archive(&raw_name) {
             let open = || place.reader().map(|reader| capped(reader, limit));
             let kind = open().and_then(|mut reader| archive::head(&mut reader).map(|head| archive::kind(&head)));
-            match kind {
-                Ok(Some(kind)) => {
-                    let stream = open().map_err(|error| (name.clone(), error.to_string()))?;
-                    return Ok(Some(Found::Archive(kind, name, Opened::Stream(stream))));
-                }
-                // Damage at its very start: what reads the item says so.
-                Ok(None) | Err(_) => {}
+            // Damage at its very start: what reads the item says so.
+            if let Ok(Some(kind)) = kind {
+                let stream = open().map_err(|error| (name.clone(), error.to_string()))?;
+                return Ok(Some(Found::Archive(kind, name, Opened::Stream(stream))));
             }
         }
         Ok(Some(Found::Item(Item::new(name, Some(stored), move || {
