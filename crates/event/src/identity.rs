@@ -6,7 +6,9 @@
 //! anywhere. Names are borrowed from the record wherever they stand in it as they are.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -29,6 +31,29 @@ pub(crate) struct Identity<'a> {
     access_key_id: Option<Cow<'a, str>>,
     invoked_by: Option<Cow<'a, str>>,
     mfa_authenticated: Option<bool>,
+    /// What names the caller where nothing else of the record does.
+    last_resort: Option<Cow<'a, str>>,
+    /// `onBehalfOf.userId`: an Identity Center user's id.
+    user_id: Option<Cow<'a, str>>,
+}
+
+/// The identities of a file by their text: a session makes many calls.
+#[derive(Default)]
+pub(crate) struct Identities<'a>(Option<HashMap<&'a str, Identity<'a>, RandomState>>);
+
+impl<'a> Identities<'a> {
+    /// Remembers each identity for the next record with the same.
+    pub(crate) fn remembered() -> Identities<'a> {
+        Identities(Some(HashMap::default()))
+    }
+
+    /// What the text of `userIdentity` resolves to.
+    pub(crate) fn of(&mut self, user_identity: &'a str) -> Identity<'a> {
+        match &mut self.0 {
+            Some(known) => known.entry(user_identity).or_insert_with(|| Identity::resolve(user_identity)).clone(),
+            None => Identity::resolve(user_identity),
+        }
+    }
 }
 
 /// What `userIdentity` says, part by part, not yet judged.
@@ -52,9 +77,9 @@ struct Claims<'a> {
 }
 
 impl<'a> Identity<'a> {
-    /// Resolves the text of `userIdentity`; `event` holds the columns that were read before it.
-    pub(crate) fn resolve(user_identity: Option<&'a str>, event: &Event<'a>) -> Identity<'a> {
-        let claims = Claims::read(user_identity.unwrap_or_default());
+    /// Resolves the text of `userIdentity`, as far as it says who acted.
+    fn resolve(user_identity: &'a str) -> Identity<'a> {
+        let claims = Claims::read(user_identity);
         let mut identity = Identity {
             actor_type: said(claims.actor_type),
             actor_arn: said(claims.arn),
@@ -69,6 +94,7 @@ impl<'a> Identity<'a> {
                 "\"false\"" | "false" => Some(false),
                 _ => None,
             }),
+            user_id: said(object(claims.on_behalf_of.map(RawValue::get)).get("userId")),
             ..Identity::default()
         };
         if identity.actor_account_id.is_none() {
@@ -87,21 +113,24 @@ impl<'a> Identity<'a> {
                 identity.session_name = identity.arn_tail();
                 own_name
             }
-            Some("IdentityCenterUser") => own_name.or_else(|| center_user(&claims, event)),
             Some("AWSService") => identity.invoked_by.clone().or(own_name),
             Some("AWSAccount") => {
                 // Another account's session shows here as `AROA…:session-name`.
                 identity.session_name = identity.principal_session();
                 own_name
             }
-            // IAMUser, Directory, SAMLUser, WebIdentityUser, Unknown, and what AWS adds next.
+            // IAMUser, IdentityCenterUser, Directory, SAMLUser, WebIdentityUser, Unknown, and what AWS adds next.
             _ => own_name,
         };
-        identity.user_name = by_type.or_else(|| identity.best_name(&claims, event));
-        if crate::target::family(event.source()) == "signin"
-            && let Some(used) = mfa_used(event)
-        {
-            identity.mfa_authenticated = Some(used);
+        let elsewhere = by_type.is_none().then(|| identity.named_elsewhere(&claims)).flatten();
+        if identity.actor_type.as_deref() == Some("IdentityCenterUser") {
+            // Its name can stand beside the identity, its id in it; both say more than a principal's.
+            (identity.user_name, identity.last_resort) = (by_type, elsewhere);
+        } else {
+            identity.user_name = by_type.or(elsewhere);
+        }
+        if identity.user_name.is_none() && identity.last_resort.is_none() {
+            identity.last_resort = identity.last_resort(&claims);
         }
         identity
     }
@@ -137,25 +166,31 @@ impl<'a> Identity<'a> {
     }
 
     /// The best name there is, where the type's own rule gives none.
-    fn best_name(&self, claims: &Claims<'a>, event: &Event<'a>) -> Option<Cow<'a, str>> {
+    fn named_elsewhere(&self, claims: &Claims<'a>) -> Option<Cow<'a, str>> {
         self.arn_tail()
             .or_else(|| self.principal_id.clone())
             .or_else(|| said(claims.user_name))
             .or_else(|| said(claims.issuer_name))
             .or_else(|| self.invoked_by.clone())
-            .or_else(|| center_user(claims, event))
-            .or_else(|| self.source_identity.clone())
+    }
+
+    /// What is no name of the caller's but tells whence the call came.
+    fn last_resort(&self, claims: &Claims<'a>) -> Option<Cow<'a, str>> {
+        self.source_identity
+            .clone()
             .or_else(|| said(claims.issuer_arn))
             .or_else(|| said(claims.identity_provider))
             .or_else(|| self.actor_account_id.clone())
             .or_else(|| self.access_key_id.clone())
     }
 
-    /// Puts the identity into the event's columns.
+    /// Puts the identity into the columns of an event, which holds the columns that were read before it.
     pub(crate) fn into_columns(self, event: &mut Event<'a>) {
-        event.mfa_authenticated = self.mfa_authenticated;
+        let user_name = self.user_name.or_else(|| additional_user(event)).or(self.user_id).or(self.last_resort);
+        let is_sign_in = crate::target::family(event.source()) == "signin";
+        event.mfa_authenticated = is_sign_in.then(|| mfa_used(event)).flatten().or(self.mfa_authenticated);
         event.set(Column::ActorType, self.actor_type);
-        event.set(Column::UserName, self.user_name);
+        event.set(Column::UserName, user_name);
         event.set(Column::ActorArn, self.actor_arn);
         event.set(Column::ActorAccountId, self.actor_account_id);
         event.set(Column::PrincipalId, self.principal_id);
@@ -202,12 +237,11 @@ fn object(text: Option<&str>) -> Fields<'_> {
     text.filter(|text| text.starts_with('{')).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
-/// An Identity Center user's name, or id where the name is gone (since July 2025).
-fn center_user<'a>(claims: &Claims<'a>, event: &Event<'a>) -> Option<Cow<'a, str>> {
+/// The name of an Identity Center user that stands beside the identity (gone since July 2025).
+fn additional_user<'a>(event: &Event<'_>) -> Option<Cow<'a, str>> {
     let additional = object(event.additional_event_data());
-    let name = said(additional.get("UserName")).or_else(|| said(additional.get("userName")));
-    name.map(|name| Cow::Owned(name.into_owned()))
-        .or_else(|| said(object(claims.on_behalf_of.map(RawValue::get)).get("userId")))
+    let name = said(additional.get("UserName")).or_else(|| said(additional.get("userName")))?;
+    Some(Cow::Owned(name.into_owned()))
 }
 
 /// What a sign-in says of MFA.

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::Event;
 use crate::column::{Column, Origin};
-use crate::identity::Identity;
+use crate::identity::Identities;
 use crate::render::{ObjectWriter, compact};
 use crate::time::Timestamp;
 
@@ -187,7 +187,11 @@ pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
 /// Makes an event of a record's fields.
 ///
 /// `known_time` is the time an envelope gave beside the record (LookupEvents' `EventTime`), for a record without one.
-pub(crate) fn event<'a>(parts: &Parts<'a>, known_time: Option<Timestamp>) -> Result<Event<'a>, RecordError> {
+pub(crate) fn event<'a>(
+    parts: &Parts<'a>,
+    known_time: Option<Timestamp>,
+    identities: &mut Identities<'a>,
+) -> Result<Event<'a>, RecordError> {
     if !parts.is_record() {
         return Err(RecordError::NotARecord);
     }
@@ -239,8 +243,8 @@ pub(crate) fn event<'a>(parts: &Parts<'a>, known_time: Option<Timestamp>) -> Res
         }
     }
 
-    let identity = Identity::resolve(parts.column(Column::UserIdentity).map(RawValue::get), &event);
-    identity.into_columns(&mut event);
+    let user_identity = parts.column(Column::UserIdentity).map(RawValue::get);
+    identities.of(user_identity.unwrap_or_default()).into_columns(&mut event);
     if parts.column(Column::AccountId).is_none()
         && let Some(account) = event.cow(Column::ActorAccountId).cloned()
     {

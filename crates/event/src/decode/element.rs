@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::scan::nesting_exceeds;
 use super::{Limits, walk};
+use crate::identity::Identities;
 use crate::record::{self, Fields, Parts, text};
 use crate::time::Timestamp;
 use crate::{Column, Event, RecordError};
@@ -31,15 +32,20 @@ impl Element<'_> {
 }
 
 /// Reads an object, and calls `found` once for each record in it.
-pub(super) fn read<'a>(parts: &Parts<'a>, limits: &Limits, found: &mut dyn FnMut(Element<'a>)) {
+pub(super) fn read<'a>(
+    parts: &Parts<'a>,
+    limits: &Limits,
+    identities: &mut Identities<'a>,
+    found: &mut dyn FnMut(Element<'a>),
+) {
     found(if parts.is_record() {
-        record(parts, None)
+        record(parts, None, identities)
     } else if let Some(record) = parts.other("CloudTrailEvent").and_then(text) {
         // A LookupEvents event: the record is a string in it.
         let time = parts.other("EventTime").and_then(lookup_time);
         embedded(&record, time, limits)
     } else if let Some(detail) = parts.other("detail") {
-        event_bridge(detail)
+        event_bridge(detail, identities)
     } else if let Some(record) = parts.other("eventJson").or_else(|| parts.other("eventjson")).and_then(text) {
         // CloudTrail Lake's column with the whole record.
         embedded(&record, None, limits)
@@ -59,12 +65,12 @@ fn is_export_of_record(name: &str) -> bool {
     matches!(name, "eventname" | "eventsource")
 }
 
-fn record<'a>(parts: &Parts<'a>, known_time: Option<Timestamp>) -> Element<'a> {
+fn record<'a>(parts: &Parts<'a>, known_time: Option<Timestamp>, identities: &mut Identities<'a>) -> Element<'a> {
     let is_insight = parts.column(Column::EventCategory).is_some_and(|value| value.get() == "\"Insight\"");
     if is_insight || parts.other("insightDetails").is_some() {
         return Element::Insight;
     }
-    match record::event(parts, known_time) {
+    match record::event(parts, known_time, identities) {
         Ok(event) => Element::Event(event),
         Err(error) => Element::rejected(error),
     }
@@ -83,7 +89,7 @@ pub(super) fn embedded<'a>(text: &str, known_time: Option<Timestamp>, limits: &L
     let Ok(parts) = serde_json::from_str::<Parts<'_>>(text) else {
         return rejected("the record inside the envelope is not valid JSON".to_owned());
     };
-    match record(&parts, known_time) {
+    match record(&parts, known_time, &mut Identities::default()) {
         Element::Event(event) => Element::Event(event.into_owned()),
         Element::Insight => Element::Insight,
         Element::Digest => Element::Digest,
@@ -91,9 +97,9 @@ pub(super) fn embedded<'a>(text: &str, known_time: Option<Timestamp>, limits: &L
     }
 }
 
-fn event_bridge<'a>(detail: &'a RawValue) -> Element<'a> {
+fn event_bridge<'a>(detail: &'a RawValue, identities: &mut Identities<'a>) -> Element<'a> {
     match serde_json::from_str::<Parts<'a>>(detail.get()) {
-        Ok(parts) if parts.is_record() => record(&parts, None),
+        Ok(parts) if parts.is_record() => record(&parts, None, identities),
         _ => Element::rejected("an EventBridge event that is not CloudTrail's"),
     }
 }

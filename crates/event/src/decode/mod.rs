@@ -25,6 +25,7 @@ mod window;
 use std::io::Read;
 use std::ops::ControlFlow;
 
+use crate::identity::Identities;
 use crate::{Event, RecordError, record};
 
 pub use inflate::Content;
@@ -167,5 +168,5 @@ impl Decoder {
 /// Says why the text is no CloudTrail record.
 pub fn record(text: &str) -> Result<Event<'_>, RecordError> {
     let parts: record::Parts<'_> = serde_json::from_str(text).map_err(|_| RecordError::NotARecord)?;
-    record::event(&parts, None)
+    record::event(&parts, None, &mut Identities::default())
 }

@@ -11,6 +11,7 @@ use super::incoming::Incoming;
 use super::scan::{Scan, nesting_exceeds};
 use super::window::{Stop, Window, next_field, plain, skip_space, skip_value};
 use super::{Batch, Limits, Rejected, Sink, Summary, table};
+use crate::identity::Identities;
 use crate::record::Parts;
 
 /// The bytes of content that a stream holds at a time, as long as no record is larger.
@@ -44,6 +45,13 @@ enum Step {
 
 /// What became of a value: walked over (go on), or a reason to pause, or the damage that ends the content.
 type Walked = Result<Option<Step>, String>;
+
+/// What a walk brings, and what it remembers while the window stands.
+#[derive(Default)]
+struct Out<'w> {
+    batch: Batch<'w>,
+    identities: Identities<'w>,
+}
 
 struct Walk<'l> {
     limits: &'l Limits,
@@ -132,10 +140,10 @@ impl<'l> Walk<'l> {
         let mut start = 0;
         let mut window = Window::new(buffer, last);
         let mut at = 0;
+        let mut out = Out { batch: Batch::default(), identities: Identities::remembered() };
         loop {
-            let mut batch = Batch::default();
-            let step = self.window(window, &mut at, &mut batch);
-            if self.hand_out(batch, sink).is_break() {
+            let step = self.window(window, &mut at, &mut out);
+            if self.hand_out(std::mem::take(&mut out.batch), sink).is_break() {
                 return Ok(start + at);
             }
             match step? {
@@ -160,9 +168,9 @@ impl<'l> Walk<'l> {
     }
 
     /// Walks on from `at` until the batch is full, the window used up, or the documents are at an end.
-    fn window<'w>(&mut self, window: Window<'w>, at: &mut usize, batch: &mut Batch<'w>) -> Result<Step, String> {
+    fn window<'w>(&mut self, window: Window<'w>, at: &mut usize, out: &mut Out<'w>) -> Result<Step, String> {
         loop {
-            if batch.is_full() {
+            if out.batch.is_full() {
                 return Ok(Step::Full);
             }
             *at = skip_space(window.bytes, *at);
@@ -188,15 +196,15 @@ impl<'l> Walk<'l> {
                     *at += 1;
                     None
                 }
-                (Some(Level::Envelope), b'"') => self.envelope_field(window, at, batch)?,
+                (Some(Level::Envelope), b'"') => self.envelope_field(window, at, out)?,
                 (Some(Level::Envelope), _) => return Err(self.not_json(window, *at)),
                 (_, b'[') if self.levels.len() < LEVELS => {
                     self.levels.push(Level::Array);
                     *at += 1;
                     None
                 }
-                (_, b'{') => self.object(window, at, batch)?,
-                (_, _) => self.stray(window, at, batch)?,
+                (_, b'{') => self.object(window, at, out)?,
+                (_, _) => self.stray(window, at, out)?,
             };
             if let Some(step) = step {
                 return Ok(step);
@@ -205,7 +213,7 @@ impl<'l> Walk<'l> {
     }
 
     /// An object: an envelope to walk into, or an element.
-    fn object<'w>(&mut self, window: Window<'w>, at: &mut usize, batch: &mut Batch<'w>) -> Walked {
+    fn object<'w>(&mut self, window: Window<'w>, at: &mut usize, out: &mut Out<'w>) -> Walked {
         let mut place = *at + 1;
         let may_hold_records = self.levels.len() + 2 <= LEVELS;
         // What stops this loop early is an element, or is found to be none when it is read as one.
@@ -226,11 +234,11 @@ impl<'l> Walk<'l> {
             }
             place += 1;
         }
-        self.element(window, at, batch)
+        self.element(window, at, out)
     }
 
     /// A field of an envelope behind its records, such as `NextToken`.
-    fn envelope_field<'w>(&mut self, window: Window<'w>, at: &mut usize, batch: &mut Batch<'w>) -> Walked {
+    fn envelope_field<'w>(&mut self, window: Window<'w>, at: &mut usize, out: &mut Out<'w>) -> Walked {
         let mut place = *at;
         let field = match next_field(window, &mut place) {
             Ok(field) => field,
@@ -244,7 +252,7 @@ impl<'l> Walk<'l> {
             return Err(self.too_large());
         } else if field.makes_a_record {
             // No envelope has a field of this name: a record stands here that was taken for one.
-            self.reject("a record with records in it".to_owned(), &window.bytes[*at..place], batch);
+            self.reject("a record with records in it".to_owned(), &window.bytes[*at..place], out);
         }
         *at = place;
         Ok(None)
@@ -260,7 +268,7 @@ impl<'l> Walk<'l> {
     }
 
     /// One JSON object that is no envelope of many.
-    fn element<'w>(&mut self, window: Window<'w>, at: &mut usize, batch: &mut Batch<'w>) -> Walked {
+    fn element<'w>(&mut self, window: Window<'w>, at: &mut usize, out: &mut Out<'w>) -> Walked {
         self.is_broken = false;
         let text = &window.text[*at..];
         let mut values = serde_json::Deserializer::from_str(text).into_iter::<Parts<'w>>();
@@ -268,43 +276,43 @@ impl<'l> Walk<'l> {
             Some(Ok(parts)) => {
                 let length = values.byte_offset();
                 *at += length;
-                self.take(&parts, &text[..length], batch);
+                self.take(&parts, &text[..length], out);
                 Ok(None)
             }
             Some(Err(error)) if error.is_eof() && window.may_go_on() => Ok(Some(Step::More)),
-            Some(Err(error)) if error.is_eof() && window.is_text => self.torn(window, at, batch),
-            Some(Err(error)) => self.broken(&error, window, at, batch),
+            Some(Err(error)) if error.is_eof() && window.is_text => self.torn(window, at, out),
+            Some(Err(error)) => self.broken(&error, window, at, out),
             // An iterator over a text that starts with a brace has an element.
             None => Err(self.not_json(window, *at)),
         }
     }
 
-    fn take<'w>(&mut self, parts: &Parts<'w>, text: &'w str, batch: &mut Batch<'w>) {
+    fn take<'w>(&mut self, parts: &Parts<'w>, text: &'w str, out: &mut Out<'w>) {
         let limits = self.limits;
         if text.len() > limits.record {
-            return self.reject(too_large(limits), text.as_bytes(), batch);
+            return self.reject(too_large(limits), text.as_bytes(), out);
         }
         if nesting_exceeds(text.as_bytes(), limits.depth) {
-            return self.reject(crate::RecordError::TooDeep(limits.depth).to_string(), text.as_bytes(), batch);
+            return self.reject(crate::RecordError::TooDeep(limits.depth).to_string(), text.as_bytes(), out);
         }
-        element::read(parts, limits, &mut |element| match element {
+        element::read(parts, limits, &mut out.identities, &mut |element| match element {
             Element::Event(event) => {
                 self.summary.events += 1;
-                batch.events.push(event);
+                out.batch.events.push(event);
             }
             Element::Insight => self.summary.insights += 1,
             Element::Digest => self.summary.digests += 1,
             Element::Rejected { reason, text: of_record } => {
                 self.summary.rejected += 1;
                 let kept = of_record.as_deref().unwrap_or(text);
-                batch.rejected.push(Rejected::new(self.summary.records(), reason, kept.as_bytes()));
+                out.batch.rejected.push(Rejected::new(self.summary.records(), reason, kept.as_bytes()));
             }
         });
     }
 
-    fn reject(&mut self, reason: String, bytes: &[u8], batch: &mut Batch<'_>) {
+    fn reject(&mut self, reason: String, bytes: &[u8], out: &mut Out<'_>) {
         self.summary.rejected += 1;
-        batch.rejected.push(Rejected::new(self.summary.records(), reason, bytes));
+        out.batch.rejected.push(Rejected::new(self.summary.records(), reason, bytes));
     }
 
     /// An object that does not parse: reject it and go on behind it, or give the content up.
@@ -313,7 +321,7 @@ impl<'l> Walk<'l> {
         error: &serde_json::Error,
         window: Window<'w>,
         at: &mut usize,
-        batch: &mut Batch<'w>,
+        out: &mut Out<'w>,
     ) -> Walked {
         let bytes = &window.bytes[*at..];
         let reason =
@@ -321,7 +329,7 @@ impl<'l> Walk<'l> {
         match Scan::new(self.levels.is_empty(), true).feed(bytes, window.last) {
             Some(end) => {
                 let reason = if end > self.limits.record { too_large(self.limits) } else { reason };
-                self.reject(reason, &bytes[..end], batch);
+                self.reject(reason, &bytes[..end], out);
                 *at += end;
                 Ok(None)
             }
@@ -335,14 +343,14 @@ impl<'l> Walk<'l> {
     }
 
     /// An object that the content ends in the middle of.
-    fn torn<'w>(&mut self, window: Window<'w>, at: &mut usize, batch: &mut Batch<'w>) -> Walked {
+    fn torn<'w>(&mut self, window: Window<'w>, at: &mut usize, out: &mut Out<'w>) -> Walked {
         let bytes = &window.bytes[*at..];
         if bytes.len() > self.limits.record {
             return Err(self.too_large());
         }
         if self.levels.is_empty() && self.summary.records() > 0 {
             // The last of JSON lines: one record that was not written to its end.
-            self.reject("the line ends in the middle of a record".to_owned(), bytes, batch);
+            self.reject("the line ends in the middle of a record".to_owned(), bytes, out);
             *at = window.bytes.len();
             return Ok(None);
         }
@@ -350,12 +358,12 @@ impl<'l> Walk<'l> {
     }
 
     /// Something that is no object where an object should stand.
-    fn stray<'w>(&mut self, window: Window<'w>, at: &mut usize, batch: &mut Batch<'w>) -> Walked {
+    fn stray<'w>(&mut self, window: Window<'w>, at: &mut usize, out: &mut Out<'w>) -> Walked {
         let mut place = *at;
         match skip_value(window, &mut place) {
             Ok(()) if place - *at > self.limits.record => return Err(self.too_large()),
             Ok(()) => {
-                self.reject("not a JSON object".to_owned(), &window.bytes[*at..place], batch);
+                self.reject("not a JSON object".to_owned(), &window.bytes[*at..place], out);
                 *at = place;
                 return Ok(None);
             }
@@ -375,7 +383,7 @@ impl<'l> Walk<'l> {
             && let Some(line) = memchr::memchr(b'\n', look)
             && matches!(look.get(skip_space(look, line)), None | Some(b'{' | b'['))
         {
-            self.reject("not JSON".to_owned(), &bytes[..line], batch);
+            self.reject("not JSON".to_owned(), &bytes[..line], out);
             *at += line;
             return Ok(None);
         }
@@ -398,10 +406,10 @@ impl<'l> Walk<'l> {
             kept.extend_from_slice(&buffer[..of_object.min(Rejected::KEPT - kept.len())]);
             buffer.drain(..of_object);
             if end.is_some() {
-                let mut batch = Batch::default();
-                self.reject(too_large(self.limits), &kept, &mut batch);
+                let mut out = Out::default();
+                self.reject(too_large(self.limits), &kept, &mut out);
                 // Whether the sink breaks is seen by the caller.
-                let _ = self.hand_out(batch, sink);
+                let _ = self.hand_out(out.batch, sink);
                 return Ok(());
             }
             if incoming.ended || incoming.failure.is_some() {
