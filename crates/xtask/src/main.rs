@@ -3,8 +3,8 @@
 //! Owns everything that is run on the source rather than shipped: setting up what the tests need, the
 //! generated reference pages, the benchmark against the floor. Nothing of it is part of the product.
 //!
-//! Reading order: [`workspace`] (where things are, how cargo is called), [`test`] and [`python`] (the test
-//! run), [`docs`], [`corpus`] and [`bench`]. The walls between the crates are checked by `tests/walls`.
+//! Reading order: [`workspace`] (where things are, how cargo is called), [`mod@test`] and [`python`] (the test
+//! run), [`docs`], [`corpus`] and [`mod@bench`]. The walls between the crates are checked by `tests/walls`.
 
 #![expect(
     clippy::print_stdout,

@@ -5,7 +5,7 @@
 //! two arguments, by a link, by a loop of links. Archives (`.zip`, `.tar`, `.tar.gz`, told by their content) are opened
 //! where they stand, and an archive inside an archive too. Nothing is extracted: names inside archives are only names.
 //!
-//! What is certainly no log (`README.md`, checksums, `.DS_Store`: [`is_clutter`](name::is_clutter)) is passed over where
+//! What is certainly no log (`README.md`, checksums, `.DS_Store`: see `name`) is passed over where
 //! a folder, a glob or an archive brings it, and counted in [`FileSource::skipped`]; a file that the user names is
 //! always read. Only regular files are read from folders. A named pipe or `-` must be named by the user, and no device
 //! is ever opened.
