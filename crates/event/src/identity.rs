@@ -109,9 +109,10 @@ impl<'a> Identity<'a> {
                 own_name.or_else(|| identity.arn_tail())
             }
             Some("FederatedUser") => {
-                // arn:aws:sts::111122223333:federated-user/NAME, a session of the user who is its issuer.
-                identity.session_name = identity.arn_tail();
-                own_name
+                // arn:aws:sts::111122223333:federated-user/NAME: a session with the rights of the IAM user who made it,
+                // and under that user's name, or a stolen key could hide behind a name of the thief's choice.
+                identity.session_name = identity.arn_tail().or_else(|| identity.principal_session());
+                said(claims.issuer_name).or(own_name)
             }
             Some("AWSService") => identity.invoked_by.clone().or(own_name),
             Some("AWSAccount") => {
@@ -178,6 +179,7 @@ impl<'a> Identity<'a> {
     fn last_resort(&self, claims: &Claims<'a>) -> Option<Cow<'a, str>> {
         self.source_identity
             .clone()
+            .or_else(|| self.actor_arn.clone())
             .or_else(|| said(claims.issuer_arn))
             .or_else(|| said(claims.identity_provider))
             .or_else(|| self.actor_account_id.clone())

@@ -204,18 +204,18 @@ pub(crate) fn event<'a>(
         Some(raw) if is_canonical(raw, event_time) => {}
         Some(raw) => rest.json("eventTime", raw.get()),
     }
-    match parts.read_only.map(RawValue::get) {
+    match parts.read_only.map(|raw| (raw, raw.get())) {
         None => {}
-        Some("true") => event.read_only = Some(true),
-        Some("false") => event.read_only = Some(false),
-        Some(other) => {
+        Some((_, "true")) => event.read_only = Some(true),
+        Some((_, "false")) => event.read_only = Some(false),
+        Some((raw, other)) => {
             // Exports write booleans as strings.
             event.read_only = match other {
                 "\"true\"" => Some(true),
                 "\"false\"" => Some(false),
                 _ => None,
             };
-            rest.json("readOnly", other);
+            rest.json("readOnly", &compact(raw));
         }
     }
     for &column in Column::ALL {

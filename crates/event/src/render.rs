@@ -127,12 +127,14 @@ impl ObjectWriter {
     }
 }
 
-/// A raw value's text without insignificant white space, where its start shows that there is some.
+/// A raw value's text without insignificant white space, where its start shows that there is some; never more than a
+/// line.
 ///
 /// CloudTrail writes compact JSON; other tools put a space behind each colon and comma, or break lines.
 pub(crate) fn compact(raw: &RawValue) -> Cow<'_, str> {
     let text = raw.get();
-    if !is_spaced(text.as_bytes()) {
+    // A line break never stands in a string as it is.
+    if !is_spaced(text.as_bytes()) && memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
