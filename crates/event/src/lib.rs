@@ -1,9 +1,9 @@
 //! The CloudTrail record: every envelope it comes in, and the normalised [`Event`] it becomes.
 //!
-//! **Owns** gunzip and decoding ([`decode`]), the columns ([`column`]), identity ([`identity`]), targets, times, ids,
+//! **Owns** gunzip and decoding ([`decode`]), the columns ([`mod@column`]), identity (`identity`), targets, times, ids,
 //! ARNs and IAM policy documents. **Must not** do I/O beyond a reader it is handed, be asynchronous, or read a clock.
 //!
-//! Read in this order: [`column`] (what an event holds), [`event`](Event), `record` (JSON to event), `render` (event
+//! Read in this order: [`mod@column`] (what an event holds), [`event`](Event), `record` (JSON to event), `render` (event
 //! to JSON), [`decode`] (bytes to records).
 
 pub mod arn;
