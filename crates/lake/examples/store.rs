@@ -89,6 +89,11 @@ fn main() {
 
     let mut paths = Vec::new();
     files(Path::new(&folder), &mut paths);
+    // As an ingest reads them: by the time of delivery, which stands behind the region in the name.
+    paths.sort_by_cached_key(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        name.split('_').nth(3).unwrap_or_default().to_owned()
+    });
     let contents: Vec<(String, Vec<u8>)> =
         paths.iter().map(|path| (path.display().to_string(), std::fs::read(path).expect("a file"))).collect();
     let compressed: usize = contents.iter().map(|(_, bytes)| bytes.len()).sum();

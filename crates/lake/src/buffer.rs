@@ -7,6 +7,8 @@
 
 use event::{Column, Event, EventKey, Timestamp};
 
+use crate::ids::ContentHash;
+
 /// The text columns of a row: the event's own and `source_object`.
 pub(crate) const TEXTS: usize = Column::COUNT + 1;
 /// Where `source_object` stands among them.
@@ -41,7 +43,7 @@ pub(crate) struct Buffer {
     recent: Vec<Vec<Cell>>,
     times: Vec<i64>,
     ingested: Vec<i64>,
-    hashes: Vec<u64>,
+    hashes: Vec<ContentHash>,
     keys: Vec<EventKey>,
     flags: Vec<Flags>,
     text_bytes: usize,
@@ -56,7 +58,7 @@ pub(crate) struct Flags {
 }
 
 /// A row's bytes beside its texts: the cells, times, hash, key and flags.
-const ROW: usize = TEXTS * size_of::<Cell>() + 2 * 8 + 8 + 16 + size_of::<Flags>();
+const ROW: usize = TEXTS * size_of::<Cell>() + 2 * 8 + size_of::<ContentHash>() + 16 + size_of::<Flags>();
 
 /// Whether a column's values are all different, so that looking for repetitions is in vain.
 fn unique(column: usize) -> bool {
@@ -105,7 +107,7 @@ impl Buffer {
         event: &Event<'_>,
         source_object: &str,
         ingested_at: Timestamp,
-        hash: u64,
+        hash: ContentHash,
         key: EventKey,
     ) {
         if self.rows() == MANY_ROWS {
@@ -130,19 +132,27 @@ impl Buffer {
         let cell = match text {
             None => Cell::NULL,
             Some(text) if self.recent[column].is_empty() => self.store(text),
-            Some(text) => {
-                let slot = slot(text, self.recent[column].len());
-                let seen = self.recent[column][slot];
-                if seen.length as usize == text.len() && self.text(seen) == Some(text) {
-                    seen
-                } else {
-                    let cell = self.store(text);
-                    self.recent[column][slot] = cell;
-                    cell
-                }
-            }
+            Some(text) => self.find_or_store(column, text),
         };
         self.cells[column].push(cell);
+    }
+
+    fn find_or_store(&mut self, column: usize, text: &str) -> Cell {
+        let is_same = |cell: Cell| cell.length as usize == text.len() && self.text(cell) == Some(text);
+        // Most often it is what the row before said.
+        if let Some(&last) = self.cells[column].last()
+            && is_same(last)
+        {
+            return last;
+        }
+        let slot = slot(text, self.recent[column].len());
+        let seen = self.recent[column][slot];
+        if is_same(seen) {
+            return seen;
+        }
+        let cell = self.store(text);
+        self.recent[column][slot] = cell;
+        cell
     }
 
     fn store(&mut self, text: &str) -> Cell {
@@ -188,6 +198,14 @@ impl Buffer {
         self.text(self.cells[column][row as usize])
     }
 
+    /// The length of a row's text, without a look at the text.
+    pub(crate) fn length(&self, column: usize, row: u32) -> usize {
+        match self.cells[column][row as usize] {
+            Cell::NULL => 0,
+            cell => cell.length as usize,
+        }
+    }
+
     pub(crate) fn cell(&self, column: usize, row: u32) -> Cell {
         self.cells[column][row as usize]
     }
@@ -200,7 +218,7 @@ impl Buffer {
         self.ingested[row as usize]
     }
 
-    pub(crate) fn hash(&self, row: u32) -> u64 {
+    pub(crate) fn hash(&self, row: u32) -> ContentHash {
         self.hashes[row as usize]
     }
 
@@ -276,7 +294,7 @@ mod tests {
             let mut buffer = Buffer::new();
             for texts in &rows {
                 let event = event(texts);
-                buffer.push(&event, "a.json.gz", event.event_time, event.content_hash(), event.key());
+                buffer.push(&event, "a.json.gz", event.event_time, ContentHash::of(&event), event.key());
             }
             for (row, texts) in rows.iter().enumerate() {
                 let (expected, found) = (event(texts), buffer.event(row as u32));
@@ -295,7 +313,7 @@ mod tests {
         for row in 0..5000 {
             let texts = [Some(format!("row {row}")), Some("the same".into()), (row % 1000 == 0).then(|| long.clone())];
             let event = event(&texts);
-            buffer.push(&event, "b", event.event_time, 1, event.key());
+            buffer.push(&event, "b", event.event_time, ContentHash::of(&event), event.key());
         }
         assert_eq!(buffer.get(Column::EventId as usize, 4321), Some("row 4321"));
         assert_eq!(buffer.get(Column::EventName as usize, 4999), Some("the same"));

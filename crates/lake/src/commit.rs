@@ -20,6 +20,7 @@ use crate::compact::{CompactReport, tier};
 use crate::encode::encode;
 use crate::failpoint::failpoint;
 use crate::files::TableLock;
+use crate::ids::ContentHash;
 use crate::reader::{FileReader, each_id, find_events};
 use crate::schema::FILE;
 use crate::table::{Added, Attempt, DataFile};
@@ -244,7 +245,7 @@ impl Writer {
                 }
                 let source = batch.source_object(row).unwrap_or_default();
                 let ingested = batch.ingested_at(row).unwrap_or(event.event_time);
-                buffer.push(&event, source, ingested, batch.hash(row).unwrap_or_default(), key);
+                buffer.push(&event, source, ingested, batch.hash(row).unwrap_or_else(|| ContentHash::of(&event)), key);
             }
         }
         if buffer.is_empty() {
@@ -304,10 +305,10 @@ pub(crate) fn jitter(attempt: u32) -> Duration {
 
 /// The ids of files that others added, read once for all staged files of a day.
 #[derive(Debug, Default)]
-struct ForeignIds(HashMap<String, Arc<HashMap<EventKey, u64>>>);
+struct ForeignIds(HashMap<String, Arc<HashMap<EventKey, ContentHash>>>);
 
 impl ForeignIds {
-    fn of(&mut self, writer: &Writer, file: &Arc<DataFile>) -> Result<Arc<HashMap<EventKey, u64>>, LakeError> {
+    fn of(&mut self, writer: &Writer, file: &Arc<DataFile>) -> Result<Arc<HashMap<EventKey, ContentHash>>, LakeError> {
         if let Some(ids) = self.0.get(&file.path) {
             return Ok(Arc::clone(ids));
         }

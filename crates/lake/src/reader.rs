@@ -18,6 +18,7 @@ use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchS
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 
 use crate::LakeError;
+use crate::ids::ContentHash;
 use crate::object::ObjectReader;
 use crate::rows::EventBatch;
 use crate::schema::{FILE, TableColumn};
@@ -187,7 +188,7 @@ impl Iterator for Batches {
 pub(crate) fn each_id(
     storage: &Storage,
     file: &Arc<DataFile>,
-    mut found: impl FnMut(EventKey, u64),
+    mut found: impl FnMut(EventKey, ContentHash),
 ) -> Result<(), LakeError> {
     let columns = [TableColumn::Text(Column::EventId), TableColumn::ContentHash];
     let mut batches = FileReader::open(storage, file)?.read(columns)?;
@@ -199,7 +200,8 @@ pub(crate) fn each_id(
         let hashes = batch.column_by_name("content_hash").and_then(|array| array.as_primitive_opt());
         let hashes: &arrow_array::Int64Array = hashes.ok_or_else(|| missing("content_hash"))?;
         for (id, &hash) in ids.iter().zip(hashes.values()) {
-            found(EventKey::of(id.unwrap_or_default()), hash.cast_unsigned());
+            let hash = ContentHash::from_stored(hash).ok_or_else(|| missing("content_hash that can be read"))?;
+            found(EventKey::of(id.unwrap_or_default()), hash);
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ use event::{Column, Event, Timestamp};
 
 use crate::LakeError;
 use crate::buffer::{SOURCE_OBJECT, TEXTS};
+use crate::ids::ContentHash;
 use crate::schema::TableColumn;
 
 /// Some rows of one file, with the columns that were asked for.
@@ -141,8 +142,9 @@ impl EventBatch {
         self.texts[column].as_ref().filter(|array| array.is_valid(row)).map(|array| array.value(row))
     }
 
-    pub(crate) fn hash(&self, row: usize) -> Option<u64> {
-        self.hashes.as_ref().filter(|array| array.is_valid(row)).map(|array| array.value(row).cast_unsigned())
+    pub(crate) fn hash(&self, row: usize) -> Option<ContentHash> {
+        let array = self.hashes.as_ref().filter(|array| array.is_valid(row))?;
+        ContentHash::from_stored(array.value(row))
     }
 }
 

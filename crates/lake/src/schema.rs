@@ -50,7 +50,7 @@ impl TableColumn {
             TableColumn::IdDerived => "Whether `event_id` was derived because the record had none.",
             TableColumn::SourceObject => "The file or object the record was first read from.",
             TableColumn::IngestedAt => "When the record was stored (UTC).",
-            TableColumn::ContentHash => "A hash of the record, which tells a duplicate from a variant.",
+            TableColumn::ContentHash => "32 bits of a hash of the record, which tell a duplicate from a variant.",
         }
     }
 

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::buffer::Buffer;
 use crate::encode::{Encoded, ROW_GROUP, encode};
 use crate::failpoint::failpoint;
-use crate::ids::{Ids, Known};
+use crate::ids::{ContentHash, Ids, Known};
 use crate::reader::{each_id, find_events};
 use crate::storage::{Storage, now_millis};
 use crate::table::{Added, CHECKPOINT_EVERY, DataFile, Table};
@@ -215,7 +215,7 @@ impl Writer {
     ) -> Result<Appended, LakeError> {
         let mut rows: Vec<Row<'_>> = events
             .iter()
-            .map(|event| Row { event, day: event.day(), key: event.key(), hash: event.content_hash() })
+            .map(|event| Row { event, day: event.day(), key: event.key(), hash: ContentHash::of(event) })
             .collect();
         // Stable: of two records with one id the first stays.
         rows.sort_by_key(|row| row.day);
@@ -318,7 +318,7 @@ impl Writer {
             appended.variants.push(Variant {
                 event_id: row.event.id().to_owned(),
                 day: row.day,
-                content_hash: row.hash,
+                content_hash: row.event.content_hash(),
                 record,
                 source_object: origin.source_object.to_owned(),
             });
@@ -565,7 +565,7 @@ struct Row<'a> {
     event: &'a Event<'a>,
     day: Day,
     key: EventKey,
-    hash: u64,
+    hash: ContentHash,
 }
 
 #[derive(Debug, Clone, Copy)]
