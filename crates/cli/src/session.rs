@@ -1,6 +1,6 @@
 //! What every command works with: the home folder, the configuration, the time, and the way out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use etcetera::BaseStrategy;
@@ -88,7 +88,7 @@ impl Session {
 
     /// The state, made if it is not there.
     pub(crate) fn open_state(&self) -> anyhow::Result<SqliteState> {
-        std::fs::create_dir_all(&self.home)
+        create_private(&self.home)
             .with_context(|| format!("failed to create the home folder {}", self.home.display()))?;
         Ok(SqliteState::open(&self.state_path())?)
     }
@@ -108,4 +108,13 @@ impl Session {
     pub(crate) fn person(given: Option<&String>) -> String {
         given.filter(|name| !name.is_empty()).cloned().unwrap_or_else(|| "unknown".to_owned())
     }
+}
+
+/// Makes a folder and those above it for this user alone: what CloudTrail records is nobody else's to read.
+fn create_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }

@@ -38,27 +38,49 @@ fn start_of_sha256(bytes: &[u8]) -> u128 {
 /// so that two different texts never share one by spelling.
 fn parse_uuid(id: &str) -> Option<u128> {
     let bytes: &[u8; 36] = id.as_bytes().try_into().ok()?;
-    let mut bits = 0u128;
-    for (place, &byte) in bytes.iter().enumerate() {
-        if matches!(place, 8 | 13 | 18 | 23) {
-            if byte != b'-' {
-                return None;
-            }
-            continue;
-        }
-        let digit = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'f' => byte - b'a' + 10,
-            _ => return None,
-        };
-        bits = bits << 4 | u128::from(digit);
+    if [8, 13, 18, 23].iter().any(|&dash| bytes[dash] != b'-') {
+        return None;
     }
-    Some(bits)
+    let mut bits = 0u128;
+    let mut invalid = 0;
+    for start in [0, 4, 9, 14, 19, 24, 28, 32] {
+        let digits = bytes[start..start + 4].iter().map(|&byte| DIGITS[usize::from(byte)]);
+        let (group, wrong) =
+            digits.fold((0u16, 0), |(group, wrong), digit| (group << 4 | u16::from(digit & 0xf), wrong | digit));
+        bits = bits << 16 | u128::from(group);
+        invalid |= wrong;
+    }
+    (invalid < 16).then_some(bits)
 }
+
+/// The value of each byte as a hexadecimal digit in lower case; over 15 for any other byte.
+const DIGITS: [u8; 256] = {
+    let mut digits = [0xf0; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        digits[b"0123456789abcdef"[digit as usize] as usize] = digit;
+        digit += 1;
+    }
+    digits
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_uuid_is_its_bits_and_a_wrong_byte_makes_it_none(bits: u128, place in 0usize..36, byte in 0u8..128) {
+            let hex = format!("{bits:032x}");
+            let mut id = format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+            prop_assert_eq!(parse_uuid(&id), Some(bits));
+            let byte = char::from(byte);
+            let right = if id.as_bytes()[place] == b'-' { byte == '-' } else { matches!(byte, '0'..='9' | 'a'..='f') };
+            id.replace_range(place..=place, byte.encode_utf8(&mut [0; 4]));
+            prop_assert_eq!(parse_uuid(&id).is_some(), right);
+        }
+    }
 
     #[test]
     fn a_uuid_is_its_own_key() {

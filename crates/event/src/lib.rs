@@ -12,6 +12,7 @@ pub mod decode;
 mod event;
 mod id;
 mod identity;
+mod lenient;
 pub mod policy;
 mod record;
 mod render;

@@ -38,6 +38,12 @@ impl Timestamp {
         self.0
     }
 
+    /// The instant without its fraction of a second, as people read it.
+    #[must_use]
+    pub fn whole_second(self) -> Timestamp {
+        Timestamp(self.0 - self.0.rem_euclid(MICROS_PER_SECOND))
+    }
+
     /// The UTC day.
     #[must_use]
     pub fn day(self) -> Day {

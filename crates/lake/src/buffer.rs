@@ -19,13 +19,14 @@ const CHUNK: usize = 1 << CHUNK_BITS;
 const CHUNK_BITS: u32 = 20;
 const FIRST_CHUNK: usize = 16 << 10;
 const MOST_CHUNKS: usize = 1 << (32 - CHUNK_BITS);
-/// How many recent texts a column remembers: few while the buffer is small, because a thousand days may be open.
+/// How many recent texts a column remembers: few while the buffer is small, because a thousand days may be open; and
+/// never so many that the tables of all columns outgrow the processor's caches.
 const RECENT_FEW: usize = 64;
-const RECENT_MANY: usize = 2048;
+const RECENT_MANY: usize = 512;
 const MANY_ROWS: usize = 1024;
 
 /// Where a text is, or that there is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Cell {
     start: u32,
     length: u32,
@@ -35,12 +36,24 @@ impl Cell {
     const NULL: Cell = Cell { start: u32::MAX, length: u32::MAX };
 }
 
+/// A text that was seen lately. The tag tells most other texts from it without a look at the text, which has left the
+/// processor's caches by then.
+#[derive(Debug, Clone, Copy)]
+struct Recent {
+    tag: u32,
+    cell: Cell,
+}
+
+impl Recent {
+    const NONE: Recent = Recent { tag: 0, cell: Cell::NULL };
+}
+
 /// The new rows of one day.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     chunks: Vec<String>,
     cells: Vec<Vec<Cell>>,
-    recent: Vec<Vec<Cell>>,
+    recent: Vec<Vec<Recent>>,
     times: Vec<i64>,
     ingested: Vec<i64>,
     hashes: Vec<ContentHash>,
@@ -60,9 +73,14 @@ pub(crate) struct Flags {
 /// A row's bytes beside its texts: the cells, times, hash, key and flags.
 const ROW: usize = TEXTS * size_of::<Cell>() + 2 * 8 + size_of::<ContentHash>() + 16 + size_of::<Flags>();
 
-/// Whether a column's values are all different, so that looking for repetitions is in vain.
-fn unique(column: usize) -> bool {
-    column == Column::EventId as usize || column == Column::RequestId as usize
+/// Columns whose texts hardly ever repeat, so that looking for repetitions is in vain: ids, and the details that hold
+/// more ids.
+pub(crate) const UNREPEATED: [Column; 4] =
+    [Column::EventId, Column::RequestId, Column::SharedEventId, Column::AdditionalEventData];
+
+/// Whether it is one of these.
+pub(crate) fn is_unrepeated(column: usize) -> bool {
+    UNREPEATED.iter().any(|&unrepeated| unrepeated as usize == column)
 }
 
 impl Buffer {
@@ -71,7 +89,7 @@ impl Buffer {
             chunks: Vec::new(),
             cells: vec![Vec::new(); TEXTS],
             recent: (0..TEXTS)
-                .map(|column| if unique(column) { Vec::new() } else { vec![Cell::NULL; RECENT_FEW] })
+                .map(|column| if is_unrepeated(column) { Vec::new() } else { vec![Recent::NONE; RECENT_FEW] })
                 .collect(),
             times: Vec::new(),
             ingested: Vec::new(),
@@ -92,7 +110,7 @@ impl Buffer {
 
     /// The memory the rows take, about.
     pub(crate) fn bytes(&self) -> usize {
-        let recent: usize = self.recent.iter().map(|recent| recent.len() * size_of::<Cell>()).sum();
+        let recent: usize = self.recent.iter().map(|recent| recent.len() * size_of::<Recent>()).sum();
         self.text_bytes + self.rows() * ROW + recent
     }
 
@@ -145,13 +163,13 @@ impl Buffer {
         {
             return last;
         }
-        let slot = slot(text, self.recent[column].len());
+        let (slot, tag) = slot(text, self.recent[column].len());
         let seen = self.recent[column][slot];
-        if is_same(seen) {
-            return seen;
+        if seen.tag == tag && is_same(seen.cell) {
+            return seen.cell;
         }
         let cell = self.store(text);
-        self.recent[column][slot] = cell;
+        self.recent[column][slot] = Recent { tag, cell };
         cell
     }
 
@@ -171,7 +189,8 @@ impl Buffer {
         Cell { start, length: text.len() as u32 }
     }
 
-    fn text(&self, cell: Cell) -> Option<&str> {
+    /// The text of a cell.
+    pub(crate) fn text(&self, cell: Cell) -> Option<&str> {
         if cell == Cell::NULL {
             return None;
         }
@@ -181,13 +200,13 @@ impl Buffer {
 
     fn remember_more(&mut self) {
         for column in 0..TEXTS {
-            if unique(column) {
+            if is_unrepeated(column) {
                 continue;
             }
-            let old = std::mem::replace(&mut self.recent[column], vec![Cell::NULL; RECENT_MANY]);
-            for cell in old {
-                if let Some(slot) = self.text(cell).map(|text| slot(text, RECENT_MANY)) {
-                    self.recent[column][slot] = cell;
+            let old = std::mem::replace(&mut self.recent[column], vec![Recent::NONE; RECENT_MANY]);
+            for Recent { cell, .. } in old {
+                if let Some((slot, tag)) = self.text(cell).map(|text| slot(text, RECENT_MANY)) {
+                    self.recent[column][slot] = Recent { tag, cell };
                 }
             }
         }
@@ -251,8 +270,9 @@ impl Buffer {
     }
 }
 
-/// The place of a text in a table of recent texts. A few words of it are enough: a wrong guess only costs memory.
-fn slot(text: &str, slots: usize) -> usize {
+/// The place of a text in a table of recent texts, and its tag. A few words of it are enough: a wrong guess only costs
+/// memory.
+fn slot(text: &str, slots: usize) -> (usize, u32) {
     let bytes = text.as_bytes();
     let mut mixed = bytes.len() as u64;
     let mut mix = |word: u64| mixed = (mixed ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
@@ -270,7 +290,8 @@ fn slot(text: &str, slots: usize) -> usize {
             mix(u64::from_le_bytes(*word));
         }
     }
-    (mixed >> 32) as usize % slots
+    debug_assert!(slots.is_power_of_two(), "a mask finds the place");
+    ((mixed >> 32) as usize & (slots - 1), mixed as u32)
 }
 
 #[cfg(test)]

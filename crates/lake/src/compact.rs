@@ -14,7 +14,7 @@ use event::{Column, Day};
 use crate::commit::{ATTEMPTS, jitter};
 use crate::encode::{Effort, ROW_GROUP, write_file};
 use crate::failpoint::failpoint;
-use crate::merge::{Merge, in_file_order};
+use crate::merge::Merge;
 use crate::schema::{BOUNDED, TableColumn};
 use crate::stats::FileStats;
 use crate::storage::now_millis;
@@ -158,7 +158,7 @@ impl Lake {
     fn write_merged(&self, day: Day, files: &[Arc<DataFile>]) -> Result<DataFile, LakeError> {
         let path = new_path(day);
         let merge = Merge::open(self.storage(), files)?;
-        let picks = in_file_order(&merge.places()?, day);
+        let picks = merge.places()?.in_file_order(day);
         let groups: Vec<_> = picks.chunks(ROW_GROUP).collect();
         let mut stats = FileStats { rows: picks.len() as u64, ..FileStats::default() };
         let bytes = write_file(Effort::Thorough, groups.len(), |group, column| {

@@ -1,13 +1,15 @@
 //! Rows into Parquet: the order of the rows, the encoding of each column, and the statistics on the way.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use arrow_array::ArrayRef;
-use arrow_array::builder::{BooleanBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
+use arrow_array::builder::{BooleanBuilder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
+use arrow_array::types::Int32Type;
+use arrow_array::{ArrayRef, DictionaryArray};
 use arrow_schema::Schema;
 use bytes::Bytes;
 use event::Column;
+use foldhash::fast::RandomState;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -17,8 +19,8 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
-use crate::buffer::{Buffer, SOURCE_OBJECT};
-use crate::order::sorted;
+use crate::buffer::{Buffer, Cell, SOURCE_OBJECT, UNREPEATED, is_unrepeated};
+use crate::order::{GROUPED_BY, Group, SortKey, ranks, sorted};
 use crate::schema::{BOUNDED, FILE, FILE_SCHEMA, TableColumn};
 use crate::stats::FileStats;
 
@@ -63,12 +65,12 @@ fn properties(effort: Effort) -> WriterProperties {
     for &column in FILE.iter() {
         let path = ColumnPath::from(column.name());
         builder = match column {
-            // Every value is another: a dictionary would hold the column twice. Without the lengths between them the
-            // digits of random ids take the fewest bits, and no level finds more in them.
-            TableColumn::Text(Column::EventId | Column::RequestId) => builder
+            // A dictionary would hold every text beside the references to them. Without the lengths between them the
+            // digits of random ids take the fewest bits.
+            TableColumn::Text(text) if UNREPEATED.contains(&text) => builder
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path.clone(), Encoding::DELTA_LENGTH_BYTE_ARRAY)
-                .set_column_compression(path.clone(), zstd(1)),
+                .set_column_compression(path.clone(), zstd(if is_id(text) { 1 } else { level })),
             TableColumn::EventTime | TableColumn::ContentHash => builder
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED),
@@ -77,7 +79,8 @@ fn properties(effort: Effort) -> WriterProperties {
         if prunes(column) {
             builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::Chunk);
         }
-        if column == TableColumn::EventTime {
+        // Rows of one group lie together, so its pages can be told from the others.
+        if GROUPED_BY.iter().any(|&grouped| column == TableColumn::Text(grouped)) {
             builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::Page);
         }
         if filtered_by_bloom(column) {
@@ -86,6 +89,11 @@ fn properties(effort: Effort) -> WriterProperties {
         }
     }
     builder.build()
+}
+
+/// No level finds more in random digits than the first.
+fn is_id(column: Column) -> bool {
+    matches!(column, Column::EventId | Column::RequestId | Column::SharedEventId)
 }
 
 /// Columns whose bounds stand in each row group.
@@ -110,9 +118,8 @@ pub(crate) fn filtered_by_bloom(column: TableColumn) -> bool {
 /// The order within a file, as Parquet names it.
 fn sorting_columns() -> Option<Vec<SortingColumn>> {
     let place = |column| FILE.iter().position(|&other| other == column);
-    let order = [TableColumn::Text(Column::AwsRegion), TableColumn::Text(Column::AccountId), TableColumn::EventTime];
+    let order = GROUPED_BY.into_iter().map(TableColumn::Text).chain([TableColumn::EventTime]);
     order
-        .into_iter()
         .map(|column| {
             Some(SortingColumn {
                 column_idx: i32::try_from(place(column)?).ok()?,
@@ -169,41 +176,28 @@ pub(crate) fn write_columns(
 /// The rows of a buffer in the order of a file.
 fn in_file_order(buffer: &Buffer) -> Vec<u32> {
     const DAY_MICROS: i64 = 86_400_000_000;
-    let (regions, different_regions) = ranks(buffer, Column::AwsRegion);
-    let (accounts, different_accounts) = ranks(buffer, Column::AccountId);
-    let rows = (0..buffer.rows() as u32).map(|row| {
-        let time_of_day = buffer.time(row).rem_euclid(DAY_MICROS) as u64;
-        ((regions[row as usize], accounts[row as usize], time_of_day, buffer.key(row).bits()), row)
-    });
-    sorted(rows, different_regions.max(different_accounts))
-}
-
-/// The rank of each row's text among the texts of its column, nulls first, and how many different ones there are.
-fn ranks(buffer: &Buffer, column: Column) -> (Vec<u32>, usize) {
-    let column = column as usize;
     let rows = 0..buffer.rows() as u32;
-    // Rows of one file mostly repeat the cell of the row before.
-    let mut last = None;
-    let mut texts = BTreeSet::new();
-    for row in rows.clone() {
-        let cell = buffer.cell(column, row);
-        if last != Some(cell) {
-            texts.insert(buffer.get(column, row));
-            last = Some(cell);
-        }
-    }
-    let texts: Vec<Option<&str>> = texts.into_iter().collect();
-    let mut last = None;
-    let ranks = rows.map(|row| {
-        let cell = buffer.cell(column, row);
-        let rank = match last {
-            Some((seen, rank)) if seen == cell => rank,
-            _ => texts.binary_search(&buffer.get(column, row)).unwrap_or(texts.len()) as u32,
+    let mut numbers: HashMap<[Cell; GROUPED_BY.len()], usize, RandomState> = HashMap::default();
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let group_of: Vec<usize> = rows
+        .clone()
+        .map(|row| {
+            let cells = GROUPED_BY.map(|column| buffer.cell(column as usize, row));
+            *numbers.entry(cells).or_insert_with(|| {
+                groups.push(cells.map(|cell| buffer.text(cell)));
+                groups.len() - 1
+            })
+        })
+        .collect();
+    let ranks = ranks(&groups);
+    sorted(rows.map(|row| {
+        let key = SortKey {
+            group: ranks[group_of[row as usize]],
+            time_of_day: buffer.time(row).rem_euclid(DAY_MICROS) as u64,
+            id: buffer.key(row).bits(),
         };
-        last = Some((cell, rank));
-        rank
-    });
-    (ranks.collect(), texts.len())
+        (key, row)
+    }))
 }
 
 /// Encodes a buffer's rows in the order of a file.
@@ -261,11 +255,16 @@ fn gather(buffer: &Buffer, column: TableColumn, rows: &[u32]) -> Vec<ArrayRef> {
 }
 
 fn gather_text(buffer: &Buffer, column: usize, rows: &[u32]) -> Vec<ArrayRef> {
+    if !is_unrepeated(column)
+        && let Some(arrays) = gather_repeated(buffer, column, rows)
+    {
+        return arrays;
+    }
     let length = |row: u32| buffer.length(column, row);
     let mut arrays: Vec<ArrayRef> = Vec::new();
     let mut rest = rows;
     while !rest.is_empty() {
-        // One text may stand in every row, so a small buffer can unfold into more than an array can address.
+        // Long texts may come to more than an array can address.
         let mut bytes = 0;
         let mut taken = 0;
         while taken < rest.len() && (taken == 0 || bytes + length(rest[taken]) <= ARRAY_BYTES) {
@@ -281,6 +280,51 @@ fn gather_text(buffer: &Buffer, column: usize, rows: &[u32]) -> Vec<ArrayRef> {
         rest = after;
     }
     arrays
+}
+
+/// A column as dictionaries of its different texts, each copied once; `None` if they do not repeat enough for that.
+fn gather_repeated(buffer: &Buffer, column: usize, rows: &[u32]) -> Option<Vec<ArrayRef>> {
+    /// Different texts that are taken before it matters how often they repeat.
+    const PATIENCE: usize = 256;
+    let mut arrays: Vec<ArrayRef> = Vec::new();
+    let mut rest = rows;
+    while !rest.is_empty() {
+        let mut places: HashMap<Cell, i32, RandomState> = HashMap::default();
+        let mut texts = StringBuilder::new();
+        let mut keys = Int32Builder::with_capacity(rest.len());
+        let mut last: Option<(Cell, i32)> = None;
+        // What the encoder may have to unfold again, at worst into one page.
+        let mut unfolded = 0;
+        let mut taken = 0;
+        while taken < rest.len() && unfolded <= ARRAY_BYTES {
+            let cell = buffer.cell(column, rest[taken]);
+            unfolded += buffer.length(column, rest[taken]);
+            taken += 1;
+            if let Some((_, place)) = last.filter(|(seen, _)| *seen == cell) {
+                keys.append_value(place);
+                continue;
+            }
+            let Some(text) = buffer.text(cell) else {
+                keys.append_null();
+                continue;
+            };
+            let next = places.len() as i32;
+            let place = *places.entry(cell).or_insert(next);
+            if place == next {
+                if places.len() > PATIENCE && places.len() > taken / 2 {
+                    return None;
+                }
+                texts.append_value(text);
+            }
+            keys.append_value(place);
+            last = Some((cell, place));
+        }
+        rest = &rest[taken..];
+        // The keys were counted off the texts.
+        let array = DictionaryArray::<Int32Type>::new(keys.finish(), Arc::new(texts.finish()));
+        arrays.push(Arc::new(array));
+    }
+    Some(arrays)
 }
 
 fn times(values: impl ExactSizeIterator<Item = i64>) -> ArrayRef {

@@ -123,9 +123,10 @@ impl Lake {
         for (day, _) in table.days().filter(|(day, _)| within(*day)) {
             let merge = Merge::open(self.storage(), &table.files_of(day))?;
             let mut regions: BTreeMap<String, Vec<Place>> = BTreeMap::new();
-            for place in merge.places()? {
-                let region = folder_of(place.region.as_deref()).to_owned();
-                regions.entry(region).or_default().push(place);
+            let places = merge.places()?;
+            for place in places.rows() {
+                let region = folder_of(places.region(place)).to_owned();
+                regions.entry(region).or_default().push(*place);
             }
             for (region, mut places) in regions {
                 places.sort_unstable_by_key(|place| (place.micros, place.key));

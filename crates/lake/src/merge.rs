@@ -4,7 +4,7 @@
 //! group by row group and column by column, so that besides the encoded bytes only one column of one row group is in
 //! memory.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
@@ -13,7 +13,7 @@ use event::{Column, Day, EventKey};
 use parquet::errors::ParquetError;
 
 use crate::LakeError;
-use crate::order::sorted;
+use crate::order::{GROUPED_BY, Group, SortKey, ranks, sorted};
 use crate::reader::OpenFile;
 use crate::schema::TableColumn;
 use crate::storage::Storage;
@@ -35,14 +35,46 @@ pub(crate) struct Merge {
     inputs: Vec<OpenFile>,
 }
 
+/// Where the rows of some files belong.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    groups: Vec<[Option<Arc<str>>; GROUPED_BY.len()]>,
+    rows: Vec<Place>,
+}
+
 /// What decides a row's place.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
-    pub(crate) region: Option<Arc<str>>,
-    account: Option<Arc<str>>,
+    /// The number of its group.
+    group: u32,
     pub(crate) micros: i64,
     pub(crate) key: EventKey,
     pub(crate) pick: Pick,
+}
+
+impl Places {
+    pub(crate) fn rows(&self) -> &[Place] {
+        &self.rows
+    }
+
+    pub(crate) fn region(&self, place: &Place) -> Option<&str> {
+        self.groups[place.group as usize][0].as_deref()
+    }
+
+    /// The rows in the order of a data file.
+    pub(crate) fn in_file_order(&self, day: Day) -> Vec<Pick> {
+        let groups: Vec<Group<'_>> = self.groups.iter().map(|group| group.each_ref().map(Option::as_deref)).collect();
+        let ranks = ranks(&groups);
+        let midnight = i64::from(day.days()) * 86_400_000_000;
+        sorted(self.rows.iter().map(|place| {
+            let key = SortKey {
+                group: ranks[place.group as usize],
+                time_of_day: u64::try_from(place.micros - midnight).unwrap_or(0),
+                id: place.key.bits(),
+            };
+            (key, place.pick)
+        }))
+    }
 }
 
 impl Merge {
@@ -52,15 +84,12 @@ impl Merge {
     }
 
     /// Reads what decides the rows' places. Of rows with one id only the first, in the order of the files, is given.
-    pub(crate) fn places(&self) -> Result<Vec<Place>, LakeError> {
-        let columns = [
-            TableColumn::EventTime,
-            TableColumn::Text(Column::EventId),
-            TableColumn::Text(Column::AwsRegion),
-            TableColumn::Text(Column::AccountId),
-        ];
-        let mut places = Vec::new();
+    pub(crate) fn places(&self) -> Result<Places, LakeError> {
+        let columns = [TableColumn::EventTime, TableColumn::Text(Column::EventId)];
+        let columns = || columns.into_iter().chain(GROUPED_BY.map(TableColumn::Text));
+        let mut places = Places::default();
         let mut keys = HashSet::new();
+        let mut numbers: HashMap<[Option<Arc<str>>; GROUPED_BY.len()], u32> = HashMap::new();
         let mut texts: HashSet<Arc<str>> = HashSet::new();
         let mut shared = |text: Option<&str>| {
             let text = text?;
@@ -73,16 +102,19 @@ impl Merge {
         };
         for (file, input) in self.inputs.iter().enumerate() {
             let mut at = 0u32;
-            for batch in input.reader().read(columns)? {
+            for batch in input.reader().read(columns())? {
                 let batch = batch?;
                 for row in 0..batch.len() {
                     let key = EventKey::of(batch.text(Column::EventId as usize, row).unwrap_or_default());
                     let pick = Pick { file: file as u32, row: at };
                     at += 1;
                     if keys.insert(key) {
-                        let region = shared(batch.text(Column::AwsRegion as usize, row));
-                        let account = shared(batch.text(Column::AccountId as usize, row));
-                        places.push(Place { region, account, micros: batch.micros(row), key, pick });
+                        let group = GROUPED_BY.map(|column| shared(batch.text(column as usize, row)));
+                        let group = *numbers.entry(group).or_insert_with_key(|group| {
+                            places.groups.push(group.clone());
+                            places.groups.len() as u32 - 1
+                        });
+                        places.rows.push(Place { group, micros: batch.micros(row), key, pick });
                     }
                 }
             }
@@ -129,25 +161,4 @@ impl Merge {
         let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
         indices.chunks(ARRAY_ROWS).map(|indices| interleave(&arrays, indices).map_err(ParquetError::from)).collect()
     }
-}
-
-/// Puts rows in the order of a data file: by region, account, time and id.
-pub(crate) fn in_file_order(places: &[Place], day: Day) -> Vec<Pick> {
-    let ranks = |text: fn(&Place) -> Option<&str>| -> Vec<Option<String>> {
-        let texts: BTreeSet<Option<&str>> = places.iter().map(text).collect();
-        texts.into_iter().map(|text| text.map(str::to_owned)).collect()
-    };
-    let regions = ranks(|place| place.region.as_deref());
-    let accounts = ranks(|place| place.account.as_deref());
-    let rank = |ranks: &[Option<String>], text: Option<&str>| {
-        ranks.binary_search_by(|rank| rank.as_deref().cmp(&text)).unwrap_or(ranks.len()) as u32
-    };
-    let midnight = i64::from(day.days()) * 86_400_000_000;
-    let rows = places.iter().map(|place| {
-        let region = rank(&regions, place.region.as_deref());
-        let account = rank(&accounts, place.account.as_deref());
-        let time_of_day = u64::try_from(place.micros - midnight).unwrap_or(0);
-        ((region, account, time_of_day, place.key.bits()), place.pick)
-    });
-    sorted(rows, regions.len().max(accounts.len()))
 }

@@ -85,6 +85,18 @@ impl FileReader {
         schema.columns().iter().position(|found| found.path().string() == column.name())
     }
 
+    /// The columns that the file says its rows are sorted by, as far as they are ours.
+    pub(crate) fn sorted_by(&self) -> Vec<TableColumn> {
+        let metadata = self.builder.metadata();
+        let declared = metadata.row_groups().first().and_then(|group| group.sorting_columns());
+        let schema = self.builder.parquet_schema();
+        let ours = |place: i32| {
+            let name = schema.columns().get(usize::try_from(place).ok()?)?.path().string();
+            FILE.iter().copied().find(|column| column.name() == name)
+        };
+        declared.into_iter().flatten().map_while(|sorting| ours(sorting.column_idx)).collect()
+    }
+
     fn mask(&self, columns: impl IntoIterator<Item = TableColumn>) -> ProjectionMask {
         let places = columns.into_iter().filter_map(|column| self.place(column));
         ProjectionMask::leaves(self.builder.parquet_schema(), places)

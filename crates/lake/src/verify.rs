@@ -1,10 +1,11 @@
 //! Whether the lake is what its log says.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use deltalake_core::kernel::Version;
-use event::{Column, Day, EventKey};
+use event::{Day, EventKey};
 
 use crate::ids::ContentHash;
 use crate::reader::OpenFile;
@@ -58,7 +59,7 @@ impl Lake {
             for file in table.files_of(day) {
                 report.files += 1;
                 let mut check =
-                    Check { file: &file, day, ids: &mut ids, previous: None, problems: Vec::new(), rows: 0 };
+                    Check { file: &file, day, ids: &mut ids, order: Vec::new(), problems: Vec::new(), rows: 0 };
                 if let Err(error) = check.whole(self.storage()) {
                     check.problems.push((Kind::Unreadable, error.to_string()));
                 }
@@ -84,12 +85,19 @@ enum Kind {
     Content,
 }
 
+/// A column that a file is sorted by, and what the row before said in it.
+struct Last {
+    column: TableColumn,
+    text: Option<String>,
+    micros: i64,
+}
+
 struct Check<'a> {
     file: &'a Arc<DataFile>,
     day: Day,
     ids: &'a mut HashSet<EventKey>,
-    /// Region, account and time of the row before.
-    previous: Option<(Option<String>, Option<String>, i64)>,
+    /// The columns that the file says it is sorted by.
+    order: Vec<Last>,
     problems: Vec<(Kind, String)>,
     rows: u64,
 }
@@ -120,6 +128,8 @@ impl Check<'_> {
                 self.tell(Kind::Columns, || format!("it has no column {}", column.name()));
             }
         }
+        self.order =
+            open.reader().sorted_by().into_iter().map(|column| Last { column, text: None, micros: 0 }).collect();
         for batch in open.reader().read(FILE.iter().copied())? {
             self.batch(&batch?);
         }
@@ -161,21 +171,20 @@ impl Check<'_> {
     }
 
     fn order(&mut self, event: &event::Event<'_>, micros: i64) {
-        let (region, account) = (event.get(Column::AwsRegion), event.get(Column::AccountId));
-        if let Some((last_region, last_account, last_micros)) = &mut self.previous {
-            let in_order = (last_region.as_deref(), last_account.as_deref(), *last_micros) <= (region, account, micros);
-            *last_micros = micros;
-            if last_region.as_deref() != region {
-                *last_region = region.map(str::to_owned);
+        let mut place = Ordering::Equal;
+        for Last { column, text, micros: last } in &mut self.order {
+            let (new, now) = match *column {
+                TableColumn::Text(column) => (event.get(column), 0),
+                _ => (None, micros),
+            };
+            place = place.then_with(|| (text.as_deref(), *last).cmp(&(new, now)));
+            if text.as_deref() != new {
+                *text = new.map(str::to_owned);
             }
-            if last_account.as_deref() != account {
-                *last_account = account.map(str::to_owned);
-            }
-            if !in_order {
-                self.tell(Kind::Order, || format!("event {} stands before its place", event.id()));
-            }
-        } else {
-            self.previous = Some((region.map(str::to_owned), account.map(str::to_owned), micros));
+            *last = now;
+        }
+        if self.rows > 1 && place.is_gt() {
+            self.tell(Kind::Order, || format!("event {} stands before its place", event.id()));
         }
     }
 }

@@ -183,7 +183,7 @@ fn show(session: &mut Session, arguments: &AlertsShowArgs) -> anyhow::Result<Exi
         out.line(&text)?;
     }
     out.line("")?;
-    let acknowledged = alert.acknowledged.as_ref().map(|a| format!("{} by {}: {}", a.at, a.by, a.note));
+    let acknowledged = alert.acknowledged.as_ref().map(|a| format!("{} by {}: {}", a.at.whole_second(), a.by, a.note));
     let mut fields: Vec<(&str, Option<String>)> = vec![
         ("alert", Some(alert.id.short().to_owned())),
         ("detection", Some(alert.detection.clone())),
@@ -204,7 +204,7 @@ fn show(session: &mut Session, arguments: &AlertsShowArgs) -> anyhow::Result<Exi
         ("source ip", alert.source_ip.clone()),
         ("user agent", alert.user_agent.clone()),
         ("ATT&CK", Some(alert.techniques.join(", "))),
-        ("arrival", Some(format!("{}, first seen {}", alert.arrival, alert.first_seen))),
+        ("arrival", Some(format!("{}, first seen {}", alert.arrival, alert.first_seen.whole_second()))),
         ("suppressed", alert.suppressed_by.as_ref().map(|id| format!("by {id}"))),
         ("acknowledged", acknowledged),
     ];

@@ -115,7 +115,7 @@ pub(crate) fn run(session: &mut Session, format: Format) -> anyhow::Result<Exit>
             rows.push(vec![
                 run.id.0.into(),
                 run.command.clone().into(),
-                run.started.to_string().into(),
+                run.started.whole_second().to_string().into(),
                 json!(run.end.as_ref().map(|end| end.exit_code)),
                 records.read.into(),
                 records.stored.into(),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use lake::{Lake, LakeError, WriterOptions};
+use serde_json::Value;
 
 use crate::corpus::{altered, append, events, expected, id, now, record, records, reordered, stored};
 
@@ -44,6 +45,26 @@ fn what_is_committed_comes_back_exactly() {
     assert_eq!(stored(&Lake::open(folder.path()).expect("open")), expected(0..1000));
     assert_eq!(writer.commit().expect("commit").version, None, "nothing new, so no entry");
     assert_eq!(lake.version().expect("version"), 1);
+}
+
+#[test]
+fn long_texts_that_repeat_come_back() {
+    let folder = tempfile::tempdir().expect("folder");
+    let lake = lake(folder.path());
+    let writer = lake.writer(WriterOptions::default()).expect("writer");
+    let long = ["x".repeat(150_000), "y".repeat(150_000)];
+    let records: Vec<String> = (0..600)
+        .map(|number| {
+            let mut value: Value = serde_json::from_str(&record(number)).expect("a record");
+            value["requestParameters"]["note"] = long[number as usize % 2].clone().into();
+            value.to_string()
+        })
+        .collect();
+    assert_eq!(append(&writer, &records), (600, 0, 0));
+    writer.commit().expect("commit");
+    let mut expected: Vec<Value> = records.iter().map(|record| serde_json::from_str(record).expect("JSON")).collect();
+    expected.sort_by_key(|record| record["eventID"].as_str().map(str::to_owned));
+    assert!(stored(&lake).into_iter().map(|(_, record)| record).eq(expected));
 }
 
 #[test]

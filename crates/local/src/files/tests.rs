@@ -254,6 +254,22 @@ fn the_entries_of_a_zip_come_in_the_order_of_delivery() {
 }
 
 #[test]
+fn entries_hidden_behind_a_name_are_counted() {
+    let mut archive = zip_of(&[("a.json", b"A"), ("b.json", b"B"), ("c.json", b"C")]);
+    // What a writer of archives refuses to write, a stranger's may have.
+    for place in 0..archive.len() - 6 {
+        if archive[place..].starts_with(b"b.json") {
+            archive[place] = b'a';
+        }
+    }
+    let folder = folder(&[("x.zip", &archive)]);
+    let brought = read_in(folder.path(), &["x.zip"]);
+    assert_eq!(brought.items.len(), 2);
+    let [(name, reason)] = &brought.unreadable[..] else { panic!("{brought:?}") };
+    assert!(name.ends_with("x.zip") && reason.starts_with("1 of its entries"), "{brought:?}");
+}
+
+#[test]
 fn an_archive_in_an_archive_is_opened_and_a_third_is_not() {
     let innermost = zip_of(&[("a.json", b"A")]);
     let middle = gz(&tar_of(&[("in.zip", &innermost), ("b.json", b"B")]));

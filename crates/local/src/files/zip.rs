@@ -18,6 +18,8 @@ pub(super) struct ZipEntries {
     archive: ZipArchive<BufReader<Positioned>>,
     /// The indexes of the entries, the first to be read last.
     order: Vec<usize>,
+    /// What the archive lists and cannot be reached.
+    hidden: Option<Unreadable>,
     limit: u64,
 }
 
@@ -29,6 +31,14 @@ impl ZipEntries {
         if archive.has_overlapping_files().map_err(damaged)? {
             return Err("a zip archive whose entries overlap (a bomb)".to_owned());
         }
+        // Entries are reached by their names: of several with one name, only the last.
+        let listed =
+            listed_entries(&mut backing.reader()).map_err(|error| format!("not a sound zip archive: {error}"))?;
+        let hidden = listed.and_then(|listed| listed.checked_sub(archive.len() as u64)).filter(|&hidden| hidden > 0);
+        let hidden = hidden.map(|hidden| Unreadable {
+            name: name.to_owned(),
+            reason: format!("{hidden} of its entries cannot be reached: later ones have the same names"),
+        });
         let mut order: Vec<(u32, String, usize)> = (0..archive.len())
             .map(|index| {
                 let entry = archive.name_for_index(index).and_then(Result::ok).unwrap_or_default().into_owned();
@@ -37,10 +47,13 @@ impl ZipEntries {
             .collect();
         order.sort_unstable_by(|left, right| right.cmp(left));
         let order = order.into_iter().map(|(_, _, index)| index).collect();
-        Ok(ZipEntries { name: name.to_owned(), backing, archive, order, limit })
+        Ok(ZipEntries { name: name.to_owned(), backing, archive, order, hidden, limit })
     }
 
     pub(super) fn next_entry(&mut self) -> Option<Found> {
+        if let Some(hidden) = self.hidden.take() {
+            return Some(Found::Unreadable(hidden));
+        }
         loop {
             let index = self.order.pop()?;
             let found = match self.entry(index) {
@@ -94,6 +107,28 @@ impl ZipEntries {
             Ok(content::of(capped(place.reader()?, limit), Some(size)))
         }))))
     }
+}
+
+/// How many entries the end of an archive says there are; `None` where it does not say.
+fn listed_entries(reader: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
+    /// A comment of the greatest length, the record before it, and the two records of a large archive before that.
+    const TAIL: u64 = 0xffff + 22 + 20 + 56;
+    let length = reader.seek(SeekFrom::End(0))?;
+    reader.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+    let mut tail = Vec::new();
+    reader.take(TAIL).read_to_end(&mut tail)?;
+    let field = |signature: &[u8; 4], at: usize| {
+        let record = memchr::memmem::rfind(&tail, signature)?;
+        tail[record..].get(at..)
+    };
+    let entries =
+        field(b"PK\x05\x06", 10).and_then(|field| field.first_chunk()).map(|&field| u16::from_le_bytes(field));
+    Ok(match entries {
+        Some(u16::MAX) => {
+            field(b"PK\x06\x06", 32).and_then(|field| field.first_chunk()).map(|&field| u64::from_le_bytes(field))
+        }
+        entries => entries.map(u64::from),
+    })
 }
 
 /// Where an entry's data stands and what it should come to.
