@@ -48,7 +48,7 @@ pub struct DetectConfig {
     ///
     /// Example: `disabled = ["sso-application-created"]`
     pub disabled: Vec<String>,
-    /// Severities by id of the detection, in place of its own. A failed attempt never ranks above it. Default: none.
+    /// Severities by id of the detection, in place of its own. A failed attempt ranks below it. Default: none.
     ///
     /// Example: `severity = { root-api-use = "medium" }`
     pub severity: BTreeMap<String, Severity>,

@@ -67,7 +67,7 @@ impl Deed {
             return Finding { detection, severity: deed_severity, title: title.to_owned(), summary, attempted };
         };
         if attempted {
-            let severity = attempted_severity.min(deed_severity);
+            let severity = attempted_severity.min(deed_severity.one_below());
             let summary = self.sentence(event, Some(&failure(event)));
             return Finding { detection, severity, title: format!("Attempted: {title}"), summary, attempted };
         }
@@ -93,7 +93,8 @@ impl Deed {
 
 /// Why the call did nothing.
 fn failure(event: &Event<'_>) -> String {
-    match event.error_code().or_else(|| event.error_message()) {
+    let says = |text: &&str| !text.is_empty();
+    match event.error_code().filter(says).or_else(|| event.error_message().filter(says)) {
         Some(code) if code.ends_with("DryRunOperation") => "it was a dry run".to_owned(),
         Some(code) => format!("the call failed ({})", clip(code)),
         None => "the call failed".to_owned(),

@@ -38,6 +38,16 @@ impl Severity {
             Severity::Critical => "critical",
         }
     }
+
+    /// The next lower severity; of the lowest, itself.
+    pub(crate) const fn one_below(self) -> Severity {
+        match self {
+            Severity::Informational | Severity::Low => Severity::Informational,
+            Severity::Medium => Severity::Low,
+            Severity::High => Severity::Medium,
+            Severity::Critical => Severity::High,
+        }
+    }
 }
 
 impl fmt::Display for Severity {

@@ -267,7 +267,45 @@ pub(crate) mod tests {
         let [attempt] = &registry.findings(&created.error("AccessDenied").to_event())[..] else {
             panic!("one finding")
         };
-        assert_eq!(attempt.severity, Severity::Low, "an attempt ranks no higher than the deed");
+        assert_eq!(attempt.severity, Severity::Informational, "an attempt ranks below the deed");
+    }
+
+    #[test]
+    fn an_attempt_ranks_below_the_deed_whatever_its_severity() {
+        let detections = all().iter().filter(|detection| detection.attempted_severity.is_some());
+        for detection in detections {
+            let mut compared = 0;
+            let configured = Severity::ALL.into_iter().map(Some).chain([None]);
+            for severity in configured {
+                let severities = severity.map(|severity| (detection.id.to_owned(), severity));
+                let config = DetectConfig { severity: severities.into_iter().collect(), ..config() };
+                let registry = Registry::new(&config).expect("valid");
+                for example in (detection.examples)().fires {
+                    let [deed, attempt] = [example.clone(), example.error("AccessDenied")].map(|call| {
+                        let findings = registry.findings(&call.to_event());
+                        fired(&findings, detection).cloned()
+                    });
+                    let (Some(deed), Some(attempt)) = (deed, attempt) else { continue };
+                    let is_lower = attempt.severity < deed.severity;
+                    // Nothing ranks below the lowest.
+                    assert!(is_lower || deed.severity == Severity::Informational, "{deed:?} and {attempt:?}");
+                    compared += 1;
+                }
+            }
+            assert!(compared > 0, "{} has no example to compare", detection.id);
+        }
+    }
+
+    #[test]
+    fn an_empty_error_code_is_no_failure() {
+        let [finding] = &registry().findings(&testkit::event("CreateUser").error("").to_event())[..] else {
+            panic!("one finding")
+        };
+        assert!(!finding.attempted && !finding.title.starts_with("Attempted"), "{finding:?}");
+        let login = testkit::console_login("Success").root().field("errorCode", "").error_message("");
+        let titles: Vec<String> =
+            registry().findings(&login.to_event()).into_iter().map(|finding| finding.title).collect();
+        assert_eq!(titles, ["Root Account Login"]);
     }
 
     #[test]

@@ -69,7 +69,12 @@ pub(crate) fn first_text<'e>(event: &'e Event<'_>, paths: &[&str]) -> Option<&'e
 
 /// A parameter that must be a boolean; `"true"` and `"false"` count.
 pub(crate) fn flag(event: &Event<'_>, path: &str) -> Option<bool> {
-    match value(event, path).known()? {
+    as_flag(value(event, path).known()?)
+}
+
+/// The boolean that a value holds; `"true"` and `"false"` count.
+pub(crate) fn as_flag(value: &Value) -> Option<bool> {
+    match value {
         Value::Bool(flag) => Some(*flag),
         Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
         Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),

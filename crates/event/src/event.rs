@@ -87,9 +87,12 @@ impl<'a> Event<'a> {
     }
 
     /// Whether the call was denied or failed: it has an error code, or is a sign-in with another outcome than success.
+    ///
+    /// An empty code is none: exports write one where the record has no such field.
     #[must_use]
     pub fn failed(&self) -> bool {
-        if self.error_code().is_some() {
+        let says = |text: Option<&str>| text.is_some_and(|text| !text.is_empty());
+        if says(self.error_code()) {
             return true;
         }
         if self.event_type() != Some("signin") {
@@ -99,7 +102,7 @@ impl<'a> Event<'a> {
         let outcome = self.response().get(self.name()).and_then(Value::as_str);
         match outcome {
             Some(outcome) => outcome.eq_ignore_ascii_case("failure"),
-            None => self.error_message().is_some(),
+            None => says(self.error_message()),
         }
     }
 

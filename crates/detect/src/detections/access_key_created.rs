@@ -54,7 +54,9 @@ fn owner(event: &Event<'_>, answered: &Value) -> String {
         _ if named_user.is_none() && event.failed() => "an IAM user".to_owned(),
         None if is_root(event) => "the root user".to_owned(),
         None => "an IAM user".to_owned(),
-        Some(user) if own == Some(user) => format!("their own IAM user {}", clip(user)),
+        Some(user) if own.is_some_and(|own| own.eq_ignore_ascii_case(user)) => {
+            format!("their own IAM user {}", clip(user))
+        }
         Some(user) => format!("the IAM user {}", clip(user)),
     }
 }
@@ -84,6 +86,11 @@ mod tests {
         assert_eq!(
             summary(answered),
             "alice created an access key for the IAM user bob. The new key is AKIAI44QH8DHBEXAMPLE."
+        );
+        assert_eq!(
+            summary(create.clone().iam_user("Bob")),
+            "Bob created an access key for their own IAM user bob.",
+            "names that differ in case are one user's"
         );
         assert_eq!(summary(create.iam_user("bob")), "bob created an access key for their own IAM user bob.");
         assert_eq!(summary(event("CreateAccessKey")), "alice created an access key for their own IAM user alice.");

@@ -22,13 +22,16 @@ pub(super) static DETECTION: Detection = Detection {
     docs: Docs {
         summary: "Finds a policy, inline or managed, that grants every action, all of IAM or all of STS on all resources, \
                   or as good as that: by wildcards, any case, `NotAction`, lists of actions that add up, several \
-                  statements. The document is evaluated, not searched for words.",
+                  statements. A wildcard or `NotAction` that takes in an action of IAM of which one call makes an \
+                  administrator (`iam:Put*`, `iam:*AccessKey*`) amounts to all of IAM; nearly all services but IAM and STS \
+                  amount to nearly everything, as PowerUserAccess does. The document is evaluated, not searched for \
+                  words.",
         why: "It makes its holder an administrator, or able to become one, without any of the policies that are known by \
               name. A new version of a managed policy changes the rights of all who have it.",
         false_positives: "Administrators' own policies when they are set up or changed. Conditions are taken as met; the \
-                          sentence says where there is one. Rights on a part of the resources, and few single dangerous \
-                          actions, are not found here; nor is `SetDefaultPolicyVersion`, which goes back to a version \
-                          that was judged when it was written.",
+                          sentence says where there is one. Rights on a part of the resources, and few dangerous actions \
+                          that are named in full, are not found here; nor is `SetDefaultPolicyVersion`, which goes back \
+                          to a version that was judged when it was written.",
         what_to_do: "Ask the caller. If it was not meant: delete the policy or the version, end the sessions of those \
                      who have it, and look at what they did with it.",
         references: &[
@@ -95,6 +98,16 @@ mod tests {
                 put(allow(json!("i?m:*"))),
                 put(json!({"Effect": "Allow", "NotAction": "s3:DeleteBucket", "Resource": "*"})),
                 put(json!([allow(json!("iam:[A-Z]*")), allow(json!(["iam:*e*", "iam:*a*", "iam:*o*"]))])),
+                put(allow(json!(["iam:Put*", "iam:Attach*"]))),
+                put(json!({"Effect": "Allow", "NotAction": ["iam:*", "organizations:*", "sts:*"], "Resource": "*"})),
+                put(json!({
+                    "Effect": "Allow",
+                    "Action": "iam:*",
+                    "Resource": ["arn:aws:iam::111122223333:user/*", "arn:aws:iam::111122223333:role/*"],
+                })),
+                put(
+                    json!({"Effect": "Allow", "Action": "iam:*", "Resource": "arn:aws:iam::${aws:PrincipalAccount}:*"}),
+                ),
                 put_text(encoded),
                 of("PutGroupPolicy", json!({"groupName": "g", "policyName": "p", "policyDocument": admin()})),
                 of("PutRolePolicy", json!({"roleName": "r", "policyName": "p", "policyDocument": admin()})),
@@ -113,6 +126,12 @@ mod tests {
             quiet: vec![
                 put(allow(json!("s3:*"))),
                 put(allow(json!(["iam:GetUser", "iam:ListUsers"]))),
+                put(allow(json!(["iam:PassRole", "iam:Tag*", "iam:PutRolePolicy"]))),
+                put(json!({
+                    "Effect": "Allow",
+                    "Action": ["iam:*AccessKey*", "iam:*LoginProfile"],
+                    "Resource": "arn:aws:iam::${aws:PrincipalAccount}:user/${aws:username}",
+                })),
                 put(json!({"Effect": "Deny", "Action": "*", "Resource": "*"})),
                 put(json!({"Effect": "Allow", "Action": "iam:*", "Resource": "arn:aws:iam::111122223333:user/bob"})),
                 put(allow(json!("*"))).source("example"),

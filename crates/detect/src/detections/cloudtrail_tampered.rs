@@ -5,7 +5,7 @@ use event::arn::Arn;
 use serde_json::Value;
 
 use crate::config::Settings;
-use crate::request::{Read, first_text, flag, named, number, readable, text, value};
+use crate::request::{Read, as_flag, first_text, flag, named, number, readable, text, value};
 use crate::text::clip;
 use crate::{Calls, Deed, Detection, Docs, Severity, Triggers};
 
@@ -30,7 +30,7 @@ pub(super) static DETECTION: Detection = Detection {
                 "DeregisterOrganizationDelegatedAdmin",
             ],
         },
-        Calls { service: "organizations", names: &["DisableAWSServiceAccess"] },
+        Calls { service: "organizations", names: &["DisableAWSServiceAccess", "DeregisterDelegatedAdministrator"] },
     ]),
     action_required: "Switch logging on again at once, and look at what happened around it in another trail or Event history.",
     docs: Docs {
@@ -38,7 +38,7 @@ pub(super) static DETECTION: Detection = Detection {
                   deleted, loses regions, global services, the organization, validation or its notifications, writes to \
                   another bucket or with another account's key, keeps events for less than 90 days, or whose selectors \
                   leave out management events, reads, writes or services; Insights switched off; CloudTrail's place in \
-                  the organization given up.",
+                  the organization, or its administrator there, given up.",
         why: "Without logs nobody sees what follows, and nobody can prove it afterwards. Switching them off is among the \
               first things intruders do, and hardly anybody else does it.",
         false_positives: "Replacing trails, cutting cost (leaving out KMS and RDS Data API events is medium), trails \
@@ -75,12 +75,11 @@ fn check(event: &Event<'_>, _: &Settings) -> Option<Deed> {
         "DeleteEventDataStore" => Some(Deed::new("deleted", "delete", store())),
         "StopEventDataStoreIngestion" => Some(Deed::new("stopped the ingestion of", "stop the ingestion of", store())),
         "UpdateEventDataStore" => narrowed(event, store, store_losses(event)),
-        "DeregisterOrganizationDelegatedAdmin" => {
-            let admin = named(event, "account", &["delegatedAdminAccountId"]);
-            let object = format!("{admin} as the organization's administrator of CloudTrail");
-            Some(Deed::new("removed", "remove", object).severity(Severity::High))
+        "DeregisterOrganizationDelegatedAdmin" => Some(administrator_removed(event, "CloudTrail")),
+        "DeregisterDelegatedAdministrator" => {
+            of_cloudtrail_in_organization(event, |service| administrator_removed(event, service))
         }
-        _ => service_access(event),
+        _ => of_cloudtrail_in_organization(event, service_access_removed),
     }
 }
 
@@ -133,13 +132,15 @@ fn trail_losses(event: &Event<'_>) -> Vec<Loss> {
             losses.push(Loss::new(High, what));
         }
     }
-    let foreign_key = first_text(event, &["kmsKeyId"]).and_then(Arn::parse).and_then(|key| key.account_id());
-    if let (Some(key), Some(own)) = (foreign_key, event.account_id())
-        && key != own
-    {
-        losses.push(Loss::new(Critical, format!("encrypts with a key of account {}", clip(key))));
-    }
+    losses.extend(foreign_key(event));
     losses
+}
+
+/// A key of another account, which can withdraw it.
+fn foreign_key(event: &Event<'_>) -> Option<Loss> {
+    let key = first_text(event, &["kmsKeyId"]).and_then(Arn::parse).and_then(|key| key.account_id())?;
+    let is_foreign = event.account_id().is_some_and(|own| own != key);
+    is_foreign.then(|| Loss::new(Severity::Critical, format!("encrypts with a key of account {}", clip(key))))
 }
 
 fn store_losses(event: &Event<'_>) -> Vec<Loss> {
@@ -158,8 +159,28 @@ fn store_losses(event: &Event<'_>) -> Vec<Loss> {
     if let Some(days) = number(event, "retentionPeriod").filter(|days| *days < MINIMUM_RETENTION_DAYS) {
         losses.push(Loss::new(High, format!("keeps events for {days} days")));
     }
-    losses.extend(selector_losses(event));
+    losses.extend(foreign_key(event));
+    if !holds_no_management_events(event) {
+        losses.extend(selector_losses(event));
+    }
     losses
+}
+
+/// What an event data store holds instead of events of trails. No later change lets it hold them.
+/// Source: `AdvancedFieldSelector`, `eventCategory`, in the CloudTrail API reference.
+const OTHER_CATEGORIES: [&str; 4] = ["ConfigurationItem", "Insight", "Evidence", "ActivityAuditLog"];
+
+/// Whether a store is of a kind that has no management events to lose: each of its selectors is for something else.
+fn holds_no_management_events(event: &Event<'_>) -> bool {
+    let Read::Known(Value::Array(selectors)) = value(event, "advancedEventSelectors") else { return false };
+    let is_other = |selector: &Value| {
+        let is_category = |field: &&Value| field["field"] == "eventCategory";
+        let fields = selector["fieldSelectors"].as_array();
+        let categories: Vec<&str> =
+            fields.into_iter().flatten().filter(is_category).flat_map(|field| strings(&field["equals"])).collect();
+        !categories.is_empty() && categories.iter().all(|category| OTHER_CATEGORIES.contains(category))
+    };
+    !selectors.is_empty() && selectors.iter().all(is_other)
 }
 
 /// Whether the request names event selectors, readable or not.
@@ -169,7 +190,12 @@ fn has_selectors(event: &Event<'_>) -> bool {
 
 /// What event selectors leave out of management events. Several selectors add up.
 fn selector_losses(event: &Event<'_>) -> Vec<Loss> {
-    let seen: Vec<Management<'_>> = match (value(event, "advancedEventSelectors"), value(event, "eventSelectors")) {
+    let advanced = value(event, "advancedEventSelectors");
+    let basic = value(event, "eventSelectors");
+    // A request has the one kind or the other; an empty list of one beside the other says nothing.
+    let is_empty = |read: &Read<&Value>| matches!(read, Read::Known(Value::Array(selectors)) if selectors.is_empty());
+    let advanced = if is_empty(&advanced) && basic != Read::Absent { Read::Absent } else { advanced };
+    let seen: Vec<Management<'_>> = match (advanced, basic) {
         (Read::Known(Value::Array(advanced)), _) => advanced.iter().filter_map(Management::of_advanced).collect(),
         (Read::Absent, Read::Known(Value::Array(basic))) => basic.iter().filter_map(Management::of_basic).collect(),
         (Read::Absent, Read::Absent) => return Vec::new(),
@@ -207,7 +233,7 @@ struct Management<'e> {
 impl<'e> Management<'e> {
     /// A basic selector. Source: `EventSelector` in the CloudTrail API reference; both defaults are "everything".
     fn of_basic(selector: &'e Value) -> Option<Management<'e>> {
-        if selector["includeManagementEvents"] == Value::Bool(false) {
+        if as_flag(&selector["includeManagementEvents"]) == Some(false) {
             return None;
         }
         let kind = selector["readWriteType"].as_str().unwrap_or("All");
@@ -233,12 +259,15 @@ impl<'e> Management<'e> {
                     management.reads &= wanted.contains(&"true");
                     management.writes &= wanted.contains(&"false");
                 }
-                Some("eventSource") if !strings(&field["notEquals"]).is_empty() => {
-                    management.left_out.extend(strings(&field["notEquals"]));
+                Some("eventSource") => {
+                    let excluded = strings(&field["notEquals"]);
+                    if excluded.is_empty() || !has_only(field, "notEquals") {
+                        management.left_out.push("most services");
+                    }
+                    management.left_out.extend(excluded);
                 }
-                // Some services, events, sessions … only: whatever else happens is left out.
+                // Some events, sessions … only: whatever else happens is left out.
                 other => management.left_out.push(match other {
-                    Some("eventSource") => "most services",
                     Some("eventName") => "some event names",
                     _ => "some events",
                 }),
@@ -246,6 +275,17 @@ impl<'e> Management<'e> {
         }
         Some(management)
     }
+}
+
+/// Whether a field's condition is made of this operator alone. All of a field's operators must hold.
+fn has_only(field: &Value, operator: &str) -> bool {
+    let says = |value: &Value| match value {
+        Value::Null => false,
+        Value::Array(values) => !values.is_empty(),
+        _ => true,
+    };
+    let mut operators = field.as_object().into_iter().flatten().filter(|(name, value)| *name != "field" && says(value));
+    operators.next().is_some_and(|(name, _)| name == operator) && operators.next().is_none()
 }
 
 /// The strings of a list; a single string counts as a list of one.
@@ -269,15 +309,23 @@ fn insights(event: &Event<'_>) -> Option<Deed> {
     }
 }
 
-fn service_access(event: &Event<'_>) -> Option<Deed> {
-    let deed = |service: &str| {
-        Deed::new("took", "take", format!("from {service} its access to the organization")).severity(Severity::High)
-    };
+/// The deed of a call about a service's place in the organization, where the service is CloudTrail.
+fn of_cloudtrail_in_organization(event: &Event<'_>, deed: impl Fn(&str) -> Deed) -> Option<Deed> {
     match text(event, "servicePrincipal") {
         Read::Known(service) if service.starts_with("cloudtrail.") => Some(deed("CloudTrail")),
         Read::Known(_) => None,
         Read::Absent | Read::Unreadable => Some(deed("a service").unreadable()),
     }
+}
+
+fn service_access_removed(service: &str) -> Deed {
+    Deed::new("took", "take", format!("from {service} its access to the organization")).severity(Severity::High)
+}
+
+fn administrator_removed(event: &Event<'_>, service: &str) -> Deed {
+    let admin = named(event, "account", &["delegatedAdminAccountId", "accountId"]);
+    let object = format!("{admin} as the organization's administrator of {service}");
+    Deed::new("removed", "remove", object).severity(Severity::High)
 }
 
 #[cfg(test)]
@@ -313,6 +361,22 @@ mod tests {
         call("PutEventSelectors", json!({"trailName": "main", "advancedEventSelectors": selectors}))
     }
 
+    fn store(parameter: &str, value: Value) -> EventBuilder {
+        let mut request = json!({"eventDataStore": "e-1"});
+        request[parameter] = value;
+        call("UpdateEventDataStore", request)
+    }
+
+    /// Advanced selectors, one for each event category.
+    fn categories(categories: &[&str]) -> Value {
+        let selector = |category: &&str| json!({"fieldSelectors": [{"field": "eventCategory", "equals": [category]}]});
+        categories.iter().map(selector).collect()
+    }
+
+    fn store_of(names: &[&str]) -> EventBuilder {
+        store("advancedEventSelectors", categories(names))
+    }
+
     pub(super) fn examples() -> Examples {
         let everything = json!({"readWriteType": "All", "includeManagementEvents": true, "dataResources": []});
         let read_only = json!({"field": "readOnly", "equals": ["true"]});
@@ -323,6 +387,15 @@ mod tests {
         let organization = |service: &str| {
             event("DisableAWSServiceAccess").source("organizations").request(json!({"servicePrincipal": service}))
         };
+        let administrator = |service: &str| {
+            let request = json!({"accountId": "444455556666", "servicePrincipal": service});
+            event("DeregisterDelegatedAdministrator").source("organizations").request(request)
+        };
+        let key = |account: &str| json!(format!("arn:aws:kms:us-east-1:{account}:key/k-1"));
+        let both = |basic: Value, advanced: Value| {
+            call("PutEventSelectors", json!({"eventSelectors": basic, "advancedEventSelectors": advanced}))
+        };
+        let management = json!([{"fieldSelectors": [{"field": "eventCategory", "equals": ["Management"]}]}]);
         Examples {
             fires: vec![
                 call("StopLogging", json!({"name": "main"})),
@@ -355,6 +428,16 @@ mod tests {
                 call("UpdateEventDataStore", json!({"eventDataStore": "e-1", "advancedEventSelectors": data_only})),
                 call("DeregisterOrganizationDelegatedAdmin", json!({"delegatedAdminAccountId": "444455556666"})),
                 organization("cloudtrail.amazonaws.com"),
+                administrator("cloudtrail.amazonaws.com"),
+                event("DeregisterDelegatedAdministrator").source("organizations"),
+                store("kmsKeyId", key("444455556666")),
+                store_of(&["ConfigurationItem", "Data"]),
+                store("advancedEventSelectors", json!([])),
+                call("PutEventSelectors", json!({"advancedEventSelectors": categories(&["Insight"])})),
+                both(json!([]), json!([])),
+                both(json!([{"readWriteType": "ReadOnly"}]), json!([])),
+                both(json!([]), data_only),
+                select(json!([{"includeManagementEvents": "false"}])),
             ],
             attempts: vec![
                 call("StopLogging", Value::Null).error("AccessDenied"),
@@ -367,13 +450,22 @@ mod tests {
                 update("isMultiRegionTrail", json!(true)),
                 update("cloudWatchLogsRoleArn", json!("arn:aws:iam::111122223333:role/logs")),
                 update("kmsKeyId", json!("arn:aws:kms:us-east-1:111122223333:key/k-1")),
-                select(json!([everything])),
+                select(json!([everything.clone()])),
                 select(json!([{"readWriteType": "ReadOnly"}, {"readWriteType": "WriteOnly"}])),
                 select_advanced(&[&[]]),
                 select_advanced(&[std::slice::from_ref(&read_only), std::slice::from_ref(&write_only)]),
                 call("PutInsightSelectors", json!({"insightSelectors": [{"insightType": "ApiCallRateInsight"}]})),
                 call("UpdateEventDataStore", json!({"eventDataStore": "e-1", "retentionPeriod": 365})),
                 organization("config.amazonaws.com"),
+                administrator("config.amazonaws.com"),
+                administrator("cloudtrail.amazonaws.com").source("example"),
+                store("kmsKeyId", key("111122223333")),
+                store_of(&["ConfigurationItem"]),
+                store_of(&["Insight"]),
+                store_of(&["Evidence", "ActivityAuditLog"]),
+                both(json!([everything]), json!([])),
+                both(json!([]), management),
+                select(json!([{"includeManagementEvents": "true"}])),
             ],
         }
     }
@@ -386,6 +478,45 @@ mod tests {
         let left_out = |service: &str| select(json!([{"excludeManagementEventSources": [service]}]));
         assert_eq!(severity(left_out("rdsdata.amazonaws.com")), Severity::Medium);
         assert_eq!(severity(left_out("sts.amazonaws.com")), Severity::Critical);
+    }
+
+    #[test]
+    fn a_second_operator_beside_the_services_left_out_narrows_the_selector() {
+        let finding = |mut field: Value| {
+            field["field"] = json!("eventSource");
+            let selected = select_advanced(&[&[field]]).to_event();
+            let findings = Registry::default().findings(&selected);
+            findings.into_iter().next().map(|finding| (finding.severity, finding.summary))
+        };
+        let kms = json!({"notEquals": ["kms.amazonaws.com"], "equals": [], "startsWith": null});
+        assert_eq!(finding(kms).map(|(severity, _)| severity), Some(Severity::Medium));
+        for (operator, values) in [
+            ("notStartsWith", json!(["iam", "sts"])),
+            ("notEndsWith", json!(["aws.com"])),
+            ("equals", json!(["s3.amazonaws.com"])),
+            ("startsWith", json!("s3")),
+        ] {
+            let (severity, summary) =
+                finding(json!({"notEquals": ["kms.amazonaws.com"], operator: values})).expect("a finding");
+            assert_eq!(severity, Severity::Critical, "{operator}");
+            assert!(summary.ends_with("it leaves out most services, kms.amazonaws.com."), "{summary}");
+        }
+    }
+
+    #[test]
+    fn an_administrator_of_cloudtrail_is_removed_by_either_service() {
+        let of_cloudtrail =
+            call("DeregisterOrganizationDelegatedAdmin", json!({"delegatedAdminAccountId": "444455556666"}));
+        let request = json!({"accountId": "444455556666", "servicePrincipal": "cloudtrail.amazonaws.com"});
+        let of_organizations = event("DeregisterDelegatedAdministrator").source("organizations").request(request);
+        for call in [of_cloudtrail, of_organizations] {
+            let finding = &Registry::default().findings(&call.to_event())[0];
+            assert_eq!(finding.severity, Severity::High);
+            assert_eq!(
+                finding.summary,
+                "alice removed the account 444455556666 as the organization's administrator of CloudTrail."
+            );
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use event::Event;
 
-use crate::actor::{is_iam_user, is_root};
+use crate::actor::{is_federated_root, is_iam_user, is_root};
 use crate::config::Settings;
 use crate::request::omitted;
 use crate::{Calls, Deed, Detection, Docs, Severity, Triggers};
@@ -35,7 +35,7 @@ pub(super) static DETECTION: Detection = Detection {
 };
 
 fn check(event: &Event<'_>, _: &Settings) -> Option<Deed> {
-    let signs_in_to_aws_itself = is_iam_user(event) || is_root(event);
+    let signs_in_to_aws_itself = is_iam_user(event) || (is_root(event) && !is_federated_root(event));
     if !signs_in_to_aws_itself || event.failed() {
         return None;
     }

@@ -18,6 +18,7 @@ pub(super) static DETECTION: Detection = Detection {
     triggers: Triggers::Calls(&[
         Calls { service: "iam", names: &["CreateLoginProfile", "UpdateLoginProfile"] },
         Calls { service: "sso-directory", names: &["UpdatePassword"] },
+        Calls { service: "identitystore", names: &["UpdatePassword"] },
     ]),
     action_required: "Ask the user whether they wanted a console password set; if not, delete the login profile.",
     docs: Docs {
@@ -41,7 +42,7 @@ pub(super) static DETECTION: Detection = Detection {
 };
 
 fn check(event: &Event<'_>, _: &Settings) -> Option<Deed> {
-    if service(event) == "sso-directory" {
+    if service(event) != "iam" {
         let user = named(event, "Identity Center user", &["userId"]);
         return Some(Deed::new("reset the password of", "reset the password of", user));
     }
@@ -51,7 +52,8 @@ fn check(event: &Event<'_>, _: &Settings) -> Option<Deed> {
     };
     let deed = |whose: String| Deed::new(done, infinitive, whose);
     match text(event, "userName") {
-        Read::Known(user) if own_user_name(event) == Some(user) => None,
+        // IAM tells no two users apart by the case of their names.
+        Read::Known(user) if own_user_name(event).is_some_and(|own| own.eq_ignore_ascii_case(user)) => None,
         Read::Known(user) => Some(deed(format!("the IAM user {}", clip(user)))),
         // Without a name the call is about the caller: harmless for a user, but root gets a password back this way.
         Read::Absent if is_root(event) => Some(deed("the root user".to_owned())),
@@ -78,10 +80,12 @@ mod tests {
                 event("CreateLoginProfile").root().request(json!({})),
                 event("CreateLoginProfile").request(Value::Null),
                 event("UpdatePassword").source("sso-directory").request(json!({"userId": "94482488-3041-7076"})),
+                event("UpdatePassword").source("identitystore").request(json!({"userId": "94482488-3041-7076"})),
             ],
             attempts: vec![update.clone().error("NoSuchEntity"), event("UpdateLoginProfile").error("AccessDenied")],
             quiet: vec![
-                update.iam_user("bob"),
+                update.clone().iam_user("bob"),
+                update.iam_user("Bob"),
                 event("CreateLoginProfile").request(json!({})),
                 event("ChangePassword"),
                 event("DeleteLoginProfile").request(json!({"userName": "bob"})),

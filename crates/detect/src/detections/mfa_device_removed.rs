@@ -16,8 +16,9 @@ pub(super) static DETECTION: Detection = Detection {
     techniques: &["T1556.006"],
     triggers: Triggers::Calls(&[
         Calls { service: "iam", names: &["DeactivateMFADevice", "DeleteVirtualMFADevice"] },
-        Calls { service: "sso-directory", names: &["DeleteMfaDeviceForUser", "PutMfaDeviceManagementForDirectory"] },
-        Calls { service: "sso", names: &["DeleteMfaDeviceForUser", "PutMfaDeviceManagementForDirectory"] },
+        Calls { service: "sso-directory", names: IDENTITY_CENTER },
+        Calls { service: "identitystore", names: IDENTITY_CENTER },
+        Calls { service: "sso", names: IDENTITY_CENTER },
     ]),
     action_required: "Ask the device's owner; if they did not ask for it, lock the account until MFA is back.",
     docs: Docs {
@@ -39,6 +40,9 @@ pub(super) static DETECTION: Detection = Detection {
     #[cfg(test)]
     examples: tests::examples,
 };
+
+/// Calls about Identity Center's devices and settings. Seen from each of its services.
+const IDENTITY_CENTER: &[&str] = &["DeleteMfaDeviceForUser", "PutMfaDeviceManagementForDirectory"];
 
 fn check(event: &Event<'_>, _: &Settings) -> Option<Deed> {
     if event.name() == "PutMfaDeviceManagementForDirectory" {
@@ -83,7 +87,9 @@ mod tests {
                 deactivate(),
                 event("DeleteVirtualMFADevice").root().request(virtual_device),
                 event("DeleteVirtualMFADevice"),
-                event("DeleteMfaDeviceForUser").source("sso-directory").request(center),
+                event("DeleteMfaDeviceForUser").source("sso-directory").request(center.clone()),
+                event("DeleteMfaDeviceForUser").source("identitystore").request(center),
+                event("PutMfaDeviceManagementForDirectory").source("identitystore"),
                 event("PutMfaDeviceManagementForDirectory").source("sso").request(json!({"directoryId": "d-1"})),
             ],
             attempts: vec![deactivate().error("AccessDenied"), event("DeleteVirtualMFADevice").error("DeleteConflict")],
@@ -91,6 +97,7 @@ mod tests {
                 event("EnableMFADevice"),
                 event("ResyncMFADevice"),
                 event("ListMfaDevicesForUser").source("sso-directory"),
+                event("ListMfaDevicesForUser").source("identitystore"),
                 deactivate().source("example"),
             ],
         }

@@ -3,7 +3,7 @@
 use event::Event;
 
 use crate::config::Settings;
-use crate::request::{first_text, named};
+use crate::request::{Read, first_text, named, text};
 use crate::text::clip;
 use crate::{Calls, Deed, Detection, Docs, Severity, Triggers};
 
@@ -13,11 +13,12 @@ pub(super) static DETECTION: Detection = Detection {
     severity: Severity::Critical,
     attempted_severity: Some(Severity::Medium),
     techniques: &["T1098.003"],
-    triggers: Triggers::Calls(&[Calls { service: "sso", names: &["UpdatePermissionSet"] }]),
+    triggers: Triggers::Calls(&[Calls { service: "sso", names: &["UpdatePermissionSet", "UpdateProfile"] }]),
     action_required: "Verify the change, above all a longer session.",
     docs: Docs {
         summary: "Finds a change of a permission set's own properties in Identity Center: its description, the length of \
-                  its sessions, where its users land.",
+                  its sessions, where its users land. Also a profile, the permission set's place in one account, that is \
+                  given another permission set (`UpdateProfile`, a call of the console's own).",
         why: "A longer session keeps stolen credentials alive, up to twelve hours, and what is changed holds in every \
               account the permission set is assigned to.",
         false_positives: "Maintenance; infrastructure as code that manages Identity Center. Policies are attached by \
@@ -35,6 +36,9 @@ pub(super) static DETECTION: Detection = Detection {
 };
 
 fn check(event: &Event<'_>, _: &Settings) -> Option<Deed> {
+    if event.name() == "UpdateProfile" {
+        return profile_updated(event);
+    }
     let deed = Deed::new("changed", "change", named(event, "permission set", &["permissionSetArn", "name"]));
     Some(match first_text(event, &["sessionDuration"]) {
         Some(duration) => deed.note(format!("Its sessions last {}", clip(duration))),
@@ -42,9 +46,20 @@ fn check(event: &Event<'_>, _: &Settings) -> Option<Deed> {
     })
 }
 
+fn profile_updated(event: &Event<'_>) -> Option<Deed> {
+    let profile = named(event, "profile", &["profileId", "name"]);
+    let changed = |what: String| Deed::new("changed", "change", what).title("Permission Set Profile Updated");
+    match text(event, "permissionSetId") {
+        Read::Known(set) => Some(changed(format!("{profile} of the permission set {}", clip(set)))),
+        // The profile of an application, or one that keeps its permission set.
+        Read::Absent => None,
+        Read::Unreadable => Some(changed(profile).unreadable()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
     use testkit::event;
 
     use crate::Registry;
@@ -57,11 +72,25 @@ mod tests {
         }))
     }
 
+    fn profile(request: Value) -> testkit::EventBuilder {
+        event("UpdateProfile").source("sso").request(request)
+    }
+
     pub(super) fn examples() -> Examples {
         Examples {
-            fires: vec![update(), event("UpdatePermissionSet").source("sso")],
-            attempts: vec![update().error("AccessDenied")],
-            quiet: vec![update().source("iam"), event("ListPermissionSets").source("sso")],
+            fires: vec![
+                update(),
+                event("UpdatePermissionSet").source("sso"),
+                profile(json!({"profileId": "p-1", "permissionSetId": "ps-1"})),
+                profile(json!({"omitted": true})),
+            ],
+            attempts: vec![update().error("AccessDenied"), profile(Value::Null).error("AccessDenied")],
+            quiet: vec![
+                update().source("iam"),
+                event("ListPermissionSets").source("sso"),
+                profile(json!({"profileId": "p-1", "name": "Default"})),
+                profile(json!({"profileId": "p-1", "permissionSetId": "ps-1"})).source("rolesanywhere"),
+            ],
         }
     }
 

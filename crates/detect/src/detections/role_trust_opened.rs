@@ -3,7 +3,7 @@
 use event::Event;
 use event::policy::{Outsider, TrustFinding, trust};
 
-use crate::actor::is_aws_internal;
+use crate::actor::{is_aws_internal, is_identity_center};
 use crate::config::Settings;
 use crate::document::document;
 use crate::request::{Read, first_text, named};
@@ -20,14 +20,15 @@ pub(super) static DETECTION: Detection = Detection {
     action_required: "Verify that the outsider is to assume this role; if not, put the trust policy back.",
     docs: Docs {
         summary: "Finds a role whose trust policy lets in somebody from outside the account: any principal, another \
-                  account (id, root, user, role or session), a SAML or OpenID Connect provider, everybody whom an OpenID \
+                  account (id, root, user, role or session), a user or role by its unique id, a SAML or OpenID Connect provider, everybody whom an OpenID \
                   Connect issuer vouches for. Where a condition narrows it to somebody (an external id, an organization, \
                   a token's subject) it is high, else critical.",
         why: "Whoever is let in has the role's rights from then on, with credentials that nobody in the account can \
               revoke. It is a backdoor that no list of users and keys shows.",
         false_positives: "Roles for vendors, other accounts of the same organization, CI systems (OpenID Connect) and \
-                          single sign-on. AWS services as principals are no outsiders; neither are the roles that \
-                          Identity Center makes for itself.",
+                          single sign-on. A unique id (`AROA…`, `AIDA…`) does not show its account, which may be \
+                          one's own. AWS services as principals are no outsiders; neither are the roles that Identity \
+                          Center makes for itself.",
         what_to_do: "Ask the caller who the outsider is. If nobody knows: restore the trust policy, revoke the role's \
                      sessions, and look at every session of the role since.",
         references: &[
@@ -49,10 +50,8 @@ fn check(event: &Event<'_>, _: &Settings) -> Option<Deed> {
         Read::Known(policy) => policy,
         Read::Absent | Read::Unreadable => return Some(opened(event, None).unreadable()),
     };
-    let by_identity_center = is_aws_internal(event)
-        && first_text(event, &["path"]).is_some_and(|path| path.starts_with(IDENTITY_CENTER_PATH));
     let mut outsiders = trust(&policy, event.account_id());
-    if outsiders.is_empty() || by_identity_center {
+    if outsiders.is_empty() || by_identity_center(event) {
         return None;
     }
     // The most open one is what to tell first.
@@ -60,6 +59,16 @@ fn check(event: &Event<'_>, _: &Settings) -> Option<Deed> {
     let who: Vec<String> = outsiders.iter().map(outsider).collect();
     let deed = opened(event, Some(&list(who.iter().map(String::as_str))));
     Some(if outsiders.iter().all(|outsider| outsider.restricted) { deed.severity(Severity::High) } else { deed })
+}
+
+/// Whether Identity Center provisions a role of its own. Only `CreateRole` shows the role's path.
+fn by_identity_center(event: &Event<'_>) -> bool {
+    if event.name() == "CreateRole" {
+        let path = first_text(event, &["path"]);
+        return is_aws_internal(event) && path.is_some_and(|path| path.starts_with(IDENTITY_CENTER_PATH));
+    }
+    let role = first_text(event, &["roleName"]);
+    is_identity_center(event) && role.is_some_and(|role| role.starts_with("AWSReservedSSO_"))
 }
 
 fn opened(event: &Event<'_>, to: Option<&str>) -> Deed {
@@ -82,6 +91,12 @@ fn outsider(found: &TrustFinding) -> String {
         Outsider::Account { account, whole: true } => format!("account {}", clip(account)),
         Outsider::Account { account, whole: false } => {
             format!("{} of account {}", clip(&found.principal), clip(account))
+        }
+        Outsider::UniqueId => {
+            format!(
+                "the principal with the id {}, whose account is not shown and may be one's own",
+                clip(&found.principal)
+            )
         }
         Outsider::CanonicalUser => format!("the canonical user {}", clip(&found.principal)),
         Outsider::Saml => format!("the SAML provider {}", clip(&found.principal)),
@@ -141,14 +156,23 @@ mod tests {
             let request = json!({"roleName": "ci", "assumeRolePolicyDocument": document(statement)});
             event("CreateRole").request(request)
         };
+        let center = "aws-service-role/sso.amazonaws.com/AWSServiceRoleForSSO";
+        let mut reserved = reserved_role();
+        reserved["policyDocument"] = reserved["assumeRolePolicyDocument"].take();
+        let update_reserved = event("UpdateAssumeRolePolicy").request(reserved);
         Examples {
             fires: vec![
+                update_reserved.clone(),
+                update_reserved.clone().invoked_by("sso.amazonaws.com"),
+                update_reserved.clone().role_session("AWSServiceRoleForSSO", "AWS-SSO"),
+                update(allow(json!("*"))).role_session(center, "AWS-SSO"),
                 update(allow(json!("*"))),
                 update(allow(json!({"AWS": "*"}))),
                 update(allow(json!({"AWS": "444455556666"}))),
                 create(allow(json!({"AWS": "arn:aws:iam::444455556666:root"}))),
                 create(allow(json!({"AWS": ["arn:aws:iam::111122223333:root", "arn:aws:iam::444455556666:user/eve"]}))),
                 create(allow(json!({"AWS": "arn:aws:iam::444455556666:role/r"}))),
+                update(allow(json!({"AWS": "AROAJMD24IEMKTX6BABJI"}))),
                 create(github(json!({}))),
                 create(github(json!({"StringLike": {"token.actions.githubusercontent.com:sub": "*"}}))),
                 create(github(json!({"StringEquals": {"token.actions.githubusercontent.com:sub": "repo:o/r:ref:x"}}))),
@@ -168,6 +192,7 @@ mod tests {
                 update(json!({"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"})),
                 update(allow(json!("*"))).source("example"),
                 event("CreateRole").request(reserved_role()).invoked_by("sso.amazonaws.com"),
+                update_reserved.role_session(center, "AWS-SSO").invoked_by("sso.amazonaws.com"),
             ],
         }
     }
@@ -188,5 +213,13 @@ mod tests {
         );
         let finding = &Registry::default().findings(&update(allow(json!({"AWS": "444455556666"}))).to_event())[0];
         assert_eq!(finding.severity, Severity::Critical);
+        let unique_id = update(allow(json!({"AWS": "AROAJMD24IEMKTX6BABJI"})));
+        let finding = &Registry::default().findings(&unique_id.to_event())[0];
+        assert_eq!(finding.severity, Severity::Critical);
+        assert_eq!(
+            finding.summary,
+            "alice opened the role ci to the principal with the id AROAJMD24IEMKTX6BABJI, whose account is not shown and \
+             may be one's own."
+        );
     }
 }

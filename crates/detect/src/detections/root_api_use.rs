@@ -2,7 +2,7 @@
 
 use event::Event;
 
-use crate::actor::{is_aws_internal, is_root};
+use crate::actor::{is_aws_internal, is_federated_root, is_root};
 use crate::config::Settings;
 use crate::detection::service;
 use crate::text::clip;
@@ -17,9 +17,10 @@ pub(super) static DETECTION: Detection = Detection {
     triggers: Triggers::EveryEvent,
     action_required: "Confirm that this use of the root user was planned, and remove root access keys.",
     docs: Docs {
-        summary: "Finds every call that an account's root user makes, in the console, with an access key or in a session \
-                  of AssumeRoot. Signing in has detections of its own. Calls that an AWS service makes in root's name \
-                  (`invokedBy`, `AwsServiceEvent`) are left out, as in the CIS benchmark's root-use control.",
+        summary: "Finds every call that an account's root user makes, in the console, with an access key, in a session \
+                  of AssumeRoot or in a federation session that root made. Signing in has detections of its own. Calls that an AWS service makes in root's name \
+                  (`invokedBy`, `AwsServiceEvent`) are left out, as in the CIS benchmark's root-use control; not \
+                  so the console, which older records name there.",
         why: "Only an organization's policies bind the root user. Each call is power that nobody needs in daily work, and \
               what root does shows what an intruder is after.",
         false_positives: "Tasks that need the root user. One visit to the console makes dozens of reading calls, each of \
@@ -55,6 +56,10 @@ fn check(event: &Event<'_>, _: &Settings) -> Option<Deed> {
     }
     let call = format!("{}:{}", clip(service(event)), clip(event.name()));
     let deed = Deed::new("called", "call", call);
+    if is_federated_root(event) {
+        let name = event.session_name().map_or(String::new(), |name| format!(" called {}", clip(name)));
+        return Some(deed.note(format!("This was a federation session{name}")));
+    }
     Some(if in_assumed_root_session(event) { deed.note("This was a session of AssumeRoot") } else { deed })
 }
 
@@ -72,12 +77,25 @@ mod tests {
     use crate::Registry;
     use crate::registry::tests::Examples;
 
+    /// A federation session (`GetFederationToken`), made by the root user or by an IAM user.
+    fn federated(issuer: &str) -> testkit::EventBuilder {
+        event("DeleteBucket").source("s3").identity(json!({
+            "type": "FederatedUser",
+            "principalId": "111122223333:eve",
+            "arn": "arn:aws:sts::111122223333:federated-user/eve",
+            "accountId": "111122223333",
+            "sessionContext": {"sessionIssuer": {"type": issuer, "principalId": "111122223333"}},
+        }))
+    }
+
     pub(super) fn examples() -> Examples {
         Examples {
             fires: vec![
                 event("DescribeInstances").source("ec2").root(),
                 event("CreateAccessKey").root(),
                 event("PasswordRecoveryCompleted").source("signin").root(),
+                event("DeleteBucket").source("s3").root().invoked_by("signin.amazonaws.com"),
+                federated("Root"),
             ],
             attempts: vec![event("DeleteBucket").source("s3").root().error("AccessDenied")],
             quiet: vec![
@@ -86,6 +104,8 @@ mod tests {
                 event("Decrypt").source("kms").root().invoked_by("cloudtrail.amazonaws.com"),
                 event("RotateKey").source("kms").root().field("eventType", "AwsServiceEvent"),
                 event("CreateAccessKey").iam_user("root"),
+                federated("IAMUser"),
+                federated("Root").invoked_by("cloudtrail.amazonaws.com"),
             ],
         }
     }
@@ -98,6 +118,11 @@ mod tests {
         assert_eq!(
             findings[0].summary,
             "The root user called s3:DeleteBucketPolicy. This was a session of AssumeRoot."
+        );
+        let findings = Registry::default().findings(&federated("Root").to_event());
+        assert_eq!(
+            findings[0].summary,
+            "The root user called s3:DeleteBucket. This was a federation session called eve."
         );
     }
 }

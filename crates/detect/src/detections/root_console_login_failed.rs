@@ -39,7 +39,8 @@ fn check(event: &Event<'_>, _: &Settings) -> Option<Deed> {
         return None;
     }
     let deed = Deed::new("failed to sign in to", "sign in to", "the console");
-    Some(match event.error_message().or_else(|| event.error_code()) {
+    let says = |text: &&str| !text.is_empty();
+    Some(match event.error_message().filter(says).or_else(|| event.error_code().filter(says)) {
         Some(reason) => deed.note(format!("Reason given: {}", clip(reason))),
         None => deed,
     })
@@ -56,7 +57,12 @@ mod tests {
         Examples {
             fires: vec![console_login("Failure").root(), console_login("Failure").root().without("errorMessage")],
             attempts: vec![],
-            quiet: vec![console_login("Success").root(), console_login("Failure").iam_user("alice")],
+            quiet: vec![
+                console_login("Success").root(),
+                console_login("Failure").iam_user("alice"),
+                // Exports write a field that the record lacks as nothing.
+                console_login("Success").root().field("errorCode", "").error_message(""),
+            ],
         }
     }
 

@@ -16,7 +16,7 @@ pub(super) static DETECTION: Detection = Detection {
     techniques: &["T1098.007", "T1098.003"],
     triggers: Triggers::Calls(&[
         Calls { service: "iam", names: &["AddUserToGroup"] },
-        Calls { service: "identitystore", names: &["CreateGroupMembership"] },
+        Calls { service: "identitystore", names: &["CreateGroupMembership", "AddMemberToGroup"] },
         Calls { service: "sso-directory", names: &["AddMemberToGroup"] },
     ]),
     action_required: "Verify that this user is meant to be an administrator.",
@@ -89,5 +89,10 @@ mod tests {
         let request = json!({"groupId": "A4C8-e0f2", "memberId": {"userId": "9448-2488"}});
         let membership = event("CreateGroupMembership").source("identitystore").request(request).to_event();
         assert_eq!(registry.findings(&membership)[0].summary, "alice added the user 9448-2488 to the group A4C8-e0f2.");
+        for service in ["sso-directory", "identitystore"] {
+            let add = |group: &str| event("AddMemberToGroup").source(service).request(json!({"groupId": group}));
+            assert_eq!(registry.findings(&add("a4c8-e0f2").to_event()).len(), 1, "{service}");
+            assert!(registry.findings(&add("b5d9-e0f2").to_event()).is_empty(), "{service}");
+        }
     }
 }

@@ -38,7 +38,9 @@ pub(super) fn read<'a>(
     identities: &mut Identities<'a>,
     found: &mut dyn FnMut(Element<'a>),
 ) {
-    found(if parts.is_record() {
+    found(if parts.is_record() && is_row_of_export(parts) {
+        exported(parts.iter().map(|(name, value)| (name, Cow::Borrowed(value.get()))), limits)
+    } else if parts.is_record() || is_insight(parts) {
         record(parts, None, identities)
     } else if let Some(record) = parts.other("CloudTrailEvent").and_then(text) {
         // A LookupEvents event: the record is a string in it.
@@ -60,14 +62,25 @@ pub(super) fn read<'a>(
     });
 }
 
+/// Whether documents stand in the record as text, `"{type=Root, …}"`: a row of CloudTrail Lake under the record's own names.
+fn is_row_of_export(parts: &Parts<'_>) -> bool {
+    let documents = [Column::UserIdentity, Column::RequestParameters];
+    documents.iter().any(|&column| parts.column(column).is_some_and(|value| value.get().starts_with("\"{")))
+}
+
 fn is_export_of_record(name: &str) -> bool {
     // LookupEvents' own fields are spelled `EventName`; an export's are all in lower case.
     matches!(name, "eventname" | "eventsource")
 }
 
+/// Whether it is an Insight record; it names its action inside `insightDetails` only.
+fn is_insight(parts: &Parts<'_>) -> bool {
+    parts.other("insightDetails").is_some()
+        || parts.column(Column::EventCategory).is_some_and(|value| value.get() == "\"Insight\"")
+}
+
 fn record<'a>(parts: &Parts<'a>, known_time: Option<Timestamp>, identities: &mut Identities<'a>) -> Element<'a> {
-    let is_insight = parts.column(Column::EventCategory).is_some_and(|value| value.get() == "\"Insight\"");
-    if is_insight || parts.other("insightDetails").is_some() {
+    if is_insight(parts) {
         return Element::Insight;
     }
     match record::event(parts, known_time, identities) {
@@ -99,7 +112,7 @@ pub(super) fn embedded<'a>(text: &str, known_time: Option<Timestamp>, limits: &L
 
 fn event_bridge<'a>(detail: &'a RawValue, identities: &mut Identities<'a>) -> Element<'a> {
     match serde_json::from_str::<Parts<'a>>(detail.get()) {
-        Ok(parts) if parts.is_record() => record(&parts, None, identities),
+        Ok(parts) if parts.is_record() || is_insight(&parts) => record(&parts, None, identities),
         _ => Element::rejected("an EventBridge event that is not CloudTrail's"),
     }
 }
@@ -244,5 +257,79 @@ fn respelled(value: Value, depth: usize) -> Value {
             .map(|(name, value)| (spelled(&name, IDENTITY).to_owned(), respelled(value, depth + 1)))
             .collect(),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn only(content: &Value) -> Event<'static> {
+        let mut events = Vec::new();
+        let bytes = content.to_string();
+        super::super::Decoder::default().decode(super::super::Content::Bytes(bytes.as_bytes()), &mut |batch| {
+            assert!(batch.rejected.is_empty(), "{:?}", batch.rejected);
+            events.extend(batch.events.into_iter().map(Event::into_owned));
+            std::ops::ControlFlow::Continue(())
+        });
+        events.pop().expect("an event")
+    }
+
+    #[test]
+    fn a_row_of_cloudtrail_lake_under_the_records_own_names() {
+        let row = json!({
+            "eventVersion": "1.11",
+            "userIdentity": "{type=Root, principalid=111122223333, arn=arn:aws:iam::111122223333:root, accountid=111122223333}",
+            "eventTime": "2026-01-05 10:00:00.000",
+            "eventSource": "signin.amazonaws.com",
+            "eventName": "ConsoleLogin",
+            "errorCode": "",
+            "additionalEventData": "{LoginTo=https://console.aws.amazon.com/?a=b&c=d, MobileVersion=No, MFAUsed=No}",
+            "responseElements": "{ConsoleLogin=Success}",
+            "readOnly": "false",
+            "eventID": "id-1",
+        });
+        let event = only(&json!([row]));
+        assert_eq!((event.actor_type(), event.actor_account_id()), (Some("Root"), Some("111122223333")));
+        assert_eq!(event.response()["ConsoleLogin"], "Success");
+        assert_eq!((event.read_only, event.mfa_authenticated), (Some(false), Some(false)));
+        assert_eq!((event.error_code(), event.failed()), (None, false));
+
+        let mut nested = row;
+        nested["userIdentity"] = json!({"type": "IAMUser", "userName": "alice"});
+        nested["requestParameters"] = json!(r#"{userName=bob, policyDocument={"Statement": []}}"#);
+        assert_eq!(only(&nested).request(), &json!({"userName": "bob", "policyDocument": {"Statement": []}}));
+    }
+
+    #[test]
+    fn a_record_whose_parameters_are_another_text_is_left_as_it_is() {
+        let record = json!({
+            "eventTime": "2026-01-05T10:00:00Z",
+            "eventName": "CreateUser",
+            "errorCode": "",
+            "userIdentity": {"type": "IAMUser", "userName": "{alice}"},
+            "requestParameters": "text",
+        });
+        let event = only(&record);
+        assert_eq!(serde_json::from_str::<Value>(&event.to_json()).expect("JSON"), record);
+    }
+
+    #[test]
+    fn an_empty_error_code_or_message_is_no_failure() {
+        let record = |code: &str, message: &str| {
+            let content = json!({
+                "eventTime": "2026-01-05T10:00:00Z",
+                "eventSource": "signin.amazonaws.com",
+                "eventName": "ConsoleLogin",
+                "eventType": "AwsConsoleSignIn",
+                "errorCode": code,
+                "errorMessage": message,
+            });
+            only(&content).failed()
+        };
+        assert!(!record("", ""));
+        assert!(record("AccessDenied", ""));
+        assert!(record("", "Failed authentication"));
     }
 }

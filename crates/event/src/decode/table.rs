@@ -11,6 +11,8 @@ use super::{Batch, Limits, Rejected, Sink, Summary};
 
 /// Nesting of `{a={b=c}}` that is followed.
 const DEPTH: usize = 16;
+/// Values of one row that look like JSON and are none, before no more are tried: each may be read to the row's end.
+const BROKEN_JSON: usize = 16;
 
 /// Whether the content starts with a header line that names the fields of a record.
 pub(super) fn is_table(bytes: &[u8]) -> bool {
@@ -154,13 +156,14 @@ impl Read for Rows<'_, '_> {
 /// Reads a row as Athena and Lake print it, `{type=Root, sessioncontext={attributes=null}}`, as an object.
 ///
 /// The form has no quoting: a value with `, name=` in it cannot be told from two fields. It is what the export holds.
+/// Only what a map nests is JSON: `{userName=bob, policyDocument={"Version": "2012-10-17"}}`.
 pub(super) fn row_text(text: &str) -> Option<Value> {
     let mut rest = text.trim();
-    let value = braced(&mut rest, 0)?;
+    let value = braced(&mut rest, 0, &mut 0)?;
     rest.is_empty().then_some(value)
 }
 
-fn braced(rest: &mut &str, depth: usize) -> Option<Value> {
+fn braced(rest: &mut &str, depth: usize, broken: &mut usize) -> Option<Value> {
     if depth > DEPTH {
         return None;
     }
@@ -173,8 +176,10 @@ fn braced(rest: &mut &str, depth: usize) -> Option<Value> {
         }
         let (name, behind) = rest.split_once('=')?;
         *rest = behind;
-        let value = if rest.starts_with('{') {
-            braced(rest, depth + 1)?
+        let value = if let Some(value) = json(rest, broken) {
+            value
+        } else if rest.starts_with('{') {
+            braced(rest, depth + 1, broken)?
         } else {
             let end = value_end(rest);
             let (value, behind) = rest.split_at(end);
@@ -185,6 +190,28 @@ fn braced(rest: &mut &str, depth: usize) -> Option<Value> {
             object.insert(name.trim().to_owned(), value);
         }
         *rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
+    }
+}
+
+/// Reads a value that is JSON as a whole, up to the next field or the closing brace.
+fn json(rest: &mut &str, broken: &mut usize) -> Option<Value> {
+    let looks_like_json = rest.starts_with("{\"") || rest.starts_with('[');
+    if !looks_like_json || *broken >= BROKEN_JSON {
+        return None;
+    }
+    // How deep it nests is limited by serde_json.
+    let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+    let value = values.next().and_then(Result::ok);
+    let behind = rest[values.byte_offset()..].trim_start();
+    match value {
+        Some(value) if behind.starts_with([',', '}']) => {
+            *rest = behind;
+            Some(value)
+        }
+        _ => {
+            *broken += 1;
+            None
+        }
     }
 }
 
@@ -204,4 +231,57 @@ fn value_end(text: &str) -> usize {
         }
     }
     text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_map_nests_is_read_as_json() {
+        let cases = [
+            (
+                r#"{userName=bob, policyDocument={"Version": "2012-10-17", "Statement": [{"Action": "a=b, c=}"}]}, x=y}"#,
+                json!({
+                    "userName": "bob",
+                    "policyDocument": {"Version": "2012-10-17", "Statement": [{"Action": "a=b, c=}"}]},
+                    "x": "y",
+                }),
+            ),
+            (
+                r#"{a=[{"includeManagementEvents":false}], b={c=[1, 2]}}"#,
+                json!({"a": [{"includeManagementEvents": false}], "b": {"c": [1, 2]}}),
+            ),
+            (r"{a=[], b={}}", json!({"a": [], "b": {}})),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(row_text(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_json_is_read_as_before() {
+        let cases = [
+            ("{a=[b, c], d=e}", json!({"a": "[b, c]", "d": "e"})),
+            ("{a=[1] and more, d=e}", json!({"a": "[1] and more", "d": "e"})),
+            ("{a=[admin] bob, b={c=d}}", json!({"a": "[admin] bob", "b": {"c": "d"}})),
+            (r#"{a=["open, d=e}"#, json!({"a": "[\"open", "d": "e"})),
+            (r#"{a={"b"=c}}"#, json!({"a": {"\"b\"": "c"}})),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(row_text(text), Some(expected), "{text}");
+        }
+        assert_eq!(row_text(r#"{a={"b":1"#), None);
+    }
+
+    #[test]
+    fn broken_json_is_not_tried_without_end() {
+        let fields: Vec<String> = (0..BROKEN_JSON + 1).map(|number| format!("f{number}=[b")).collect();
+        let text = format!("{{{}, last=[1]}}", fields.join(", "));
+        assert_eq!(row_text(&text).expect("a row")["last"], "[1]");
+        // Deeper than any reader should follow.
+        let deep = format!("{{a={}{}, b=c}}", "[".repeat(10_000), "]".repeat(10_000));
+        assert_eq!(row_text(&deep).expect("a row")["b"], "c");
+    }
 }

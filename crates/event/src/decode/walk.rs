@@ -442,7 +442,11 @@ impl<'l> Walk<'l> {
     }
 
     fn behind(&self) -> String {
-        format!(", behind {} complete records", self.summary.records())
+        match self.summary.records() {
+            0 => String::new(),
+            1 => ", behind 1 complete record".to_owned(),
+            records => format!(", behind {records} complete records"),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! lists them (2026), each with the kind of resource it works on. Actions newer than this list are not looked at, so an
 //! addition belongs here as soon as AWS announces it.
 
-use Access::{Escalate, Read, Write};
+use Access::{Escalate, Read, TakeOver, Write};
 use Kind::{
     AccessReport, Account, Anything, DelegationRequest, Group, InstanceProfile, Mfa, OidcProvider, Policy, Role, Root,
     SamlProvider, ServerCertificate, User,
@@ -20,8 +20,8 @@ pub(super) struct Action {
     pub(super) kind: Kind,
 }
 
-/// What an action is good for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What an action is good for. The later, the more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Access {
     /// Only looks.
     Read,
@@ -29,6 +29,8 @@ pub(super) enum Access {
     Write,
     /// Changes who may do what: the caller can give itself, or another, more rights or a way in.
     Escalate,
+    /// The same, and a single call of it makes an administrator of whoever may use it on every resource.
+    TakeOver,
 }
 
 /// Kinds of resources. An action that names several (or none in particular) stands under its main one.
@@ -104,21 +106,21 @@ pub(super) const IAM: &[Action] = &[
     action("iam:AcceptDelegationRequest", Write, DelegationRequest),
     action("iam:AddClientIDToOpenIDConnectProvider", Write, OidcProvider),
     action("iam:AddRoleToInstanceProfile", Escalate, InstanceProfile),
-    action("iam:AddUserToGroup", Escalate, Group),
+    action("iam:AddUserToGroup", TakeOver, Group),
     action("iam:AssociateDelegationRequest", Write, DelegationRequest),
-    action("iam:AttachGroupPolicy", Escalate, Group),
-    action("iam:AttachRolePolicy", Escalate, Role),
-    action("iam:AttachUserPolicy", Escalate, User),
+    action("iam:AttachGroupPolicy", TakeOver, Group),
+    action("iam:AttachRolePolicy", TakeOver, Role),
+    action("iam:AttachUserPolicy", TakeOver, User),
     action("iam:ChangePassword", Write, User),
-    action("iam:CreateAccessKey", Escalate, User),
+    action("iam:CreateAccessKey", TakeOver, User),
     action("iam:CreateAccountAlias", Write, Account),
     action("iam:CreateDelegationRequest", Write, DelegationRequest),
     action("iam:CreateGroup", Write, Group),
     action("iam:CreateInstanceProfile", Write, InstanceProfile),
-    action("iam:CreateLoginProfile", Escalate, User),
+    action("iam:CreateLoginProfile", TakeOver, User),
     action("iam:CreateOpenIDConnectProvider", Escalate, OidcProvider),
     action("iam:CreatePolicy", Write, Policy),
-    action("iam:CreatePolicyVersion", Escalate, Policy),
+    action("iam:CreatePolicyVersion", TakeOver, Policy),
     action("iam:CreateRole", Escalate, Role),
     action("iam:CreateSAMLProvider", Escalate, SamlProvider),
     action("iam:CreateServiceLinkedRole", Write, Role),
@@ -234,11 +236,11 @@ pub(super) const IAM: &[Action] = &[
     action("iam:ListUsers", Read, Account),
     action("iam:ListVirtualMFADevices", Read, Account),
     action("iam:PassRole", Escalate, Role),
-    action("iam:PutGroupPolicy", Escalate, Group),
+    action("iam:PutGroupPolicy", TakeOver, Group),
     action("iam:PutRolePermissionsBoundary", Escalate, Role),
-    action("iam:PutRolePolicy", Escalate, Role),
+    action("iam:PutRolePolicy", TakeOver, Role),
     action("iam:PutUserPermissionsBoundary", Escalate, User),
-    action("iam:PutUserPolicy", Escalate, User),
+    action("iam:PutUserPolicy", TakeOver, User),
     action("iam:RejectDelegationRequest", Write, DelegationRequest),
     action("iam:RemoveClientIDFromOpenIDConnectProvider", Write, OidcProvider),
     action("iam:RemoveRoleFromInstanceProfile", Write, InstanceProfile),
@@ -246,7 +248,7 @@ pub(super) const IAM: &[Action] = &[
     action("iam:ResetServiceSpecificCredential", Escalate, User),
     action("iam:ResyncMFADevice", Write, User),
     action("iam:SendDelegationToken", Write, DelegationRequest),
-    action("iam:SetDefaultPolicyVersion", Escalate, Policy),
+    action("iam:SetDefaultPolicyVersion", TakeOver, Policy),
     action("iam:SetSTSRegionalEndpointStatus", Write, Account),
     action("iam:SetSecurityTokenServicePreferences", Write, Account),
     action("iam:SimulateCustomPolicy", Read, Account),
@@ -271,10 +273,10 @@ pub(super) const IAM: &[Action] = &[
     action("iam:UpdateAccountEmailAddress", Write, Account),
     action("iam:UpdateAccountName", Write, Account),
     action("iam:UpdateAccountPasswordPolicy", Write, Account),
-    action("iam:UpdateAssumeRolePolicy", Escalate, Role),
+    action("iam:UpdateAssumeRolePolicy", TakeOver, Role),
     action("iam:UpdateCloudFrontPublicKey", Write, Account),
     action("iam:UpdateGroup", Write, Group),
-    action("iam:UpdateLoginProfile", Escalate, User),
+    action("iam:UpdateLoginProfile", TakeOver, User),
     action("iam:UpdateOpenIDConnectProviderThumbprint", Write, OidcProvider),
     action("iam:UpdateRole", Write, Role),
     action("iam:UpdateRoleDescription", Write, Role),

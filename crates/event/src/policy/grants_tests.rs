@@ -1,10 +1,11 @@
-//! Grants on policies as people (and intruders) write them, and against brute force.
+//! Grants on policies as people (and intruders) write them.
 
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::pattern::tests::matches_slowly;
 use super::*;
+
+#[path = "grants_properties.rs"]
+mod properties;
 
 fn granted(policy: &Value) -> Vec<(Class, Extent, bool)> {
     let policy = Policy::from_value(policy).expect("the policy parses");
@@ -21,6 +22,8 @@ fn statements(list: Value) -> Value {
 
 const EVERYTHING: (Class, Extent, bool) = (Class::Everything, Extent::Full, false);
 const IAM_IN_FULL: (Class, Extent, bool) = (Class::Iam, Extent::Full, false);
+const IAM_IN_EFFECT: (Class, Extent, bool) = (Class::Iam, Extent::Equivalent, false);
+const NEARLY_EVERYTHING: (Class, Extent, bool) = (Class::Everything, Extent::Nearly, false);
 const STS_IN_FULL: (Class, Extent, bool) = (Class::Sts, Extent::Full, false);
 
 #[test]
@@ -67,7 +70,7 @@ fn parts_add_up_over_statements() {
     ]));
     assert_eq!(granted(&split), [IAM_IN_FULL]);
     let half = statements(json!([{"Effect": "Allow", "Action": letters('A'..='K'), "Resource": "*"}]));
-    assert_eq!(granted(&half), []);
+    assert_eq!(granted(&half), [IAM_IN_EFFECT], "`iam:A*` attaches any policy to anybody");
     let verbs = [
         "Create",
         "Delete",
@@ -83,7 +86,7 @@ fn parts_add_up_over_statements() {
         "Reset",
     ];
     let verbs: Vec<String> = verbs.iter().map(|verb| format!("iam:{verb}*")).collect();
-    assert_eq!(granted(&allow(verbs)), [(Class::Iam, Extent::Equivalent, false)]);
+    assert_eq!(granted(&allow(verbs)), [IAM_IN_EFFECT]);
 }
 
 #[test]
@@ -92,7 +95,11 @@ fn not_action_grants_what_it_does_not_name() {
     assert_eq!(granted(&but(json!("s3:GetObject"))), [(Class::Everything, Extent::Equivalent, false)]);
     assert_eq!(granted(&but(json!("a4b:*"))), [EVERYTHING], "a service that is not known");
     assert_eq!(granted(&but(json!([]))), [EVERYTHING]);
-    assert_eq!(granted(&but(json!(["iam:*", "organizations:*", "account:*"]))), [STS_IN_FULL], "PowerUserAccess");
+    assert_eq!(granted(&but(json!(["iam:*", "organizations:*", "account:*"]))), [NEARLY_EVERYTHING], "PowerUserAccess");
+    assert_eq!(granted(&but(json!(["iam:*", "organizations:*", "account:*", "sts:*"]))), [NEARLY_EVERYTHING]);
+    assert_eq!(granted(&but(json!(["iam:C*", "iam:T*", "iam:U*", "sts:*"]))), [NEARLY_EVERYTHING]);
+    let harmless = json!(["iam:*Tag*", "iam:*Group*", "sts:AssumeRoot", "sts:Tag*"]);
+    assert_eq!(granted(&but(harmless)), [NEARLY_EVERYTHING]);
     assert_eq!(granted(&but(json!(["*"]))), []);
     assert_eq!(granted(&but(json!(["s3:*", "ec2:*", "lambda:*", "d*", "e*", "c*"]))), [IAM_IN_FULL, STS_IN_FULL]);
 }
@@ -119,10 +126,127 @@ fn a_deny_takes_away_only_what_it_takes_away_for_certain() {
         assert_eq!(granted(&but(deny.clone())), [IAM_IN_FULL], "{deny}");
     }
     let without = |action: &str| granted(&but(json!({"Effect": "Deny", "Action": action, "Resource": "*"})));
-    assert_eq!(without("iam:List*"), [(Class::Iam, Extent::Equivalent, false)]);
-    assert_eq!(without("iam:UntagUser"), [(Class::Iam, Extent::Equivalent, false)]);
-    assert_eq!(without("iam:*PermissionsBoundary"), [(Class::Iam, Extent::Nearly, false)]);
-    assert_eq!(without("iam:*Policy*"), []);
+    assert_eq!(without("iam:List*"), [IAM_IN_EFFECT]);
+    assert_eq!(without("iam:UntagUser"), [IAM_IN_EFFECT]);
+    assert_eq!(without("iam:*PermissionsBoundary"), [IAM_IN_EFFECT]);
+    assert_eq!(without("iam:*Policy*"), [IAM_IN_EFFECT], "it can still make keys for an administrator");
+    let takes_over: Vec<_> = IAM.iter().filter(|action| action.access == Access::TakeOver).collect();
+    let names: Vec<_> = takes_over.iter().map(|action| action.name).collect();
+    let deny = |actions: &[&str]| json!({"Effect": "Deny", "Action": actions, "Resource": "*"});
+    assert_eq!(granted(&but(deny(&names))), []);
+    assert_eq!(granted(&but(deny(&names[1..]))), [IAM_IN_EFFECT], "one of them is enough");
+}
+
+#[test]
+fn who_has_the_rest_of_aws_has_nearly_everything() {
+    let but = |deny: Value| {
+        let deny = json!({"Effect": "Deny", "Action": deny, "Resource": "*"});
+        granted(&statements(json!([{"Effect": "Allow", "Action": "*", "Resource": "*"}, deny])))
+    };
+    let harmless = json!(["iam:*Tag*", "iam:*AccessKey*", "iam:*LoginProfile", "sts:AssumeRoot", "sts:Tag*"]);
+    assert_eq!(but(harmless), [NEARLY_EVERYTHING]);
+    assert_eq!(but(json!(["iam:*", "sts:*"])), [NEARLY_EVERYTHING]);
+    assert_eq!(but(json!(["ec2:*", "s3:*", "lambda:*", "dynamodb:*", "iam:*", "sts:*"])), [NEARLY_EVERYTHING]);
+    assert_eq!(but(json!(["c*", "d*", "e*", "iam:*", "sts:*"])), []);
+
+    let letters = |without: &str| -> Vec<String> {
+        ('a'..='z').filter(|&letter| !without.contains(letter)).map(|letter| format!("{letter}*:*")).collect()
+    };
+    assert_eq!(granted(&allow(letters("i"))), [NEARLY_EVERYTHING]);
+    let few_of_s = [letters("is"), vec!["s3:*".to_owned(), "ssm:*".to_owned()]].concat();
+    assert_eq!(granted(&allow(few_of_s)), [NEARLY_EVERYTHING]);
+    assert_eq!(granted(&allow(letters("ices"))), []);
+}
+
+#[test]
+fn a_wildcard_that_makes_an_administrator_in_one_step_amounts_to_all_of_iam() {
+    for broad in [
+        json!(["iam:Put*", "iam:Attach*"]),
+        json!("iam:*Policy*"),
+        json!(["iam:P*", "iam:A*", "iam:C*", "iam:U*"]),
+        json!("iam:*AccessKey*"),
+        json!("iam:*LoginProfile"),
+        json!("iam:add*"),
+        json!("iam:SetDefaultPolicyVersio?"),
+        json!("*:CreatePolicyVersion"),
+        json!(["iam:PutUserPolicy", "iam:PutUser*"]),
+    ] {
+        assert_eq!(granted(&allow(broad.clone())), [IAM_IN_EFFECT], "{broad}");
+    }
+    for narrow in [
+        json!("iam:Pass*"),
+        json!(["iam:Get*", "iam:List*", "iam:Simulate*", "iam:Generate*", "iam:Tag*"]),
+        json!(["iam:*InstanceProfile*", "iam:*ServerCertificate*", "iam:*MFADevice*", "iam:*ServiceLinkedRole"]),
+        json!(["iam:PutUserPolicy", "IAM:AttachRolePolicy", "iam:CreateAccessKey"]),
+    ] {
+        assert_eq!(granted(&allow(narrow.clone())), [], "{narrow}");
+    }
+
+    let on = |action: &str, resource: Value| {
+        granted(&statements(json!({"Effect": "Allow", "Action": action, "Resource": resource})))
+    };
+    let own = |kind: &str| format!("arn:aws:iam::111122223333:{kind}");
+    for kind in ["user/*", "role/*", "group/*", "policy/*", "r*"] {
+        assert_eq!(on("iam:*", json!(own(kind))), [IAM_IN_EFFECT], "{kind}");
+    }
+    assert_eq!(on("iam:*", json!([own("user/*"), own("role/*")])), [IAM_IN_EFFECT]);
+    for kind in ["mfa/*", "instance-profile/*", "user/${aws:username}", "role/app-*", "user/team/*", "role"] {
+        assert_eq!(on("iam:*", json!(own(kind))), [], "{kind}");
+    }
+    assert_eq!(on("iam:*AccessKey*", json!(own("role/*"))), [], "roles have no keys");
+    assert_eq!(on("iam:*AccessKey*", json!("arn:aws:iam::*:user/${aws:username}")), [], "one's own keys");
+
+    let condition = json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}});
+    let with_mfa = json!({"Effect": "Allow", "Action": "iam:Put*", "Resource": "*", "Condition": condition});
+    assert_eq!(granted(&statements(with_mfa.clone())), [(Class::Iam, Extent::Equivalent, true)]);
+    let by_name = json!({"Effect": "Allow", "Action": "iam:PutUserPolicy", "Resource": "*"});
+    let both = granted(&statements(json!([with_mfa, by_name])));
+    assert_eq!(both, [(Class::Iam, Extent::Equivalent, true)], "by name is no class, so it hangs on the condition");
+}
+
+#[test]
+fn partitions_and_variables_that_are_the_callers_own() {
+    let on = |resource: &str| granted(&statements(json!({"Effect": "Allow", "Action": "iam:*", "Resource": resource})));
+    for own in [
+        "arn:aws:iam::${aws:PrincipalAccount}:*",
+        "arn:aws:iam::${AWS:principalaccount}:*",
+        "arn:aws:iam::${aws:PrincipalAccount, '111122223333'}:*",
+        "arn:aws:iam::${aws:ResourceAccount}:*",
+        "arn:${aws:PrincipalPartition}:iam::${aws:PrincipalAccount}:*",
+        "arn:aws:iam:${aws:RequestedRegion}:*:*",
+        "arn:aws-eusc:iam::111122223333:*",
+        "arn:aws-iso:iam::111122223333:*",
+        "arn:aws-iso-b:iam::*:*",
+        "arn:aws-new-cloud:iam::111122223333:*",
+        "arn:aws-i*:iam::*:*",
+        "arn:aws-cn:iam",
+        "arn:aws-us-gov:*",
+        "arn:aws:iam::111122223333",
+        "arn:aws:iam::111122223333*",
+    ] {
+        assert_eq!(on(own), [IAM_IN_FULL], "{own}");
+    }
+    for narrow in [
+        "arn:aws:iam::${aws:username}:*",
+        "arn:aws:iam::${aws:PrincipalTag/account}:*",
+        "arn:aws:iam::${aws:PrincipalAccount}:user/${aws:username}",
+        "arn:aws:iam::*:role/${aws:PrincipalAccount}",
+        "arn:aws:iam::${aws:PrincipalAccount:*",
+        "arn:aws:iam::${*}:*",
+        "arn:${aws:PrincipalTag/partition}:iam::*:*",
+        "arn:aws-:iam::*:*",
+        "arn:bws:iam::*:*",
+        "arn:aws:s3",
+        "arn:aws:iam::11112222333",
+        "*x",
+    ] {
+        assert_eq!(on(narrow), [], "{narrow}");
+    }
+    let everything =
+        |resources: Value| granted(&statements(json!({"Effect": "Allow", "Action": "*", "Resource": resources})));
+    assert_eq!(everything(json!(["arn:aws:*:*:${aws:PrincipalAccount}:*", "arn:aws:s3:::*"])), [EVERYTHING]);
+    assert_eq!(everything(json!("arn:aws:*:${aws:RequestedRegion}:${aws:PrincipalAccount}:*")), [EVERYTHING]);
+    assert_eq!(everything(json!("arn:aws:s3:::${aws:PrincipalAccount}/*")), []);
 }
 
 #[test]
@@ -144,8 +268,8 @@ fn resources_must_be_all_of_them() {
     }
     let narrow = [
         json!("arn:aws:iam::111122223333:user/alice"),
-        json!("arn:aws:iam::*:user/*"),
         json!("arn:aws:iam::*:user/${aws:username}"),
+        json!("arn:aws:iam::*:mfa/*"),
         json!("arn:aws:s3:::*"),
         json!(["arn:aws:iam::*:role/app-*", "arn:aws:iam::*:user/app-*"]),
     ];
@@ -154,7 +278,7 @@ fn resources_must_be_all_of_them() {
     }
     let by_kind = ["user", "role", "group", "policy", "instance-profile", "saml-provider", "oidc-provider"];
     let by_kind: Vec<String> = by_kind.iter().map(|kind| format!("arn:aws:iam::*:{kind}/*")).collect();
-    assert_eq!(granted(&on(json!(by_kind))), [(Class::Iam, Extent::Equivalent, false)]);
+    assert_eq!(granted(&on(json!(by_kind))), [IAM_IN_EFFECT]);
     let not = |resource: Value| statements(json!({"Effect": "Allow", "Action": "iam:*", "NotResource": resource}));
     assert_eq!(granted(&not(json!("arn:aws:iam::111122223333:user/alice"))), [IAM_IN_FULL]);
     assert_eq!(granted(&not(json!("arn:aws:iam::*:*"))), []);
@@ -210,201 +334,14 @@ fn escalating_actions_are_told_without_a_class() {
 fn the_largest_hostile_document_is_bounded() {
     let hostile: Vec<String> = (0..2_000).map(|n| format!("i*m:*{}*{n}", "e*e*a*".repeat(10))).collect();
     let stars = vec!["*".repeat(500_000) + "x"];
-    let policies = [allow(hostile), allow(stars)].map(|policy| Policy::from_value(&policy).expect("the policy parses"));
+    let on = |resource: String| statements(json!({"Effect": "Allow", "Action": "iam:*", "Resource": resource}));
+    let variables = [on("${".repeat(500_000)), on("${:".repeat(300_000) + "}"), on("arn:${aws:a}".repeat(80_000))];
+    let [open, late, many] = variables;
+    let policies = [allow(hostile), allow(stars), open, late, many]
+        .map(|policy| Policy::from_value(&policy).expect("the policy parses"));
     let start = std::time::Instant::now();
     for policy in &policies {
         assert_eq!(grants(policy), []);
     }
     assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
-}
-
-// -- against brute force ------------------------------------------------------------------------------------------------
-
-/// Resource patterns with the kinds that they cover, by hand: for an `Allow`, and for an exception or a `Deny`.
-const RESOURCES: [(&str, &[Kind], &[Kind]); 8] = [
-    ("*", &Kind::ALL, &Kind::ALL),
-    ("arn:*", &Kind::ALL, &Kind::ALL),
-    ("arn:aws:iam::*:user/*", &[Kind::User], &[Kind::User]),
-    ("arn:aws:iam::*:r*", &[Kind::Role, Kind::Root], &[Kind::Role, Kind::Root]),
-    ("arn:aws:iam::111122223333:policy/*", &[Kind::Policy], &[]),
-    ("arn:aws-cn:iam::*:group/*", &[Kind::Group], &[]),
-    ("arn:aws:iam::*:user/alice", &[], &[]),
-    ("arn:aws:s3:::*", &[], &[]),
-];
-
-#[derive(Debug, Clone)]
-struct Model {
-    allow: bool,
-    not_action: bool,
-    actions: Vec<String>,
-    not_resource: bool,
-    resources: Vec<usize>,
-    conditional: bool,
-}
-
-impl Model {
-    fn json(&self) -> Value {
-        let one_or_many = |mut list: Vec<Value>| if list.len() == 1 { list.remove(0) } else { Value::Array(list) };
-        let resources = self.resources.iter().map(|&at| RESOURCES[at].0.into()).collect();
-        let mut statement = json!({
-            "Effect": if self.allow { "Allow" } else { "Deny" },
-            (if self.not_action { "NotAction" } else { "Action" }):
-                one_or_many(self.actions.iter().map(|action| action.as_str().into()).collect()),
-            (if self.not_resource { "NotResource" } else { "Resource" }): one_or_many(resources),
-        });
-        if self.conditional {
-            statement["Condition"] = json!({"Bool": {"aws:MultiFactorAuthPresent": true}});
-        }
-        statement
-    }
-
-    /// Does this statement speak of the action on every resource of its kind?
-    fn reaches(&self, action: &Action) -> bool {
-        let name = action.name.to_lowercase();
-        let named =
-            self.actions.iter().any(|pattern| matches_slowly(pattern.to_lowercase().as_bytes(), name.as_bytes()));
-        let as_allow = self.allow && !self.not_resource;
-        let kinds = |&at: &usize| if as_allow { RESOURCES[at].1 } else { RESOURCES[at].2 };
-        let on_all = self.resources.iter().any(|at| kinds(at).contains(&action.kind));
-        named != self.not_action && on_all != self.not_resource
-    }
-}
-
-fn brute_force(models: &[Model], with_conditions: bool) -> Vec<&'static str> {
-    let all = IAM.iter().chain(STS).chain(OTHER);
-    let is_covered = |action: &&Action| {
-        let allowed =
-            models.iter().any(|model| model.allow && (with_conditions || !model.conditional) && model.reaches(action));
-        let denied = models
-            .iter()
-            .any(|model| !model.allow && !model.conditional && !model.not_resource && model.reaches(action));
-        allowed && !denied
-    };
-    all.filter(is_covered).map(|action| action.name).collect()
-}
-
-fn brute_extent(covered: &[&str], class: Class) -> Option<Extent> {
-    let of = |list: &[Action]| {
-        let have = |wanted: &dyn Fn(&&Action) -> bool| {
-            let wanted: Vec<_> = list.iter().filter(wanted).collect();
-            let covered = wanted.iter().filter(|action| covered.contains(&action.name)).count();
-            (covered, wanted.len())
-        };
-        let (all, escalating) = (have(&|_| true), have(&|action| action.access == Access::Escalate));
-        let changing = have(&|action| action.access != Access::Read);
-        let escalating = if escalating.1 == 0 { changing } else { escalating };
-        let share = |(part, whole): (usize, usize)| part as f64 / whole as f64;
-        match () {
-            () if all.0 == all.1 => Some(Extent::Full),
-            () if escalating.0 == escalating.1 => Some(Extent::Equivalent),
-            () if share(changing) >= 0.9 || share(escalating) >= 0.9 => Some(Extent::Nearly),
-            () => None,
-        }
-    };
-    match class {
-        Class::Everything => of(IAM).min(of(STS)).min(of(OTHER)),
-        Class::Iam => of(IAM),
-        Class::Sts => of(STS),
-    }
-}
-
-/// An action pattern: a real action or a well-known wildcard, cut, starred, question-marked and case-flipped.
-fn action_pattern() -> impl Strategy<Value = String> {
-    let real = (0..COUNT, 0..40_usize, any::<bool>()).prop_map(|(at, cut, star)| {
-        let name = action(at).name;
-        if star { format!("{}*", &name[..cut.min(name.len())]) } else { name.to_owned() }
-    });
-    let known = prop::sample::select(vec![
-        "*",
-        "*:*",
-        "iam:*",
-        "sts:*",
-        "i?m:**",
-        "iam:*Policy*",
-        "s*",
-        "iam:[x]",
-        "sts:Assume*",
-    ]);
-    let start = prop_oneof![2 => real, 3 => known.prop_map(str::to_owned)];
-    (start, prop::option::of(0..30_usize), any::<u64>()).prop_map(|(pattern, question, flips)| {
-        let change = |(at, c): (usize, char)| match c {
-            _ if question == Some(at) && c != '*' => '?',
-            _ if flips >> (at % 64) & 1 == 1 => c.to_ascii_uppercase(),
-            _ => c,
-        };
-        pattern.chars().enumerate().map(change).collect()
-    })
-}
-
-fn model() -> impl Strategy<Value = Model> {
-    let actions = prop::collection::vec(action_pattern(), 1..5);
-    let resources = prop::collection::vec(prop_oneof![4 => Just(0), 3 => 0..RESOURCES.len()], 1..3);
-    let flags =
-        (prop::bool::weighted(0.7), prop::bool::weighted(0.25), prop::bool::weighted(0.15), prop::bool::weighted(0.2));
-    (actions, resources, flags).prop_map(|(actions, resources, (allow, not_action, not_resource, conditional))| Model {
-        allow,
-        not_action,
-        actions,
-        not_resource,
-        resources,
-        conditional,
-    })
-}
-
-fn percent_encode(text: &str) -> String {
-    let encode =
-        |byte: u8| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    text.bytes().map(encode).collect()
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 300 } else { 20_000 }))]
-
-    /// The evaluator covers exactly the actions that brute force over statements and actions covers, from every encoding of
-    /// the document, and draws the same conclusion from them.
-    #[test]
-    fn agrees_with_brute_force(models in prop::collection::vec(model(), 1..5)) {
-        let mut statement: Vec<Value> = models.iter().map(Model::json).collect();
-        let document = statements(if statement.len() == 1 { statement.remove(0) } else { statement.into() });
-        let policy = Policy::from_value(&document).expect("the policy parses");
-        prop_assert_eq!(&policy, &Policy::parse(&document.to_string()).expect("as text"));
-        prop_assert_eq!(&policy, &Policy::parse(&percent_encode(&document.to_string())).expect("percent-encoded"));
-
-        let expected = brute_force(&models, true);
-        let expected_unconditionally = brute_force(&models, false);
-        let covered = covered(&policy, |_| true);
-        let names: Vec<_> = (0..COUNT).filter(|&at| covered[at]).map(|at| action(at).name).collect();
-        prop_assert_eq!(&names, &expected);
-
-        let found = grants(&policy);
-        for class in [Class::Everything, Class::Iam, Class::Sts] {
-            let grant = found.iter().find(|grant| grant.class == class);
-            let implied = class != Class::Everything && found.first().is_some_and(|first| first.class == Class::Everything);
-            if implied {
-                prop_assert!(grant.is_none());
-                continue;
-            }
-            let extent = brute_extent(&expected, class);
-            prop_assert_eq!(grant.map(|grant| grant.extent), extent);
-            if let Some(grant) = grant {
-                prop_assert_eq!(grant.conditional, brute_extent(&expected_unconditionally, class) < extent);
-                prop_assert_eq!(grant.covered + grant.left_out.len(), grant.total);
-            }
-        }
-    }
-
-    /// A statement more that allows never takes anything away; one that denies never adds anything.
-    #[test]
-    fn allowing_adds_and_denying_takes(models in prop::collection::vec(model(), 1..4), more in model()) {
-        let policy = |models: &[Model]| {
-            let list: Vec<Value> = models.iter().map(Model::json).collect();
-            Policy::from_value(&statements(list.into())).expect("the policy parses")
-        };
-        let before = covered(&policy(&models), |_| true);
-        let after = covered(&policy(&[models.as_slice(), std::slice::from_ref(&more)].concat()), |_| true);
-        for at in 0..COUNT {
-            let right_way = if more.allow { before[at] <= after[at] } else { before[at] >= after[at] };
-            prop_assert!(right_way, "{}", action(at).name);
-        }
-    }
 }

@@ -2,10 +2,13 @@
 //!
 //! Only an operator that demands equality counts (`StringEquals`, `StringLike`, `ArnLike`, `IpAddress` and their like). The
 //! negated ones exclude a few of all; `…IfExists` and `ForAllValues:` hold for whoever leaves the key out; `Null`, dates and
-//! MFA do not say who. And only values that not everybody meets: `repo:*` is every repository on GitHub.
+//! MFA do not say who. And only values that not everybody meets: `repo:*` is every repository on GitHub, and a policy
+//! variable (`${aws:username}`) is whatever the caller is. Where the principal is anyone, what everybody can choose in an
+//! account of their own (a user's name, tags) narrows nothing.
 
 use super::document::Condition;
 use super::pattern::has_wildcard;
+use crate::arn::is_account_id;
 
 /// What the token of an OpenID Connect issuer must say for the trust to be narrowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +81,19 @@ const CALLER_KEYS: [&str; 19] = [
     "aws:sourceidentity",
 ];
 
+/// Keys (lower case) whose values everybody can choose at will in an account or a network of their own. Tags of the principal
+/// as well.
+const CHOSEN_KEYS: [&str; 4] = ["sts:sourceidentity", "aws:sourceidentity", "aws:username", "aws:vpcsourceip"];
+
+/// Whom a statement lets in where no condition holds it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// Any principal of any account.
+    Anyone,
+    /// Somebody whom it names: an account, a role, a provider.
+    Named,
+}
+
 impl Issuer {
     /// The rules for an issuer, known by its host and path.
     pub(super) fn of(issuer: &str) -> Self {
@@ -93,21 +109,40 @@ impl Issuer {
 }
 
 /// Does this condition narrow who calls?
-pub(super) fn restricts_caller(condition: &Condition) -> bool {
+pub(super) fn restricts_caller(condition: &Condition, caller: Caller) -> bool {
     let Some(operator) = Operator::of(condition) else { return false };
     let key = condition.key.to_ascii_lowercase();
-    let tells_who = CALLER_KEYS.contains(&key.as_str())
-        || key.starts_with("aws:principaltag/")
-        || (key.starts_with("saml:") && key != "saml:aud");
+    let is_tag = key.starts_with("aws:principaltag/");
+    let tells_who = CALLER_KEYS.contains(&key.as_str()) || is_tag || (key.starts_with("saml:") && key != "saml:aud");
+    let is_chosen = is_tag || CHOSEN_KEYS.contains(&key.as_str());
+    if !tells_who || (is_chosen && caller == Caller::Anyone) {
+        return false;
+    }
+
+    if matches!(key.as_str(), "aws:sourceip" | "aws:vpcsourceip") {
+        return narrow_networks(&condition.values);
+    }
     let restricts = |value: &String| match key.as_str() {
-        "aws:sourceip" | "aws:vpcsourceip" => narrows_network(value),
-        "aws:principalarn" => names_account(value, operator),
+        "aws:principalaccount" | "aws:sourceaccount" => is_account_id(value) || is_resource_variable(value),
+        "aws:principalarn" | "aws:sourcevpcarn" => names_account(value, operator),
+        "aws:sourcearn" => names_source(value, operator),
+        "aws:federatedprovider" if caller == Caller::Anyone => names_account(value, Operator::Like),
         "aws:principalorgid" | "aws:sourceorgid" | "aws:principalorgpaths" | "aws:sourceorgpaths" => {
-            narrows(value.strip_prefix("o-").unwrap_or(value), operator)
+            names_first_part(value, operator)
         }
+        // A unique id, and behind it a session's name that everybody can choose.
+        "aws:userid" => names_first_part(value, operator),
+        "aws:sourcevpc" => narrows(value.strip_prefix("vpc-").unwrap_or(value), operator),
+        "aws:sourcevpce" => narrows(value.strip_prefix("vpce-").unwrap_or(value), operator),
         _ => narrows(value, operator),
     };
-    tells_who && !condition.values.is_empty() && condition.values.iter().all(restricts)
+    all_hold(condition, restricts)
+}
+
+/// Are there values, of which none is the caller's own and each is one that restricts?
+fn all_hold(condition: &Condition, restricts: impl Fn(&String) -> bool) -> bool {
+    let holds = |value: &String| !is_callers_own(value) && restricts(value);
+    !condition.values.is_empty() && condition.values.iter().all(holds)
 }
 
 /// Does this condition narrow whose token of an issuer is taken?
@@ -116,7 +151,7 @@ pub(super) fn restricts_subject(condition: &Condition, issuer: &Issuer) -> bool 
     let key = condition.key.to_ascii_lowercase();
     let Some((_, claim)) = key.rsplit_once(':') else { return false };
     if key.starts_with("aws:") || key.starts_with("sts:") {
-        return restricts_caller(condition);
+        return restricts_caller(condition, Caller::Named);
     }
     let restricts = |value: &String| match (claim, issuer) {
         ("sub", Issuer::Shared { owner_after }) => names_owner(value, owner_after, operator),
@@ -130,7 +165,7 @@ pub(super) fn restricts_subject(condition: &Condition, issuer: &Issuer) -> bool 
         (claim, Issuer::Shared { .. }) => OWNER_CLAIMS.contains(&claim) && names_first_part(value, operator),
         (_, Issuer::PerAudience) => narrows(value, operator),
     };
-    !condition.values.is_empty() && condition.values.iter().all(restricts)
+    all_hold(condition, restricts)
 }
 
 /// The operators that demand something of the caller.
@@ -167,11 +202,47 @@ fn names_account(value: &str, operator: Operator) -> bool {
     operator == Operator::Equals || (!account.is_empty() && !has_wildcard(account))
 }
 
-/// Is this a network smaller than the better part of the internet?
-fn narrows_network(value: &str) -> bool {
-    let Some((address, bits)) = value.split_once('/') else { return !has_wildcard(value) && !value.is_empty() };
-    let least = if address.contains(':') { 16 } else { 8 };
-    bits.parse::<u8>().is_ok_and(|bits| bits >= least)
+/// Does this pattern of ARNs fix the account, or where the ARN has none (S3), the resource?
+fn names_source(value: &str, operator: Operator) -> bool {
+    let mut fields = value.splitn(6, ':').skip(4);
+    let is_without_account = fields.next() == Some("");
+    names_account(value, operator)
+        || (is_without_account && fields.next().is_some_and(|resource| names_first_part(resource, operator)))
+}
+
+/// Does the value hold a policy variable that the caller fills in (`${aws:username}`), so that every caller meets it? Those of
+/// the resource (`${aws:ResourceOrgID}`), which is the role itself, and escaped characters (`${*}`) are not the caller's.
+fn is_callers_own(value: &str) -> bool {
+    value.split("${").skip(1).any(|variable| {
+        let starts = |with: &str| variable.get(..with.len()).is_some_and(|head| head.eq_ignore_ascii_case(with));
+        !["aws:Resource", "*}", "?}", "$}"].into_iter().any(starts)
+    })
+}
+
+fn is_resource_variable(value: &str) -> bool {
+    value.eq_ignore_ascii_case("${aws:ResourceAccount}")
+}
+
+/// Do these networks, added up, come to less than the better part of the internet?
+fn narrow_networks(values: &[String]) -> bool {
+    const LEAST_BITS_V4: u32 = 8;
+    const LEAST_BITS_V6: u32 = 16;
+    // The largest network allowed counts this much, and sixteen of these may stand together.
+    const LARGEST: u64 = 1 << 40;
+    const MOST: u64 = 16 * LARGEST;
+
+    let (mut v4, mut v6) = (0_u64, 0_u64);
+    for value in values {
+        let (address, bits) = match value.split_once('/') {
+            Some((address, bits)) => (address, bits.parse().ok()),
+            None => (value.as_str(), Some(128)),
+        };
+        let Some(bits) = bits.filter(|_| !address.is_empty() && !has_wildcard(address)) else { return false };
+        let (least_bits, sum) = if address.contains(':') { (LEAST_BITS_V6, &mut v6) } else { (LEAST_BITS_V4, &mut v4) };
+        let Some(smaller_by) = u32::checked_sub(bits, least_bits) else { return false };
+        *sum += LARGEST.checked_shr(smaller_by).unwrap_or(0);
+    }
+    !values.is_empty() && v4 <= MOST && v6 <= MOST
 }
 
 /// Does the subject, before any wildcard, name an owner (`repo:owner/…`)? Behind a wildcard a stranger can write the same, for

@@ -1,14 +1,15 @@
 //! Whom a role's trust policy lets in from outside its own account.
 //!
 //! Looks at `Allow` statements whose actions include a way to assume the role (`sts:AssumeRole`, `…WithSAML`,
-//! `…WithWebIdentity`). AWS services are no outsiders; nor are the unique ids (`AROA…`, `AIDA…`) that IAM leaves behind when
-//! a principal is deleted, for they let nobody in. A `Deny` is not subtracted.
+//! `…WithWebIdentity`). AWS services are no outsiders. Unique ids (`AROA…`, `AIDA…`) are: IAM leaves them behind when a
+//! principal is deleted, but takes one in a new policy only while its principal lives, in whatever account. A `Deny` is not
+//! subtracted.
 
 use std::sync::Arc;
 
 use super::document::{Effect, Policy, Principal, PrincipalKind, Statement};
 use super::pattern::has_wildcard;
-use super::restriction::{Issuer, restricts_caller, restricts_subject};
+use super::restriction::{Caller, Issuer, restricts_caller, restricts_subject};
 use crate::arn::{Arn, is_account_id};
 
 /// Somebody from outside whom a trust policy lets in.
@@ -45,6 +46,8 @@ pub enum Outsider {
         /// Is it the account as a whole (its id or root), not one of its users, roles or sessions?
         whole: bool,
     },
+    /// A user or role by its unique id (`AIDA…`, `AROA…`): of any account, perhaps one's own. The id does not tell.
+    UniqueId,
     /// An S3 canonical user id: another account, not told which.
     CanonicalUser,
     /// Those whom a SAML provider vouches for.
@@ -72,7 +75,7 @@ pub fn trust(policy: &Policy, own_account: Option<&str>) -> Vec<TrustFinding> {
         };
 
         if let Some(spared) = statement.not_principals.first() {
-            report(Outsider::AnyoneExcept, spared, restrictions.caller);
+            report(Outsider::AnyoneExcept, spared, restrictions.anyone);
         }
         for principal in &statement.principals {
             let Some(outsider) = outsider(principal, own_account) else { continue };
@@ -81,6 +84,7 @@ pub fn trust(policy: &Policy, own_account: Option<&str>) -> Vec<TrustFinding> {
                     report(Outsider::Oidc { issuer }, principal, true);
                 }
                 Outsider::Oidc { issuer } => report(Outsider::AnyoneBehindOidc { issuer }, principal, false),
+                Outsider::Anyone => report(Outsider::Anyone, principal, restrictions.anyone),
                 outsider => report(outsider, principal, restrictions.caller),
             }
         }
@@ -91,13 +95,18 @@ pub fn trust(policy: &Policy, own_account: Option<&str>) -> Vec<TrustFinding> {
 /// What a statement's conditions come to; worked out once for all of its principals.
 struct Restrictions<'a> {
     statement: &'a Statement,
+    /// Do they narrow who calls, of an outsider who is named?
     caller: bool,
+    /// And of anyone?
+    anyone: bool,
     subject: Vec<(Issuer, bool)>,
 }
 
 impl<'a> Restrictions<'a> {
     fn of(statement: &'a Statement) -> Self {
-        Self { statement, caller: statement.conditions.iter().any(restricts_caller), subject: Vec::new() }
+        let restricts =
+            |caller: Caller| statement.conditions.iter().any(|condition| restricts_caller(condition, caller));
+        Self { statement, caller: restricts(Caller::Named), anyone: restricts(Caller::Anyone), subject: Vec::new() }
     }
 
     /// Do the conditions narrow whose token of this issuer is taken?
@@ -139,7 +148,7 @@ fn aws_principal(id: &str, own_account: Option<&str>) -> Option<Outsider> {
         return is_other(id).then(|| Outsider::Account { account: id.to_owned(), whole: true });
     }
     if is_unique_id(id) {
-        return None;
+        return Some(Outsider::UniqueId);
     }
     let Some(arn) = Arn::parse(id) else {
         return Some(if has_wildcard(id) { Outsider::Anyone } else { Outsider::Unrecognised });
@@ -152,9 +161,9 @@ fn aws_principal(id: &str, own_account: Option<&str>) -> Option<Outsider> {
     is_other(account).then(|| Outsider::Account { account: account.to_owned(), whole })
 }
 
-/// Is this the unique id of a user or role, which stands where a principal's ARN stood before it was deleted?
+/// Is this the unique id of a user or role?
 fn is_unique_id(id: &str) -> bool {
-    const PREFIXES: [&str; 4] = ["AROA", "AIDA", "AGPA", "AIPA"];
+    const PREFIXES: [&str; 2] = ["AROA", "AIDA"];
     let capitals_and_digits = id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
     (16..=128).contains(&id.len()) && capitals_and_digits && PREFIXES.iter().any(|prefix| id.starts_with(prefix))
 }

@@ -77,13 +77,26 @@ fn another_account_in_every_form() {
 }
 
 #[test]
-fn ones_own_account_services_and_deleted_principals_are_no_outsiders() {
+fn a_unique_id_is_somebody_of_any_account() {
+    for id in ["AROAJMD24IEMKTX6BABJI", "AIDAEXAMPLEEXAMPLE123"] {
+        assert_eq!(principal(json!({"AWS": id})), [Outsider::UniqueId], "{id}");
+    }
+    let list = json!({"AWS": ["arn:aws:iam::111122223333:root", "AROAJMD24IEMKTX6BABJI"]});
+    assert_eq!(principal(list), [Outsider::UniqueId]);
+    for other in ["aroajmd24iemktx6babji", "AROA", "AGPAJMD24IEMKTX6BABJI", "AROAJMD24IEMKTX6BABJI:eve"] {
+        assert_eq!(principal(json!({"AWS": other})), [Outsider::Unrecognised], "{other}");
+    }
+    assert!(restricted(json!({"AWS": "AROAJMD24IEMKTX6BABJI"}), json!({"StringEquals": {"sts:ExternalId": "6a1f"}})));
+    assert!(!restricted(json!({"AWS": "AROAJMD24IEMKTX6BABJI"}), json!({})));
+}
+
+#[test]
+fn ones_own_account_and_services_are_no_outsiders() {
     for inside in [
         json!({"AWS": OWN}),
         json!({"AWS": "arn:aws:iam::111122223333:root"}),
         json!({"AWS": ["arn:aws:iam::111122223333:user/alice", "arn:aws:sts::111122223333:assumed-role/A/b"]}),
         json!({"Service": ["ec2.amazonaws.com", "lambda.amazonaws.com"]}),
-        json!({"AWS": ["AROAEXAMPLEEXAMPLE123", "AIDAEXAMPLEEXAMPLE123"]}),
         json!({}),
     ] {
         assert_eq!(principal(inside.clone()), [], "{inside}");
@@ -117,7 +130,13 @@ fn conditions_that_narrow_an_account_or_anyone() {
         json!({"ForAnyValue:StringEquals": {"aws:PrincipalOrgPaths": "o-a1b2c3d4e5/*"}}),
         json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}),
         json!({"ArnEquals": {"aws:PrincipalArn": "arn:aws:iam::999988887777:role/*"}}),
-        json!({"StringEquals": {"aws:PrincipalTag/team": "blue"}}),
+        json!({"StringEquals": {"aws:PrincipalOrgID": "${aws:ResourceOrgID}"}}),
+        json!({"StringEquals": {"aws:PrincipalAccount": "${aws:ResourceAccount}"}}),
+        json!({"StringLike": {"aws:PrincipalAccount": "999988887777"}}),
+        json!({"StringLike": {"aws:userid": "AROAEXAMPLEEXAMPLE123:*"}}),
+        json!({"StringEquals": {"aws:userid": "AIDAEXAMPLEEXAMPLE123"}}),
+        json!({"StringLike": {"aws:SourceVpce": "vpce-0a1b*"}}),
+        json!({"ArnLike": {"aws:SourceArn": "arn:aws:lambda:*:111122223333:function:*"}}),
         json!({"IpAddress": {"aws:SourceIp": ["203.0.113.0/24", "2001:db8::/32"]}}),
         json!({"Bool": {"aws:MultiFactorAuthPresent": true}, "StringEquals": {"sts:ExternalId": "x"}}),
     ] {
@@ -133,6 +152,20 @@ fn conditions_that_narrow_an_account_or_anyone() {
         json!({"ForAllValues:StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}),
         json!({"StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}),
         json!({"StringLike": {"aws:PrincipalOrgID": "o-*"}}),
+        json!({"StringLike": {"aws:PrincipalOrgID": ["o-a*", "o-b*"]}}),
+        json!({"StringEquals": {"aws:PrincipalOrgID": "${aws:PrincipalOrgID}"}}),
+        json!({"StringEquals": {"sts:ExternalId": "${sts:ExternalId}"}}),
+        json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::${aws:PrincipalAccount}:role/admin"}}),
+        json!({"StringLike": {"aws:PrincipalAccount": ["0*", "1*", "2*", "3*", "4*", "5*", "6*", "7*", "8*", "9*"]}}),
+        json!({"StringLike": {"aws:PrincipalAccount": "99998888777?"}}),
+        json!({"StringLike": {"aws:userid": "A*"}}),
+        json!({"StringLike": {"aws:userid": "AROA*:session"}}),
+        json!({"StringLike": {"aws:userid": "*:session"}}),
+        json!({"StringLike": {"aws:SourceVpc": "vpc-*"}}),
+        json!({"StringLike": {"aws:SourceVpce": ["vpce-*"]}}),
+        json!({"ArnLike": {"aws:SourceArn": "arn:*"}}),
+        json!({"ArnLike": {"aws:SourceArn": "arn:aws:s3:::*"}}),
+        json!({"ArnLike": {"aws:SourceArn": "arn:aws:lambda:*:*:function:ours"}}),
         json!({"Null": {"sts:ExternalId": "false"}}),
         json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/admin"}}),
         json!({"StringLike": {"aws:PrincipalArn": "*"}}),
@@ -142,6 +175,46 @@ fn conditions_that_narrow_an_account_or_anyone() {
         json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}}),
     ] {
         assert!(!restricted(other(), open.clone()), "{open}");
+    }
+}
+
+#[test]
+fn what_everybody_can_choose_narrows_only_those_who_are_named() {
+    for chosen in [
+        json!({"StringEquals": {"aws:PrincipalTag/team": "blue"}}),
+        json!({"StringEquals": {"aws:username": "alice"}}),
+        json!({"StringEquals": {"STS:SourceIdentity": "alice"}}),
+        json!({"StringLike": {"aws:SourceIdentity": "alice@*"}}),
+        json!({"IpAddress": {"aws:VpcSourceIp": "10.1.0.0/16"}}),
+        json!({"StringEquals": {"aws:FederatedProvider": "accounts.google.com"}}),
+    ] {
+        assert!(restricted(json!({"AWS": "999988887777"}), chosen.clone()), "{chosen}");
+        assert!(!restricted(json!("*"), chosen.clone()), "{chosen}");
+        assert!(!restricted(json!({"AWS": "arn:aws:iam::*:root"}), chosen.clone()), "{chosen}");
+        let except = json!({"Effect": "Allow", "NotPrincipal": {"AWS": OWN}, "Action": "*", "Condition": chosen});
+        assert!(!findings(except.clone())[0].restricted, "{except}");
+    }
+    let own = json!({"StringEquals": {"aws:username": "${aws:username}"}});
+    assert!(!restricted(json!({"AWS": "999988887777"}), own), "every caller has the caller's name");
+    let both = json!({"StringEquals": {"aws:username": "alice", "aws:PrincipalAccount": "999988887777"}});
+    assert!(restricted(json!("*"), both), "one condition that narrows is enough");
+    let provider = "arn:aws:iam::999988887777:saml-provider/okta";
+    assert!(restricted(json!("*"), json!({"StringEquals": {"aws:FederatedProvider": provider}})));
+}
+
+#[test]
+fn networks_are_added_up() {
+    let narrowed = |networks: Vec<String>| restricted(json!("*"), json!({"IpAddress": {"aws:SourceIp": networks}}));
+    let eights = |count: u8| (0..count).map(|first| format!("{first}.0.0.0/8")).collect::<Vec<_>>();
+    assert!(!narrowed(eights(255)));
+    assert!(!narrowed(eights(17)));
+    assert!(narrowed(eights(16)));
+    assert!(narrowed((0..200).map(|third| format!("20.0.{third}.0/24")).collect()), "an office's and a cloud's");
+    assert!(!narrowed((0..64).map(|n| format!("{:x}::/16", 0x2000 + n)).collect()));
+    assert!(narrowed((0..64).map(|n| format!("2001:db8:{n:x}::/48")).collect()));
+    assert!(narrowed(vec!["203.0.113.7".to_owned(), "2001:db8::1".to_owned(), "2001:db8::/128".to_owned()]));
+    for open in ["1*", "", "/8", "20.0.0.0/", "20.0.0.0/7", "20.0.0.0/-1", "2000::/3", "0.0.0.0/255.0.0.0"] {
+        assert!(!narrowed(vec!["203.0.113.0/24".to_owned(), open.to_owned()]), "{open}");
     }
 }
 
@@ -241,6 +314,8 @@ fn other_issuers_have_rules_of_their_own() {
     let amr = json!({"ForAnyValue:StringLike": {"cognito-identity.amazonaws.com:amr": "authenticated"}});
     assert!(!restricted(cognito(), amr), "any identity pool of anybody");
     assert!(restricted(cognito(), json!({"StringEquals": {"cognito-identity.amazonaws.com:aud": "eu-west-1:0a1b"}})));
+    let own = json!({"StringEquals": {"cognito-identity.amazonaws.com:aud": "${cognito-identity.amazonaws.com:aud}"}});
+    assert!(!restricted(cognito(), own), "every token has the audience that it has");
 }
 
 #[test]

@@ -135,10 +135,27 @@ fn digests_and_insights_are_recognised_by_content_and_counted() {
     let digest = json!({"awsAccountId": "111122223333", "digestStartTime": "x", "digestS3Object": "y", "logFiles": []});
     let decoded = decode(digest.to_string());
     assert_eq!((decoded.summary.digests, decoded.summary.records(), decoded.damage()), (1, 0, ""));
-    let mut insight = rec("Insight");
-    insight["eventCategory"] = json!("Insight");
-    let decoded = decode(json!({"Records": [insight, rec("A")]}).to_string());
-    assert_eq!((decoded.summary.insights, decoded.names()), (1, vec!["A".to_owned()]));
+    // As AWS documents them: the action stands in the details alone.
+    let insight = json!({
+        "eventVersion": "1.08", "eventTime": "2021-07-15T00:00:00Z", "awsRegion": "us-east-1",
+        "eventID": "3fe3a7b4-9a3c-4b0f-8e43-111122223333", "eventType": "AwsCloudTrailInsight",
+        "recipientAccountId": "111122223333", "sharedEventID": "3fe3a7b4-9a3c-4b0f-8e43-111122224444",
+        "insightDetails": {
+            "state": "Start", "eventSource": "autoscaling.amazonaws.com", "eventName": "CompleteLifecycleAction",
+            "insightType": "ApiCallRateInsight",
+            "insightContext": { "statistics": { "baseline": { "average": 0.0017 }, "insight": { "average": 4.0 } } }
+        },
+        "eventCategory": "Insight"
+    });
+    let mut named = rec("Insight");
+    named["eventCategory"] = json!("Insight");
+    for insight in [insight, named] {
+        let decoded = decode(json!({"Records": [insight.clone(), rec("A")]}).to_string());
+        assert_eq!((decoded.summary.insights, decoded.names()), (1, vec!["A".to_owned()]));
+        let bridge =
+            json!({"source": "aws.cloudtrail", "detail-type": "AWS Insight via CloudTrail", "detail": insight});
+        assert_eq!(decode(bridge.to_string()).summary.insights, 1);
+    }
 }
 
 /// A record as an export writes it: names in lower case, nesting as Presto's text.
