@@ -82,6 +82,15 @@ pub(crate) enum Format {
     Csv,
 }
 
+/// How one document is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DocumentFormat {
+    /// Lines that fit the terminal.
+    Table,
+    /// One JSON document.
+    Json,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Try it: make a month of logs with an intrusion in them, read them, and show what is found.
@@ -123,7 +132,7 @@ pub(crate) enum Command {
         trailhound suppress add --detection access-key-created --principal ci-deploy \\\n      \
           --reason 'key rotation, ticket 4711' --until 2026-12-31\n  \
         trailhound suppress list\n  \
-        trailhound suppress remove 2")]
+        trailhound suppress remove 8d4208eb08")]
     Suppress(SuppressArgs),
     /// List and explain the detections.
     #[command(after_help = "Examples:\n  \
@@ -177,7 +186,7 @@ pub(crate) struct IngestArgs {
     /// Files, folders, globs, archives, or - for standard input.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// End with exit code 4 if an alert of this severity or above is found.
+    /// End with exit code 4 if a new alert of this severity or above is raised.
     #[arg(long, value_name = "SEVERITY", value_parser = parse_severity)]
     pub(crate) fail_on: Option<detect::Severity>,
     /// How many threads read [default: one for each processor].
@@ -264,12 +273,26 @@ pub(crate) struct AlertsArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum AlertsCommand {
     /// List alerts, the newest first.
+    #[command(after_help = "Examples:\n  \
+        trailhound alerts list --severity high --from -24h\n  \
+        trailhound alerts list --user alice --acked --suppressed\n  \
+        trailhound alerts list --fail-on critical")]
     List(AlertsListArgs),
     /// Show one alert with all there is to know.
+    #[command(after_help = "Examples:\n  \
+        trailhound alerts show 3f9c2a1b\n  \
+        trailhound alerts show 3f9c2a1b --message\n  \
+        trailhound alerts show 3f9c2a1b --json")]
     Show(AlertsShowArgs),
     /// Mark alerts as seen.
+    #[command(after_help = "Examples:\n  \
+        trailhound alerts ack 3f9c2a1b 71d04e5a --note 'planned, change 4711'\n  \
+        trailhound alerts ack 3f9c2a1b --undo")]
     Ack(AlertsAckArgs),
-    /// Write alerts with their records, for other tools.
+    /// Write alerts for other tools; as JSON with their records.
+    #[command(after_help = "Examples:\n  \
+        trailhound alerts export --from -30d > alerts.jsonl\n  \
+        trailhound alerts export --severity high --format csv > alerts.csv")]
     Export(AlertsExportArgs),
 }
 
@@ -308,7 +331,7 @@ pub(crate) struct AlertsListArgs {
     /// How the alerts are written.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
-    /// End with exit code 4 if an alert of this severity or above is listed.
+    /// End with exit code 4 if an alert of this severity or above answers, beyond --limit too.
     #[arg(long, value_name = "SEVERITY", value_parser = parse_severity)]
     pub(crate) fail_on: Option<detect::Severity>,
 }
@@ -359,14 +382,24 @@ pub(crate) struct SuppressArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum SuppressCommand {
     /// Add a suppression. All that is given must hold for an alert to be silenced.
+    #[command(after_help = "Examples:\n  \
+        trailhound suppress add --detection access-key-created --principal ci-deploy \\\n      \
+          --reason 'key rotation, ticket 4711' --until +30d\n  \
+        trailhound suppress add --account 111122223333 --source-ip 198.51.100.0/24 \\\n      \
+          --reason 'penetration test' --until 2026-12-31")]
     Add(SuppressAddArgs),
     /// List the suppressions, with how many alerts each has silenced.
+    #[command(after_help = "Examples:\n  \
+        trailhound suppress list\n  \
+        trailhound suppress list --format json")]
     List {
         /// How they are written.
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
     /// End suppressions now. What they silenced stays silenced and counted.
+    #[command(after_help = "Examples:\n  \
+        trailhound suppress remove 8d4208eb08")]
     Remove {
         /// The suppressions' ids.
         #[arg(required = true, value_name = "ID")]
@@ -408,12 +441,17 @@ pub(crate) struct DetectionsArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum DetectionsCommand {
     /// List the detections.
+    #[command(after_help = "Examples:\n  \
+        trailhound detections list\n  \
+        trailhound detections list --format csv > detections.csv")]
     List {
         /// How they are written.
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
     /// Explain a detection: what it finds, why it matters, what to do.
+    #[command(after_help = "Examples:\n  \
+        trailhound detections show root-console-login")]
     Show {
         /// The detection's id.
         id: String,
@@ -429,18 +467,27 @@ pub(crate) struct LakeArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum LakeCommand {
     /// Show what the table holds.
+    #[command(after_help = "Examples:\n  \
+        trailhound lake status\n  \
+        trailhound lake status --format json")]
     Status {
         /// How it is written.
-        #[arg(long, value_enum, default_value_t = Format::Table)]
-        format: Format,
+        #[arg(long, value_enum, default_value_t = DocumentFormat::Table)]
+        format: DocumentFormat,
     },
     /// Merge small files, and remove what nothing refers to any more.
+    #[command(after_help = "Examples:\n  \
+        trailhound lake compact\n  \
+        trailhound lake compact --vacuum 7d")]
     Compact {
         /// Delete replaced files that are older than this.
         #[arg(long, default_value = "24h", value_name = "AGE")]
         vacuum: String,
     },
-    /// Remove whole days of events.
+    /// Remove whole days of events, and the alerts on them.
+    #[command(after_help = "Examples:\n  \
+        trailhound lake expire --older-than 3y --dry-run\n  \
+        trailhound lake expire --older-than 400d")]
     Expire {
         /// Days that ended so long ago: 3y, 18mo, 400d, 12w.
         #[arg(long, required = true, value_name = "AGE")]
@@ -450,6 +497,9 @@ pub(crate) enum LakeCommand {
         dry_run: bool,
     },
     /// Check every file of the table against the table's log.
+    #[command(after_help = "Examples:\n  \
+        trailhound lake verify\n  \
+        trailhound lake verify --format json")]
     Verify {
         /// How problems are written.
         #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -485,22 +535,30 @@ pub(crate) struct ConfigArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Show every value, and where it comes from.
+    #[command(after_help = "Examples:\n  \
+        trailhound config show\n  \
+        trailhound config show --format json")]
     Show {
         /// How it is written.
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
     /// Write a configuration file with every default, commented out.
+    #[command(after_help = "Examples:\n  \
+        trailhound config init\n  \
+        trailhound --config ./trailhound.toml config init")]
     Init,
     /// Show where the configuration, the lake and the state are.
+    #[command(after_help = "Examples:\n  \
+        trailhound config path")]
     Path,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
     /// How it is written.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub(crate) format: Format,
+    #[arg(long, value_enum, default_value_t = DocumentFormat::Table)]
+    pub(crate) format: DocumentFormat,
 }
 
 #[derive(Debug, Args)]

@@ -143,8 +143,20 @@ impl Loaded {
             set(&mut table, &key, value);
             provenance.insert(key, Provenance::Environment(name));
         }
-        let config = Config::deserialize(Value::Table(table))
-            .map_err(|error| usage(format!("{}: {}", file.display(), error.message())))?;
+        let config = Config::deserialize(Value::Table(table.clone())).map_err(|error| {
+            // Which key it is the error does not say, so each is tried alone.
+            let alone = |key: &str| {
+                let (section, field) = key.split_once('.')?;
+                let value = table.get(section)?.get(field)?.clone();
+                let mut one = Table::new();
+                set(&mut one, key, value);
+                Config::deserialize(Value::Table(one)).err()
+            };
+            match provenance.iter().find_map(|(key, from)| Some((key, from, alone(key)?))) {
+                Some((key, from, error)) => usage(format!("{from}: {key}: {}", error.message())),
+                None => usage(format!("{}: {}", file.display(), error.message())),
+            }
+        })?;
         Ok(Loaded { config, provenance })
     }
 

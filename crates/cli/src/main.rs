@@ -99,6 +99,11 @@ fn chain(error: &anyhow::Error) -> String {
     text
 }
 
+/// Says what is wrong with a file, in one line whatever its name is.
+fn complain_of(name: &str, reason: &str) {
+    complain(&format!("{}: {}", escape::terminal(name), escape::terminal(reason)));
+}
+
 /// Says something on standard error. What a stranger wrote in it cannot reach the terminal.
 fn complain(text: &str) {
     let mut stderr = std::io::stderr().lock();

@@ -4,7 +4,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use comfy_table::{Attribute, Cell, CellAlignment, Color as Paint, ContentArrangement, Table};
+use comfy_table::{Attribute, Cell, CellAlignment, Color as Paint, ColumnConstraint, ContentArrangement, Table};
 use pipeline::escape;
 use serde_json::{Map, Value};
 
@@ -48,6 +48,15 @@ impl Rows {
         }
     }
 
+    fn width(&self, column: usize) -> ColumnWidth {
+        let mut width = ColumnWidth { content: self.columns[column].chars().count(), is_one_word: true };
+        for text in self.rows.iter().map(|row| plain(&row[column])) {
+            width.content = width.content.max(escape::single_line(&text, MAX_CELL).chars().count());
+            width.is_one_word &= !text.contains(char::is_whitespace);
+        }
+        width
+    }
+
     fn objects(self) -> impl Iterator<Item = Value> {
         let columns = self.columns;
         self.rows.into_iter().map(move |row| {
@@ -66,6 +75,8 @@ impl Rows {
     }
 
     fn table(self, shown: usize, out: &mut Output) -> io::Result<()> {
+        let columns: Vec<ColumnWidth> = (0..shown.min(self.columns.len())).map(|column| self.width(column)).collect();
+        let shown = fitting(&columns, usize::from(out.width));
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_width(out.width);
@@ -88,11 +99,45 @@ impl Rows {
                 }
             }));
         }
+        for (column, width) in table.column_iter_mut().zip(&columns) {
+            if width.is_whole() {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
+        }
         for line in table.lines() {
             out.line(line.trim_end())?;
         }
         Ok(())
     }
+}
+
+/// How much room a column wants.
+struct ColumnWidth {
+    content: usize,
+    is_one_word: bool,
+}
+
+impl ColumnWidth {
+    /// Whether its cells are never broken: an id, a time or an address is only of use in one piece.
+    fn is_whole(&self) -> bool {
+        self.is_one_word && self.content <= 40
+    }
+
+    /// The least it can do with.
+    fn least(&self) -> usize {
+        if self.is_whole() { self.content } else { self.content.min(16) }
+    }
+}
+
+/// How many of the columns fit, the first ones first; at least one.
+fn fitting(columns: &[ColumnWidth], room: usize) -> usize {
+    const PADDING: usize = 2;
+    let mut taken = 0;
+    let fit = columns.iter().take_while(|column| {
+        taken += column.least() + PADDING;
+        taken <= room
+    });
+    fit.count().max(1)
 }
 
 /// A cell of a table is no longer than this; every other format has the whole text.

@@ -14,7 +14,7 @@ use pipeline::store::Clock;
 use crate::args::Global;
 use crate::config::{Config, Loaded};
 use crate::exit::usage;
-use crate::output::Output;
+use crate::output::{Output, plural};
 use crate::times;
 
 /// The surroundings of a command.
@@ -97,8 +97,9 @@ impl Session {
     pub(crate) fn fit(&self, state: &dyn StateStore, lake: &Lake) -> anyhow::Result<()> {
         let version = i64::try_from(lake.version()?).unwrap_or(i64::MAX);
         if let LakeFit::Restored { forgotten } = state.fit_lake(&lake.id(), version)? {
+            let again = plural(forgotten, "object will be read again", "objects will be read again");
             crate::note(&format!(
-                "the lake and the state do not fit: one was restored without the other; {forgotten} objects will be read again"
+                "the lake and the state do not fit, as if one was restored without the other: {again}"
             ));
         }
         Ok(())

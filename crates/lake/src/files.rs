@@ -109,6 +109,8 @@ pub(crate) fn create_folders(folder: &FilePath) -> io::Result<()> {
         return Ok(());
     }
     if let Some(parent) = folder.parent() {
+        // The parent of a single name is the working folder.
+        let parent = if parent.as_os_str().is_empty() { FilePath::new(".") } else { parent };
         create_folders(parent)?;
         match fs::create_dir(folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),

@@ -152,6 +152,10 @@ impl StateStore for SqliteState {
         self.write(failpoint::SUPPRESS_ALERTS, |transaction| alerts::suppress(transaction, ids, by))
     }
 
+    fn expire_alerts(&self, before: Timestamp) -> Result<u64, StateError> {
+        self.write(failpoint::EXPIRE_ALERTS, |transaction| alerts::expire(transaction, before))
+    }
+
     fn claim_notifications(
         &self,
         now: Timestamp,

@@ -77,23 +77,18 @@ pub fn json(document: &str) -> Cow<'_, str> {
     })
 }
 
-/// Makes text fit for a cell of a CSV file that a spreadsheet opens: a cell that would be read as a formula gets a `'`
-/// in front, as OWASP advises ("CSV Injection").
+/// Makes text fit for a cell of a CSV file that a spreadsheet opens or a terminal shows: what [is hidden](self) is
+/// written out as [`terminal`] does, and a cell that would be read as a formula gets a `'` in front, as OWASP advises
+/// ("CSV Injection").
 ///
-/// Formulas begin with `=`, `+`, `-`, `@` (or their full-width forms), a tab, a carriage return or a line feed; blanks
-/// before them do not count. So `-5` becomes `'-5`: use this for text, not for our own numbers. Quotes and separators
-/// are the CSV writer's business.
+/// Formulas begin with `=`, `+`, `-`, `@` (or their full-width forms); blanks before them do not count. So `-5` becomes
+/// `'-5`: use this for text, not for our own numbers. Quotes and separators are the CSV writer's business.
 #[must_use]
 pub fn csv_cell(text: &str) -> Cow<'_, str> {
-    let begins_a_formula =
-        |character| matches!(character, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' | '\t' | '\r' | '\n');
-    let first = text.chars().find(|&character| begins_a_formula(character) || !is_blank(character));
-    if first.is_some_and(begins_a_formula) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
-}
-
-/// Whether a spreadsheet may skip the character at the start of a cell.
-fn is_blank(character: char) -> bool {
-    character.is_whitespace() || is_hidden(character)
+    let shown = terminal(text);
+    let first = shown.chars().find(|character| !character.is_whitespace());
+    let is_formula = matches!(first, Some('=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠'));
+    if is_formula { Cow::Owned(format!("'{shown}")) } else { shown }
 }
 
 /// Makes a subject that every mail system and Amazon SNS take: printable ASCII, at most [`SUBJECT_MAX`] characters, no
@@ -157,10 +152,17 @@ mod tests {
 
     #[test]
     fn a_cell_is_never_a_formula() {
-        for formula in
-            ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =cmd|'/c calc'!A1", "＝1", "\u{200b}=1"]
-        {
+        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "  =cmd|'/c calc'!A1", "＝1"] {
             assert_eq!(csv_cell(formula), format!("'{formula}"));
+        }
+        for (hidden, cell) in [
+            ("\t=1", "\\t=1"),
+            ("\r=1", "\\r=1"),
+            ("\n=1", "\\n=1"),
+            ("\u{200b}=1", "\\u{200b}=1"),
+            ("a\u{1b}[2J", "a\\u{1b}[2J"),
+        ] {
+            assert_eq!(csv_cell(hidden), cell);
         }
         for text in ["", "a=1", "10.0.0.1", "alice@example.com", "'quoted", "  "] {
             assert!(matches!(csv_cell(text), Cow::Borrowed(_)), "{text:?}");
@@ -206,8 +208,9 @@ mod tests {
         #[test]
         fn a_cell_begins_with_nothing_a_spreadsheet_runs(text in "[=+@\t\r\n -]{0,4}.{0,4}") {
             let cell = csv_cell(&text);
-            prop_assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']));
-            prop_assert!(cell.ends_with(&text));
+            prop_assert!(!cell.starts_with(['=', '+', '-', '@']));
+            prop_assert!(!cell.contains(is_hidden));
+            prop_assert!(cell.ends_with(&*terminal(&text)));
         }
     }
 }

@@ -22,7 +22,8 @@ use crate::pattern::{Pattern, PatternError};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FilterConfig {
-    /// The event sources that are stored, such as `iam` or `iam.amazonaws.com`. Default: none named, all are stored.
+    /// The event sources that are stored, such as `iam` or `iam.amazonaws.com`; `sso` stands for all of Identity Center
+    /// (`sso-directory`, `identitystore`, `sso-oauth` too). Default: none named, all are stored.
     pub sources: Vec<String>,
     /// Whether to leave out what AWS services do with their service-linked roles: assuming one, and whatever its
     /// session does. Default: `false`.
@@ -80,9 +81,40 @@ impl fmt::Display for FilterReason {
 /// The filters of a [`FilterConfig`], ready to be asked.
 #[derive(Debug, Clone, Default)]
 pub struct Filters {
-    sources: Vec<String>,
+    sources: Vec<EventSource>,
     service_events: bool,
     roles: Vec<RolePattern>,
+}
+
+/// An event source by its full name, and the services that a short one stands for.
+#[derive(Debug, Clone)]
+struct EventSource {
+    name: String,
+    event_type: Option<String>,
+}
+
+impl EventSource {
+    fn new(entry: &str) -> Result<EventSource, FilterError> {
+        let is_name_character = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+        if entry.is_empty() || !entry.bytes().all(is_name_character) {
+            return Err(FilterError::Source(entry.to_owned()));
+        }
+        Ok(if entry.contains('.') {
+            EventSource { name: entry.to_owned(), event_type: None }
+        } else {
+            EventSource { name: format!("{entry}.amazonaws.com"), event_type: Some(entry.to_ascii_lowercase()) }
+        })
+    }
+
+    fn matches(&self, event: &Event<'_>) -> bool {
+        let source = event.source();
+        let is_member = || {
+            source.ends_with(".amazonaws.com")
+                && self.event_type.is_some()
+                && event.event_type() == self.event_type.as_deref()
+        };
+        self.name.eq_ignore_ascii_case(source) || is_member()
+    }
 }
 
 impl Filters {
@@ -92,7 +124,7 @@ impl Filters {
     /// [`FilterError`], naming the entry that cannot be one.
     pub fn new(config: &FilterConfig) -> Result<Filters, FilterError> {
         Ok(Filters {
-            sources: config.sources.iter().map(|entry| source(entry)).collect::<Result<_, _>>()?,
+            sources: config.sources.iter().map(|entry| EventSource::new(entry)).collect::<Result<_, _>>()?,
             service_events: config.service_events,
             roles: config.roles.iter().map(|entry| RolePattern::new(entry)).collect::<Result<_, _>>()?,
         })
@@ -101,7 +133,7 @@ impl Filters {
     /// Whether the event is to be stored; where not, why.
     #[must_use]
     pub fn leave_out(&self, event: &Event<'_>) -> Option<FilterReason> {
-        if !self.sources.is_empty() && !self.sources.iter().any(|name| name.eq_ignore_ascii_case(event.source())) {
+        if !self.sources.is_empty() && !self.sources.iter().any(|source| source.matches(event)) {
             return Some(FilterReason::Source);
         }
         if self.service_events && is_service_event(event) {
@@ -114,16 +146,6 @@ impl Filters {
         let is_named = roles.any(|role| self.roles.iter().any(|pattern| pattern.matches(&role)));
         is_named.then_some(FilterReason::Role)
     }
-}
-
-/// The full name of an event source.
-fn source(entry: &str) -> Result<String, FilterError> {
-    let is_name_character = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
-    if entry.is_empty() || !entry.bytes().all(is_name_character) {
-        return Err(FilterError::Source(entry.to_owned()));
-    }
-    let is_full = entry.contains('.');
-    Ok(if is_full { entry.to_owned() } else { format!("{entry}.amazonaws.com") })
 }
 
 /// Whether an AWS service assumes a service-linked role, or the session of one acts.
@@ -278,6 +300,20 @@ mod tests {
             assert_eq!(filters.leave_out(&event(&[(Column::EventSource, source)])), expected, "{source}");
         }
         assert_eq!(filters.leave_out(&event(&[])), Some(FilterReason::Source));
+    }
+
+    #[test]
+    fn a_short_name_stands_for_its_family_of_services() {
+        let of = |sources: &[&str]| {
+            let sources = sources.iter().map(|&source| source.to_owned()).collect();
+            Filters::new(&FilterConfig { sources, ..FilterConfig::default() }).unwrap()
+        };
+        let by = |service: &str| testkit::event("CreateUser").source(service).to_event();
+        for service in ["sso", "sso-directory", "identitystore", "sso-oauth"] {
+            assert_eq!(of(&["sso"]).leave_out(&by(service)), None, "{service}");
+        }
+        assert_eq!(of(&["sso.amazonaws.com"]).leave_out(&by("identitystore")), Some(FilterReason::Source));
+        assert_eq!(of(&["sso"]).leave_out(&by("iam")), Some(FilterReason::Source));
     }
 
     #[test]

@@ -35,13 +35,15 @@ pub struct RecordCounts {
     pub filtered: u64,
     /// Records that could not be taken, kept aside with the reason.
     pub rejected: u64,
+    /// Insight records, left for their own command.
+    pub insight: u64,
 }
 
 impl RecordCounts {
     /// Whether every record read is accounted for.
     #[must_use]
     pub fn reconcile(&self) -> bool {
-        self.read == self.stored + self.duplicate + self.variant + self.filtered + self.rejected
+        self.read == self.stored + self.duplicate + self.variant + self.filtered + self.rejected + self.insight
     }
 }
 
@@ -122,6 +124,8 @@ pub struct RunEnd {
     pub exit_code: i32,
     /// What became of the records.
     pub records: RecordCounts,
+    /// Files and folders that are damaged or could not be read.
+    pub unread: u64,
     /// The alerts that were new, suppressed ones left out.
     pub alerts: SeverityCounts,
     /// The alerts that were new and suppressed.
@@ -158,8 +162,9 @@ mod tests {
 
     #[test]
     fn a_record_that_is_not_accounted_for_shows() {
-        let counts = RecordCounts { read: 15, stored: 1, duplicate: 2, variant: 3, filtered: 4, rejected: 5 };
+        let counts =
+            RecordCounts { read: 21, stored: 1, duplicate: 2, variant: 3, filtered: 4, rejected: 5, insight: 6 };
         assert!(counts.reconcile());
-        assert!(!RecordCounts { read: 16, ..counts }.reconcile());
+        assert!(!RecordCounts { read: 22, ..counts }.reconcile());
     }
 }

@@ -162,8 +162,9 @@ impl Ingest<'_> {
             match next {
                 None => return,
                 Some(Err(unreadable)) => {
-                    self.problem(shared, Problem { name: unreadable.name, reason: unreadable.reason });
                     lock(&shared.report).unreadable += 1;
+                    let problem = Problem { name: unreadable.name, reason: unreadable.reason };
+                    self.or_fail(shared, self.unread(shared, problem));
                 }
                 Some(Ok(item)) => self.or_fail(shared, self.item(shared, &mut decoder, item)),
             }
@@ -186,15 +187,26 @@ impl Ingest<'_> {
         (self.on_problem)(&problem);
     }
 
+    /// Tells of a file of which not everything was read, and keeps that aside: it has no text, only a place and a reason.
+    fn unread(&self, shared: &Shared<'_>, problem: Problem) -> Result<(), IngestError> {
+        self.aside.rejected(&Rejection {
+            source_object: &problem.name,
+            number: 0,
+            reason: &problem.reason,
+            text: "",
+        })?;
+        self.problem(shared, problem);
+        Ok(())
+    }
+
     fn item(&self, shared: &Shared<'_>, decoder: &mut Decoder, item: Item) -> Result<(), IngestError> {
         let name = item.name.clone();
         let size = item.size;
         let mut content = match item.open() {
             Ok(content) => content,
             Err(error) => {
-                self.problem(shared, Problem { name, reason: format!("cannot be read: {error}") });
                 lock(&shared.report).unreadable += 1;
-                return Ok(());
+                return self.unread(shared, Problem { name, reason: format!("cannot be read: {error}") });
             }
         };
         let stored_bytes = match (&content, size) {
@@ -241,7 +253,7 @@ impl Ingest<'_> {
         }
         if let Some(damage) = summary.damage {
             tally.damaged = 1;
-            self.problem(shared, Problem { name: name.clone(), reason: damage });
+            self.unread(shared, Problem { name: name.clone(), reason: damage })?;
         }
         if let Some(first) = first_rejection {
             let reason = match tally.rejected {

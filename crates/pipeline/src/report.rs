@@ -32,7 +32,7 @@ pub struct Report {
     pub bytes: u64,
     /// Bytes inflated.
     pub inflated: u64,
-    /// Records read: the sum of the eight counts below it, duplicates found late being counted as duplicates.
+    /// Records read: the sum of the six counts below it, duplicates found late being counted as duplicates.
     pub read: u64,
     /// Records that are new in the store.
     pub stored: u64,
@@ -98,19 +98,26 @@ impl Report {
     /// Whether some input was rejected: exit code 3.
     #[must_use]
     pub fn has_rejections(&self) -> bool {
-        self.rejected > 0 || self.damaged > 0 || self.unreadable > 0
+        self.rejected > 0 || self.unread() > 0
     }
 
-    /// The counts as the run history keeps them; what was left for other commands is not among them.
+    /// Files and folders of which not everything was read.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        self.damaged + self.unreadable
+    }
+
+    /// The counts as the run history keeps them.
     #[must_use]
     pub fn records(&self) -> RecordCounts {
         RecordCounts {
-            read: self.read - self.insights,
+            read: self.read,
             stored: self.stored,
             duplicate: self.duplicates,
             variant: self.variants,
             filtered: self.left_out(),
             rejected: self.rejected,
+            insight: self.insights,
         }
     }
 

@@ -93,7 +93,7 @@ pub enum StateError {
         matches: Vec<String>,
     },
     /// The text cannot be an alert's id.
-    #[error("{0:?} is no alert: at least {MIN_PREFIX} hexadecimal digits of an id, or EVENT-ID/DETECTION-ID, are")]
+    #[error("{0:?} names no alert: give at least {MIN_PREFIX} hexadecimal digits of an id, or EVENT-ID/DETECTION-ID")]
     NoReference(String),
 }
 
@@ -327,6 +327,13 @@ pub trait StateStore: Send + Sync {
     /// # Errors
     /// [`StateError`].
     fn suppress_alerts(&self, ids: &[AlertId], by: &SuppressionId) -> Result<u64, StateError>;
+
+    /// Removes the alerts of events before this time, and what the outbox holds of them: alerts live as long as the
+    /// events. Returns how many there were.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn expire_alerts(&self, before: Timestamp) -> Result<u64, StateError>;
 
     /// Hands out at most `limit` notifications that are due at `now`, the most serious first, and keeps them from other
     /// senders until `lease`. Whoever claims one [settles](StateStore::settle_notification) it.

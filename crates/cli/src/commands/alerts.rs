@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::args::{
     AlertFilter, AlertsAckArgs, AlertsArgs, AlertsCommand, AlertsExportArgs, AlertsListArgs, AlertsShowArgs, Format,
 };
-use crate::commands::detections::wrapped;
+use crate::commands::detections::{self, wrapped};
 use crate::exit::{Exit, usage};
 use crate::output::{Rows, plural};
 use crate::session::Session;
@@ -39,10 +39,10 @@ const COLUMNS: &[&str] = &[
     "severity",
     "title",
     "who",
+    "state",
     "account",
     "region",
     "source_ip",
-    "state",
     "detection",
     "summary",
     "event_id",
@@ -61,7 +61,7 @@ const COLUMNS: &[&str] = &[
     "note",
 ];
 /// The columns of a table; the other formats have all.
-const SHOWN: usize = 8;
+const SHOWN: usize = 9;
 
 fn row(alert: &Alert) -> Vec<Value> {
     let acknowledged = alert.acknowledged.as_ref();
@@ -71,10 +71,10 @@ fn row(alert: &Alert) -> Vec<Value> {
         alert.severity.as_str().into(),
         alert.title.clone().into(),
         json!(alert.who()),
+        state_of(alert).into(),
         json!(alert.account),
         json!(alert.region),
         json!(alert.source_ip),
-        state_of(alert).into(),
         alert.detection.clone().into(),
         alert.summary.clone().into(),
         alert.event_id.clone().into(),
@@ -112,7 +112,7 @@ pub(crate) fn filter(arguments: &AlertFilter, now: Timestamp) -> anyhow::Result<
         since: between.from,
         until: between.to,
         at_least: arguments.severity,
-        detection: pattern("--detection", &arguments.detection)?,
+        detection: detections::pattern(arguments.detection.as_deref())?,
         account: arguments.account.clone(),
         principal: pattern("--user", &arguments.user)?,
         event_id: None,

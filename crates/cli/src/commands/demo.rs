@@ -12,7 +12,7 @@ use pipeline::state::{AlertFilter, Page, StateStore};
 use sample::{Plan, Step};
 
 use crate::args::DemoArgs;
-use crate::commands::ingest;
+use crate::commands::ingest::{self, Reading};
 use crate::exit::{Exit, usage};
 use crate::output::{bytes, count, plural};
 use crate::session::Session;
@@ -23,10 +23,11 @@ pub(crate) fn run(session: &mut Session, arguments: &DemoArgs) -> anyhow::Result
         #[expect(clippy::disallowed_methods, reason = "the folder is named after this process and told to the user")]
         None => std::env::temp_dir().join(format!("trailhound-demo-{}", std::process::id())),
     };
-    session.home = folder.join("home");
-    if session.lake_path().exists() {
-        return Err(usage(format!("{} holds a demo already; name another folder with --keep", folder.display())));
+    // The user is told to delete the folder afterwards, so nothing else may be in it.
+    if std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(usage(format!("{} is not empty; name another folder with --keep", folder.display())));
     }
+    session.home = folder.join("home");
     session.global.home = Some(session.home.clone());
 
     let now = jiff::Timestamp::from_microsecond(session.now.micros()).context("the time is out of bounds")?;
@@ -46,7 +47,11 @@ pub(crate) fn run(session: &mut Session, arguments: &DemoArgs) -> anyhow::Result
         ),
     )?;
 
-    let done = ingest::read(session, "demo", std::slice::from_ref(&made.trail), None)?;
+    let done = ingest::read(
+        session,
+        &Reading { command: "demo", threads: None, fail_on: None },
+        std::slice::from_ref(&made.trail),
+    )?;
     say(session, "\nRead them with `trailhound ingest`:")?;
     for line in done.lines() {
         say(session, &format!("  {line}"))?;
@@ -136,6 +141,7 @@ fn show_rest(
 fn show_next(session: &mut Session, state: &dyn StateStore, intrusion: &[Step]) -> anyhow::Result<()> {
     let critical = AlertFilter { at_least: Some(Severity::Critical), ..AlertFilter::open() };
     let newest = state.alerts(&critical, &Page { limit: Some(1), after: None })?;
+    let program = program();
     let home = quoted(&session.home);
     let id = newest.first().map_or("ID", |alert| alert.id.short());
     // Whose key was stolen: the generator's own name, not a stranger's.
@@ -149,14 +155,27 @@ fn show_next(session: &mut Session, state: &dyn StateStore, intrusion: &[Step]) 
         ("events --name AssumeRole --failed".to_owned(), "roles that somebody was not let into"),
         ("status".to_owned(), "what is stored and open"),
     ] {
-        say(session, &format!("  trailhound --home {home} {command:<36} # {what}"))?;
+        say(session, &format!("  {program} --home {home} {command:<36} # {what}"))?;
     }
-    say(session, "  trailhound ingest PATH  # your own logs: the folder that holds AWSLogs")?;
+    say(session, &format!("  {program} ingest PATH  # your own logs: the folder that holds AWSLogs"))?;
     let note = format!(
         "\nIt all lies in {}; delete that folder when you are done.",
         session.home.parent().unwrap_or(&session.home).display()
     );
     say(session, &note)
+}
+
+/// This program as the user can call it: by its name where a shell finds it, else by its path.
+fn program() -> String {
+    let Ok(path) = std::env::current_exe() else { return "trailhound".to_owned() };
+    let found = std::env::var_os("PATH").is_some_and(|folders| {
+        let mut candidates = std::env::split_paths(&folders).map(|folder| folder.join("trailhound"));
+        // The first of that name is the one a shell takes.
+        candidates
+            .find(|candidate| candidate.is_file())
+            .is_some_and(|first| first.canonicalize().ok() == path.canonicalize().ok())
+    });
+    if found { "trailhound".to_owned() } else { quoted(&path) }
 }
 
 /// A path as a shell takes it.

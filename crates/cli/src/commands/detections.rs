@@ -1,5 +1,6 @@
 //! `trailhound detections`.
 
+use pipeline::pattern::Pattern;
 use serde_json::{Value, json};
 
 use crate::args::DetectionsCommand;
@@ -7,6 +8,24 @@ use crate::config::nearest;
 use crate::exit::{Exit, usage};
 use crate::output::Rows;
 use crate::session::Session;
+
+/// The detection of this id; where there is none, what to say.
+pub(crate) fn known(id: &str) -> Result<&'static detect::Detection, String> {
+    detect::find(id).ok_or_else(|| {
+        let near = nearest(id, detect::all().iter().map(|detection| detection.id));
+        let hint = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+        format!("there is no detection {id:?}{hint}")
+    })
+}
+
+/// A pattern of detections from a flag; an id without wildcards must be one.
+pub(crate) fn pattern(id: Option<&str>) -> anyhow::Result<Option<Pattern>> {
+    let Some(id) = id else { return Ok(None) };
+    if !id.contains(['*', '?']) {
+        known(id).map_err(|problem| usage(format!("--detection: {problem}")))?;
+    }
+    Ok(Some(Pattern::new(id).map_err(|error| usage(format!("--detection: {error}")))?))
+}
 
 pub(crate) fn run(session: &mut Session, command: &DetectionsCommand) -> anyhow::Result<Exit> {
     match command {
@@ -29,13 +48,7 @@ pub(crate) fn run(session: &mut Session, command: &DetectionsCommand) -> anyhow:
             rows.write(*format, 5, &mut session.out)?;
         }
         DetectionsCommand::Show { id } => {
-            let Some(detection) = detect::find(id) else {
-                let mut problem = format!("there is no detection {id:?}");
-                if let Some(near) = nearest(id, detect::all().iter().map(|detection| detection.id)) {
-                    problem.push_str(&format!("; did you mean {near:?}?"));
-                }
-                return Err(usage(problem));
-            };
+            let detection = known(id).map_err(usage)?;
             let out = &mut session.out;
             let heading =
                 format!("{}  {}  {}", out.bold(detection.title), detection.id, out.severity(detection.severity));

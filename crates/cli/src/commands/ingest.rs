@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use detect::Registry;
+use detect::{Registry, Severity};
 use lake::WriterOptions;
 use local::aside::JsonlAside;
 use local::files::{FileSource, Options, Skipped};
 use local::{LakeStore, SystemClock};
 use pipeline::alert::{Arrival, Occasion};
+use pipeline::escape;
 use pipeline::filter::Filters;
 use pipeline::history::RunEnd;
 use pipeline::ingest::{Ingest, Progress};
@@ -31,9 +32,8 @@ use crate::progress::Bar;
 use crate::session::Session;
 
 pub(crate) fn run(session: &mut Session, arguments: &IngestArgs) -> anyhow::Result<Exit> {
-    let done = read(session, "ingest", &arguments.paths, arguments.threads)?;
-    let found = arguments.fail_on.is_some_and(|severity| done.report.alerts.at_least(severity) > 0);
-    let exit = exit(&done.report, found);
+    let reading = Reading { command: "ingest", threads: arguments.threads, fail_on: arguments.fail_on };
+    let done = read(session, &reading, &arguments.paths)?;
     match arguments.summary {
         SummaryFormat::Json => session.out.json(&done.to_json())?,
         SummaryFormat::Text if !session.global.quiet => {
@@ -43,14 +43,14 @@ pub(crate) fn run(session: &mut Session, arguments: &IngestArgs) -> anyhow::Resu
         }
         SummaryFormat::Text => {}
     }
-    Ok(exit)
+    Ok(done.exit)
 }
 
 /// How a run ended, the most pressing first.
-fn exit(report: &Report, found: bool) -> Exit {
+fn exit(report: &Report, fail_on: Option<Severity>) -> Exit {
     if report.interrupted {
         Exit::Interrupted
-    } else if found {
+    } else if fail_on.is_some_and(|severity| report.alerts.at_least(severity) > 0) {
         Exit::Found
     } else if report.has_rejections() {
         Exit::Rejected
@@ -59,8 +59,18 @@ fn exit(report: &Report, found: bool) -> Exit {
     }
 }
 
+/// How to read.
+pub(crate) struct Reading<'a> {
+    /// The command, as the history names it.
+    pub(crate) command: &'a str,
+    pub(crate) threads: Option<u16>,
+    /// The severity from which on a new alert decides the exit code.
+    pub(crate) fail_on: Option<Severity>,
+}
+
 /// A run that came to its end.
 pub(crate) struct Done {
+    pub(crate) exit: Exit,
     pub(crate) report: Report,
     pub(crate) took: Duration,
     skipped: Skipped,
@@ -68,7 +78,7 @@ pub(crate) struct Done {
 }
 
 /// Reads paths into the home folder's lake and state.
-pub(crate) fn read(session: &Session, command: &str, paths: &[PathBuf], threads: Option<u16>) -> anyhow::Result<Done> {
+pub(crate) fn read(session: &Session, reading: &Reading<'_>, paths: &[PathBuf]) -> anyhow::Result<Done> {
     let config = session.config();
     let registry = Registry::new(&config.detect).map_err(|error| usage(format!("[detect]: {error}")))?;
     let filters = Filters::new(&config.filter).map_err(|error| usage(error.to_string()))?;
@@ -82,14 +92,14 @@ pub(crate) fn read(session: &Session, command: &str, paths: &[PathBuf], threads:
 
     let clock = SystemClock;
     let started = Instant::now();
-    let run = state.begin_run(command, clock.now())?;
+    let run = state.begin_run(reading.command, clock.now())?;
     let stop = stop_on_interrupt()?;
     let progress = Arc::new(Progress::default());
     let mut source = FileSource::new(paths, Options { inflated: config.limits.max_inflated });
     let bar = Bar::start(&progress, source.size_hint(), bar_wanted(session));
-    let on_problem =
-        |problem: &Problem| bar.suspend(|| crate::complain(&format!("{}: {}", problem.name, problem.reason)));
-    let threads = threads
+    let on_problem = |problem: &Problem| bar.suspend(|| crate::complain_of(&problem.name, &problem.reason));
+    let threads = reading
+        .threads
         .or(Some(config.ingest.threads).filter(|&threads| threads > 0))
         .map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from);
     let outcome = Ingest {
@@ -116,25 +126,25 @@ pub(crate) fn read(session: &Session, command: &str, paths: &[PathBuf], threads:
     let report = match outcome {
         Ok(report) => report,
         Err(error) => {
-            let end =
-                RunEnd { at, exit_code: 1, records: Default::default(), alerts: Default::default(), suppressed: 0 };
+            let (records, alerts) = Default::default();
+            let end = RunEnd { at, exit_code: 1, records, unread: 0, alerts, suppressed: 0 };
             // The failure itself is what to tell; the history may be on the same full disk.
             let _ = state.end_run(run, &end);
             return Err(error.into());
         }
     };
     session.fit(&state, &lake)?;
-    let exit_code = match exit(&report, false) {
-        Exit::Interrupted => 130,
-        Exit::Rejected => 3,
-        Exit::Done | Exit::Found => 0,
+    let exit = exit(&report, reading.fail_on);
+    let end = RunEnd {
+        at,
+        exit_code: i32::from(exit.code()),
+        records: report.records(),
+        unread: report.unread(),
+        alerts: report.alerts.new,
+        suppressed: report.alerts.suppressed,
     };
-    let alerts = report.alerts.new;
-    state.end_run(
-        run,
-        &RunEnd { at, exit_code, records: report.records(), alerts, suppressed: report.alerts.suppressed },
-    )?;
-    Ok(Done { report, took: started.elapsed(), skipped: source.skipped().clone(), home: session.home.clone() })
+    state.end_run(run, &end)?;
+    Ok(Done { exit, report, took: started.elapsed(), skipped: source.skipped().clone(), home: session.home.clone() })
 }
 
 fn bar_wanted(session: &Session) -> bool {
@@ -181,7 +191,7 @@ impl Done {
         }
         fate(report.rejected, "rejected");
         fate(report.insights, "insight");
-        lines.push(format!("{} records = {}", count(report.read), fates.join(" + ")));
+        lines.push(format!("{} = {}", plural(report.read, "record", "records"), fates.join(" + ")));
         let mut alerts: Vec<String> = report
             .alerts
             .new
@@ -213,13 +223,13 @@ impl Done {
             lines.push(left.join(", "));
         }
         if self.skipped.files > 0 {
-            let names: Vec<&str> = self.skipped.names.iter().take(5).map(String::as_str).collect();
+            let names: Vec<_> = self.skipped.names.iter().take(5).map(|name| escape::terminal(name)).collect();
             let more = if self.skipped.files > names.len() as u64 { ", …" } else { "" };
             let files = plural(self.skipped.files, "file", "files");
             lines.push(format!("{files} passed over by name, as no log is called so: {}{more}", names.join(", ")));
         }
-        if report.rejected > 0 {
-            lines.push(format!("rejected records are kept in {}", self.home.join("rejected.jsonl").display()));
+        if report.has_rejections() {
+            lines.push(format!("what was rejected is kept in {}", self.home.join("rejected.jsonl").display()));
         }
         if report.variants > 0 {
             lines.push(format!("variants are kept in {}", self.home.join("variants.jsonl").display()));

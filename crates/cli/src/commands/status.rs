@@ -6,7 +6,7 @@ use pipeline::history::SEVERITIES;
 use pipeline::state::{AlertFilter, StateStore};
 use serde_json::json;
 
-use crate::args::Format;
+use crate::args::{DocumentFormat, Format};
 use crate::exit::Exit;
 use crate::output::{Rows, count, plural};
 use crate::session::Session;
@@ -14,7 +14,7 @@ use crate::session::Session;
 /// How many past runs are shown.
 const RUNS: usize = 5;
 
-pub(crate) fn run(session: &mut Session, format: Format) -> anyhow::Result<Exit> {
+pub(crate) fn run(session: &mut Session, format: DocumentFormat) -> anyhow::Result<Exit> {
     let lake = session.find_lake()?.map(|lake| lake.status()).transpose()?;
     let state = session.open_state()?;
     let runs = state.runs(RUNS)?;
@@ -41,24 +41,18 @@ pub(crate) fn run(session: &mut Session, format: Format) -> anyhow::Result<Exit>
             format!("{} stored, {open}", plural(status.rows, "event", "events"))
         }
     };
-    if format != Format::Table {
+    if format == DocumentFormat::Json {
         let document = json!({
             "verdict": verdict,
             "home": session.home.display().to_string(),
             "lake": lake.as_ref().map(crate::commands::lake::status_json),
             "alerts": alerts,
             "suppressions_in_force": in_force,
-            "rejected_records": rejected,
+            "rejections": rejected,
             "variants": variants,
             "runs": runs,
         });
-        match format {
-            Format::Jsonl => {
-                let line = pipeline::escape::json(&document.to_string()).into_owned();
-                session.out.line(&line)?;
-            }
-            _ => session.out.json(&document)?,
-        }
+        session.out.json(&document)?;
         return Ok(Exit::Done);
     }
     let bold = session.out.bold(&verdict);
@@ -83,7 +77,7 @@ pub(crate) fn run(session: &mut Session, format: Format) -> anyhow::Result<Exit>
     ));
     lines.push(format!(
         "kept aside    {}, {}",
-        plural(rejected, "rejected record", "rejected records"),
+        plural(rejected, "rejection", "rejections"),
         plural(variants, "variant", "variants")
     ));
     if unfinished > 0 {
@@ -108,6 +102,8 @@ pub(crate) fn run(session: &mut Session, format: Format) -> anyhow::Result<Exit>
             "variant",
             "filtered",
             "rejected",
+            "insight",
+            "unread",
             "alerts",
         ]);
         for run in runs {
@@ -123,10 +119,12 @@ pub(crate) fn run(session: &mut Session, format: Format) -> anyhow::Result<Exit>
                 records.variant.into(),
                 records.filtered.into(),
                 records.rejected.into(),
+                records.insight.into(),
+                json!(run.end.as_ref().map(|end| end.unread)),
                 json!(run.end.as_ref().map(|end| end.alerts.total())),
             ]);
         }
-        rows.write(Format::Table, 11, &mut session.out)?;
+        rows.write(Format::Table, 13, &mut session.out)?;
     }
     Ok(Exit::Done)
 }

@@ -10,6 +10,7 @@ use pipeline::suppress::{Conditions, Removal, Suppression, SuppressionRequest};
 use serde_json::{Value, json};
 
 use crate::args::{Format, SuppressAddArgs, SuppressCommand};
+use crate::commands::detections;
 use crate::exit::{Exit, usage};
 use crate::output::{Rows, plural};
 use crate::session::Session;
@@ -29,16 +30,9 @@ fn add(session: &mut Session, arguments: &SuppressAddArgs) -> anyhow::Result<Exi
     };
     let source_ip =
         arguments.source_ip.as_deref().map(|text| text.parse().map_err(|error| usage(format!("--source-ip: {error}"))));
-    if let Some(id) = arguments.detection.as_deref().filter(|id| !id.contains(['*', '?']))
-        && detect::find(id).is_none()
-    {
-        let near = crate::config::nearest(id, detect::all().iter().map(|detection| detection.id));
-        let hint = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
-        return Err(usage(format!("--detection: there is no detection {id:?}{hint}")));
-    }
     let request = SuppressionRequest {
         conditions: Conditions {
-            detection: pattern("--detection", &arguments.detection)?,
+            detection: detections::pattern(arguments.detection.as_deref())?,
             principal: pattern("--principal", &arguments.principal)?,
             account: arguments.account.clone(),
             source_ip: source_ip.transpose()?,
@@ -65,7 +59,7 @@ fn add(session: &mut Session, arguments: &SuppressAddArgs) -> anyhow::Result<Exi
     let line = format!(
         "suppression {} {what}, until {}; {} silenced",
         suppression.id,
-        suppression.until,
+        suppression.until.whole_second(),
         plural(silenced, "open alert", "open alerts")
     );
     session.out.line(&line)?;
@@ -115,7 +109,7 @@ fn list(session: &mut Session, format: Format) -> anyhow::Result<Exit> {
             json!(conditions.principal.as_ref().map(Pattern::as_str)),
             json!(conditions.account),
             json!(conditions.source_ip.map(|range| range.to_string())),
-            suppression.until.to_string().into(),
+            suppression.until.whole_second().to_string().into(),
             Value::from(silenced.get(&id).copied().unwrap_or_default()),
             suppression.reason.clone().into(),
             suppression.created_by.clone().into(),

@@ -152,16 +152,23 @@ fn a_missing_path_and_an_unreadable_folder_do_not_stop_the_rest() {
     world.file("logs/good.json", trail(0..3));
     world.file("closed/hidden.json", trail(3..6));
     std::fs::set_permissions(world.path("closed"), std::fs::Permissions::from_mode(0o000)).unwrap();
+    std::os::unix::fs::symlink("nothing", world.path("dangling")).unwrap();
     let arguments = ["ingest", "--summary", "json"]
         .map(str::to_owned)
         .into_iter()
-        .chain(["nowhere", "closed", "logs"].map(|name| world.path(name).display().to_string()));
+        .chain(["nowhere", "closed", "dangling", "logs"].map(|name| world.path(name).display().to_string()));
     let ran = world.run(arguments).code(3);
     std::fs::set_permissions(world.path("closed"), std::fs::Permissions::from_mode(0o755)).unwrap();
     assert!(ran.stderr().contains("nowhere: "), "{}", ran.stderr());
+    assert!(ran.stderr().contains("dangling: "), "{}", ran.stderr());
     // Root reads everything; only others are shut out.
-    let expected = if ran.stderr().contains("closed: ") { 3 } else { 6 };
-    assert_eq!(ran.json()["stored"], expected);
+    let (stored, unreadable) = if ran.stderr().contains("closed: ") { (3, 3) } else { (6, 2) };
+    assert_eq!((&ran.json()["stored"], &ran.json()["unreadable"]), (&json!(stored), &json!(unreadable)));
+    // What was not read stays on record.
+    let aside = std::fs::read_to_string(world.home().join("rejected.jsonl")).unwrap();
+    assert_eq!(aside.lines().count(), unreadable, "{aside}");
+    let status = world.run(["status", "--format", "json"]).code(0).json();
+    assert_eq!(status["runs"][0]["end"]["unread"], unreadable);
 }
 
 #[test]
@@ -172,8 +179,11 @@ fn a_strangers_text_reaches_no_terminal_path_or_formula() {
     nasty["awsRegion"] = json!("../../../escaped");
     nasty["recipientAccountId"] = json!("../x");
     nasty["userIdentity"]["userName"] = json!("=HYPERLINK(\"http://x\")");
-    nasty["sourceIPAddress"] = json!("@SUM(1)\r\n\u{9b}2J");
-    world.file("logs/nasty\u{1b}[2J.json", json!({"Records": [nasty, {"eventName": "\u{1b}[2J"}]}).to_string());
+    nasty["sourceIPAddress"] = json!("@SUM(1)\r\nforged\u{9b}2J");
+    world.file(
+        "logs/nasty\u{1b}[2J\nforged: all is well.json",
+        json!({"Records": [nasty, {"eventName": "\u{1b}[2J"}]}).to_string(),
+    );
     let ran = world.ingest(&world.path("logs")).code(3);
     let mut shown = vec![ran.stderr(), ran.stdout()];
     for arguments in [
@@ -197,8 +207,9 @@ fn a_strangers_text_reaches_no_terminal_path_or_formula() {
         let bad = text.chars().find(|&character| {
             (character.is_control() && character != '\n') || matches!(character, '\u{202a}'..='\u{202e}')
         });
-        // CSV ends its lines with both.
-        assert!(bad.is_none_or(|bad| bad == '\r'), "{bad:?} in {text:?}");
+        assert_eq!(bad, None, "in {text:?}");
+        // Neither a file's name nor a field begins a line of its own.
+        assert!(!text.lines().any(|line| line.starts_with("forged")), "{text:?}");
     }
     let csv = world.run(["events", "--format", "csv"]).code(0).stdout();
     assert!(csv.contains("'=HYPERLINK"), "{csv}");

@@ -52,8 +52,11 @@ pub(super) fn is_clutter(file_name: &str) -> bool {
         || matches!(name.as_str(), ".ds_store" | "thumbs.db" | "desktop.ini" | "_success")
         || matches!(name.as_str(), ".gitignore" | ".gitattributes" | ".gitkeep" | ".keep")
         || matches!(
-            stem,
-            "readme" | "license" | "licence" | "notice" | "changelog" | "sha256sums" | "sha1sums" | "md5sums"
+            (stem, extension),
+            (
+                "readme" | "license" | "licence" | "notice" | "changelog" | "sha256sums" | "sha1sums" | "md5sums",
+                "" | "txt"
+            )
         )
         || matches!(extension, "md" | "rst" | "pdf" | "html" | "docx")
         || matches!(extension, "md5" | "sha1" | "sha256" | "sha512" | "sig" | "asc" | "crc")
@@ -120,12 +123,30 @@ mod tests {
 
     #[test]
     fn clutter_is_told_from_logs() {
-        for name in ["README.md", "readme", "LICENSE", ".DS_Store", "._trail.json", "SHA256SUMS", "a.json.gz.sha256"] {
+        for name in [
+            "README.md",
+            "readme",
+            "LICENSE",
+            ".DS_Store",
+            "._trail.json",
+            "SHA256SUMS",
+            "notice.txt",
+            "a.json.gz.sha256",
+        ] {
             assert!(is_clutter(name), "{name}");
         }
-        for name in
-            ["trail.json", "trail.json.gz", "events", ".hidden.json", "notes.txt", "data.csv", "trail.zip", "x.md.json"]
-        {
+        for name in [
+            "trail.json",
+            "readme.json",
+            "notice.json.gz",
+            "trail.json.gz",
+            "events",
+            ".hidden.json",
+            "notes.txt",
+            "data.csv",
+            "trail.zip",
+            "x.md.json",
+        ] {
             assert!(!is_clutter(name), "{name}");
         }
         assert!(is_clutter_entry("__MACOSX/logs/a.json"));

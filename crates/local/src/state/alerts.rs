@@ -1,5 +1,6 @@
 //! The alert ledger.
 
+use event::Timestamp;
 use pipeline::alert::{Acknowledgement, Alert, AlertId};
 use pipeline::history::RunId;
 use pipeline::outbox::{Delivery, Routes};
@@ -247,4 +248,11 @@ pub(super) fn suppress(transaction: &Transaction<'_>, ids: &[AlertId], by: &Supp
         changed += silenced;
     }
     Ok(changed as u64)
+}
+
+/// Removes the alerts of events before this time, and what the outbox holds of them.
+pub(super) fn expire(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, Failure> {
+    let before = before.micros();
+    transaction.execute("DELETE FROM outbox WHERE alert IN (SELECT id FROM alerts WHERE event_time < ?1)", [before])?;
+    Ok(transaction.execute("DELETE FROM alerts WHERE event_time < ?1", [before])? as u64)
 }

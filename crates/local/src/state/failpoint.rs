@@ -34,6 +34,7 @@ operations! {
     ACKNOWLEDGE "acknowledge";
     UNACKNOWLEDGE "unacknowledge";
     SUPPRESS_ALERTS "suppress-alerts";
+    EXPIRE_ALERTS "expire-alerts";
     CLAIM "claim";
     SETTLE "settle";
     ADD_SUPPRESSION "add-suppression";

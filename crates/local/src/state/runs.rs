@@ -16,12 +16,12 @@ pub(super) fn begin(transaction: &Transaction<'_>, command: &str, at: Timestamp)
 
 /// Writes down how a run ended.
 pub(super) fn end(transaction: &Transaction<'_>, id: RunId, end: &RunEnd) -> Result<(), Failure> {
-    let RunEnd { at, exit_code, records, alerts, suppressed } = end;
+    let RunEnd { at, exit_code, records, unread, alerts, suppressed } = end;
     let [critical, high, medium, low, informational] = SEVERITIES.map(|severity| stored_count(alerts.get(severity)));
     let changed = transaction.execute(
         "UPDATE runs SET ended = ?2, exit_code = ?3, read = ?4, stored = ?5, duplicate = ?6, variant = ?7,
             filtered = ?8, rejected = ?9, critical = ?10, high = ?11, medium = ?12, low = ?13, informational = ?14,
-            suppressed = ?15
+            suppressed = ?15, insight = ?16, unread = ?17
          WHERE id = ?1",
         params![
             id.0,
@@ -39,6 +39,8 @@ pub(super) fn end(transaction: &Transaction<'_>, id: RunId, end: &RunEnd) -> Res
             low,
             informational,
             stored_count(*suppressed),
+            stored_count(records.insight),
+            stored_count(*unread),
         ],
     )?;
     if changed == 0 {
@@ -51,7 +53,7 @@ pub(super) fn end(transaction: &Transaction<'_>, id: RunId, end: &RunEnd) -> Res
 pub(super) fn list(transaction: &Transaction<'_>, limit: usize) -> Result<Vec<PastRun>, Failure> {
     let mut statement = transaction.prepare(
         "SELECT id, command, started, ended, exit_code, read, stored, duplicate, variant, filtered, rejected, critical,
-            high, medium, low, informational, suppressed
+            high, medium, low, informational, suppressed, insight, unread
          FROM runs ORDER BY id DESC LIMIT ?1",
     )?;
     let mut rows = statement.query([stored_limit(Some(limit))])?;
@@ -78,8 +80,10 @@ fn run(row: &Row<'_>) -> Result<PastRun, Failure> {
                 variant: number(8)?,
                 filtered: number(9)?,
                 rejected: number(10)?,
+                insight: number(17)?,
             };
-            Some(RunEnd { at: time(at)?, exit_code: row.get(4)?, records, alerts, suppressed: number(16)? })
+            let (suppressed, unread) = (number(16)?, number(18)?);
+            Some(RunEnd { at: time(at)?, exit_code: row.get(4)?, records, unread, alerts, suppressed })
         }
     };
     Ok(PastRun { id: RunId(row.get(0)?), command: row.get(1)?, started: time(row.get(2)?)?, end })

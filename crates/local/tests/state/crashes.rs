@@ -36,9 +36,11 @@ fn do_everything(state: &SqliteState) {
     state.suppress_alerts(&ids[2..], &kept.id).unwrap();
     state.claim_notifications(now, time("2026-02-01T00:05:00Z"), 100).unwrap();
     state.settle_notification(&alert(5).id, "mail", &Outcome::Sent { at: now }).unwrap();
+    state.record_alerts(&[Alert { event_time: time("2020-01-01T00:00:00Z"), ..alert(9) }], &mail(true)).unwrap();
+    state.expire_alerts(time("2020-01-02T00:00:00Z")).unwrap();
     state.mark_objects(&[object()], now).unwrap();
     let (records, alerts) = (RecordCounts::default(), SeverityCounts::default());
-    state.end_run(run, &RunEnd { at: now, exit_code: 0, records, alerts, suppressed: 0 }).unwrap();
+    state.end_run(run, &RunEnd { at: now, exit_code: 0, records, unread: 0, alerts, suppressed: 0 }).unwrap();
 }
 
 /// All that can be seen of a state, the runs before the last one left out: a run that was cut off stays on record.

@@ -1,7 +1,7 @@
-//! The format on the disk, pinned: `tests/golden/state-v1.sql` is a database of the first format, written out.
+//! The formats on the disk, pinned: `tests/golden/state-vN.sql` is a database of format N, written out.
 //!
-//! What it holds must be read by every later version. When the format changes, that file stays, and the file of the new
-//! format is written by running this test with `TRAILHOUND_BLESS=1`.
+//! What they hold must be read by every later version. When the format changes, [`FORMAT`] grows, the old files stay,
+//! and the file of the new format is written by running this test with `TRAILHOUND_BLESS=1`.
 
 use std::fmt::Write;
 use std::fs;
@@ -19,6 +19,9 @@ use rusqlite::types::ValueRef;
 use tempfile::TempDir;
 
 use crate::{alert, listed, mail, open, suppression, time};
+
+/// The format that is written.
+const FORMAT: u32 = 2;
 
 fn golden(format: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/state-v{format}.sql"))
@@ -52,11 +55,15 @@ fn acknowledgement() -> Acknowledgement {
     Acknowledgement { at: time("2026-02-02T00:00:00Z"), by: "carol".to_owned(), note: "it's fine".to_owned() }
 }
 
-fn run_end() -> RunEnd {
+/// The end of the run in a database of this format.
+fn run_end(format: u32) -> RunEnd {
+    // The first format knew neither insight records nor what was left unread.
+    let (insight, unread) = if format == 1 { (0, 0) } else { (5, 2) };
     RunEnd {
         at: time("2026-02-01T00:01:00Z"),
         exit_code: 3,
-        records: RecordCounts { read: 21, stored: 1, duplicate: 2, variant: 3, filtered: 4, rejected: 11 },
+        records: RecordCounts { read: 21, stored: 1, duplicate: 2, variant: 3, filtered: 4, rejected: 11, insight },
+        unread,
         alerts: SeverityCounts::from_iter([detect::Severity::High, detect::Severity::Critical]),
         suppressed: 1,
     }
@@ -80,15 +87,15 @@ fn fill(state: &SqliteState) {
     let failed = Outcome::Failed { at: now, error: "no such topic".to_owned() };
     state.settle_notification(&alert(3).id, "mail", &failed).unwrap();
     state.mark_objects(&[object()], now).unwrap();
-    state.end_run(run, &run_end()).unwrap();
+    state.end_run(run, &run_end(FORMAT)).unwrap();
     state.begin_run("collect", now).unwrap();
 }
 
 /// Reads what [`fill`] wrote.
-fn check(state: &SqliteState) {
+fn check(state: &SqliteState, format: u32) {
     let runs = state.runs(9).unwrap();
     assert_eq!(runs.iter().map(|run| run.command.as_str()).collect::<Vec<_>>(), ["collect", "ingest"]);
-    assert_eq!(runs[1].end, Some(run_end()));
+    assert_eq!(runs[1].end, Some(run_end(format)));
     let expected = vec![
         Alert { run: Some(runs[1].id), arrival: Arrival::Live, acknowledged: Some(acknowledgement()), ..alert(1) },
         Alert { suppressed_by: Some(bounded().id), ..alert(2) },
@@ -142,11 +149,13 @@ fn literal(value: ValueRef<'_>) -> String {
 }
 
 #[test]
-fn the_first_format_is_read() {
-    let folder = TempDir::new().unwrap();
-    let sql = fs::read_to_string(golden(1)).unwrap();
-    Connection::open(folder.path().join("state.db")).unwrap().execute_batch(&sql).unwrap();
-    check(&open(folder.path()));
+fn every_format_is_read() {
+    for format in 1..=FORMAT {
+        let folder = TempDir::new().unwrap();
+        let sql = fs::read_to_string(golden(format)).unwrap();
+        Connection::open(folder.path().join("state.db")).unwrap().execute_batch(&sql).unwrap();
+        check(&open(folder.path()), format);
+    }
 }
 
 #[test]
@@ -154,11 +163,15 @@ fn the_format_that_is_written_is_the_one_on_record() {
     let folder = TempDir::new().unwrap();
     let state = open(folder.path());
     fill(&state);
-    check(&state);
+    check(&state, FORMAT);
     drop(state);
     let written = dump(&folder.path().join("state.db"));
     if std::env::var_os("TRAILHOUND_BLESS").is_some() {
-        fs::write(golden(1), &written).unwrap();
+        fs::write(golden(FORMAT), &written).unwrap();
     }
-    assert_eq!(written, fs::read_to_string(golden(1)).unwrap(), "a format on record never changes: add a migration");
+    assert_eq!(
+        written,
+        fs::read_to_string(golden(FORMAT)).unwrap(),
+        "a format on record never changes: add a migration"
+    );
 }

@@ -5,12 +5,12 @@ use local::state::SqliteState;
 use pipeline::alert::{Acknowledgement, Alert, AlertId, Arrival};
 use pipeline::history::RunId;
 use pipeline::lookup::{each_alert, find_alert};
-use pipeline::outbox::Routes;
+use pipeline::outbox::{Delivery, Routes};
 use pipeline::pattern::Pattern;
 use pipeline::state::{AlertFilter, Cursor, Include, Page, StateError, StateStore};
 use proptest::prelude::*;
 
-use crate::{alert, alerts, listed, suppression, time};
+use crate::{alert, alerts, listed, mail, suppression, time};
 
 fn everything(state: &SqliteState) -> Vec<Alert> {
     state.alerts(&AlertFilter::default(), &Page::default()).unwrap()
@@ -251,4 +251,17 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+#[test]
+fn alerts_of_expired_events_go_with_what_is_to_be_sent_of_them() {
+    let state = SqliteState::in_memory().unwrap();
+    let old = Alert { event_time: time("2020-01-01T23:59:59Z"), ..alert(1) };
+    let new = Alert { event_time: time("2020-01-02T00:00:00Z"), ..alert(2) };
+    state.record_alerts(&[old, new.clone()], &mail(true)).unwrap();
+    assert_eq!(state.expire_alerts(time("2020-01-02T00:00:00Z")).unwrap(), 1);
+    assert_eq!(state.alerts(&AlertFilter::default(), &Page::default()).unwrap(), std::slice::from_ref(&new));
+    let left: Vec<_> = state.outbox(Delivery::Pending, 9).unwrap().into_iter().map(|row| row.alert).collect();
+    assert_eq!(left, [new.id]);
+    assert_eq!(state.expire_alerts(time("2020-01-02T00:00:00Z")).unwrap(), 0);
 }

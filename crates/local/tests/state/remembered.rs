@@ -69,7 +69,8 @@ fn runs_are_numbered_and_told_the_latest_first() {
     let end = RunEnd {
         at: time("2026-02-01T00:01:00Z"),
         exit_code: 3,
-        records: RecordCounts { read: 21, stored: 1, duplicate: 2, variant: 3, filtered: 4, rejected: 11 },
+        records: RecordCounts { read: 27, stored: 1, duplicate: 2, variant: 3, filtered: 4, rejected: 11, insight: 6 },
+        unread: 7,
         alerts: SeverityCounts::from_iter([Severity::Low, Severity::Critical, Severity::Low]),
         suppressed: 5,
     };
