@@ -7,7 +7,7 @@ use std::io::Cursor;
 use std::ops::ControlFlow;
 
 use event::decode::{Content, Decoder, Limits, Summary, record};
-use event::same_record;
+use event::{RecordError, same_record};
 use libfuzzer_sys::fuzz_target;
 
 const LIMITS: Limits = Limits { inflated: 1 << 20, record: 1 << 18, depth: 60 };
@@ -16,7 +16,11 @@ const LIMITS: Limits = Limits { inflated: 1 << 20, record: 1 << 18, depth: 60 };
 fn decode(content: Content<'_>) -> (Vec<String>, u64, Summary) {
     let (mut records, mut rejected) = (Vec::new(), 0);
     let summary = Decoder::new(LIMITS).decode(content, &mut |batch| {
-        records.extend(batch.events.iter().map(|event| event.to_json()));
+        for event in &batch.events {
+            // What detections look into.
+            let _ = (event.request(), event.response(), event.additional(), event.identity());
+            records.push(event.to_json());
+        }
         rejected += batch.rejected.len() as u64;
         ControlFlow::Continue(())
     });
@@ -28,7 +32,12 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!((records.len() as u64, rejected), (summary.events, summary.rejected), "the counts reconcile");
 
     for json in &records {
-        let again = record(json).expect("a rendered record is a record").to_json();
+        let again = match record(json) {
+            Ok(again) => again.to_json(),
+            // It was its envelope that told the time.
+            Err(RecordError::NoTime) => continue,
+            Err(error) => panic!("a rendered record is a record: {error}: {json}"),
+        };
         assert!(same_record(json, &again), "{json}\n{again}");
     }
 

@@ -50,8 +50,8 @@ impl Default for WriterOptions {
     fn default() -> WriterOptions {
         WriterOptions {
             file_rows: 128 << 10,
-            file_bytes: 32 << 20,
-            buffered_bytes: 64 << 20,
+            file_bytes: 24 << 20,
+            buffered_bytes: 48 << 20,
             known_ids: 1_000_000,
             row_group_rows: ROW_GROUP,
             compacts: true,
@@ -397,23 +397,28 @@ impl Writer {
         result
     }
 
-    /// Writes everything a day holds in memory.
+    /// Writes everything a day holds in memory, and goes on as long as others append to it.
     fn flush(&self, day: Day, slot: &DaySlot) -> Result<(), LakeError> {
-        loop {
-            let mut open = lock(&slot.state);
-            let taken = match open.stuck.pop() {
-                Some(taken) => {
-                    open.encoding += 1;
-                    lock(&self.shared).encoding.push(taken.checked);
-                    taken
-                }
-                None if open.buffer.is_empty() => return Ok(()),
-                None => self.take(&mut open),
-            };
-            self.account(slot, &open);
-            drop(open);
-            self.stage(day, slot, taken)?;
-        }
+        while self.flush_one(day, slot)? {}
+        Ok(())
+    }
+
+    /// Writes one buffer of a day; `false` if there was none. What others append meanwhile is left to grow.
+    fn flush_one(&self, day: Day, slot: &DaySlot) -> Result<bool, LakeError> {
+        let mut open = lock(&slot.state);
+        let taken = match open.stuck.pop() {
+            Some(taken) => {
+                open.encoding += 1;
+                lock(&self.shared).encoding.push(taken.checked);
+                taken
+            }
+            None if open.buffer.is_empty() => return Ok(false),
+            None => self.take(&mut open),
+        };
+        self.account(slot, &open);
+        drop(open);
+        self.stage(day, slot, taken)?;
+        Ok(true)
     }
 
     /// Encodes a buffer and writes it durably.
@@ -445,7 +450,7 @@ impl Writer {
             let slots = self.slots();
             let largest = slots.iter().max_by_key(|(_, slot)| slot.bytes.load(Ordering::Relaxed));
             let Some((day, slot)) = largest.filter(|(_, slot)| slot.bytes.load(Ordering::Relaxed) > 0) else { break };
-            self.flush(*day, slot)?;
+            self.flush_one(*day, slot)?;
         }
         if self.known.load(Ordering::Relaxed) <= self.options.known_ids {
             return Ok(());
@@ -458,7 +463,7 @@ impl Writer {
             if self.known.load(Ordering::Relaxed) <= self.options.known_ids {
                 break;
             }
-            self.flush(day, &slot)?;
+            self.flush_one(day, &slot)?;
             let mut open = lock(&slot.state);
             // Rows that are nowhere to be read yet are known by these ids alone.
             if open.encoding == 0 && open.buffer.is_empty() && open.stuck.is_empty() {
