@@ -59,6 +59,7 @@ fn still(text: String) -> String {
 
 /// The text without this machine's folders, and without what a run takes or a lake is called by chance.
 fn anywhere(world: &World, text: &str) -> String {
+    let text = text.replace(&world.home().display().to_string(), "[home]");
     let text = still(text.replace(&world.path("").display().to_string(), "[world]/"));
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     for line in &mut lines {

@@ -20,9 +20,10 @@ pub(super) static DETECTION: Detection = Detection {
     action_required: "Verify that the outsider is to assume this role; if not, put the trust policy back.",
     docs: Docs {
         summary: "Finds a role whose trust policy lets in somebody from outside the account: any principal, another \
-                  account (id, root, user, role or session), a user or role by its unique id, a SAML or OpenID Connect provider, everybody whom an OpenID \
-                  Connect issuer vouches for. Where a condition narrows it to somebody (an external id, an organization, \
-                  a token's subject) it is high, else critical.",
+                  account (id, root, user, role or session), a user or role by its unique id, a SAML or OpenID Connect \
+                  provider, everybody whom an OpenID Connect issuer vouches for. Where a condition narrows everybody to \
+                  somebody (an organization, a token's subject) it is high, else critical; another account is critical \
+                  under any condition.",
         why: "Whoever is let in has the role's rights from then on, with credentials that nobody in the account can \
               revoke. It is a backdoor that no list of users and keys shows.",
         false_positives: "Roles for vendors, other accounts of the same organization, CI systems (OpenID Connect) and \
@@ -58,7 +59,17 @@ fn check(event: &Event<'_>, _: &Settings) -> Option<Deed> {
     outsiders.sort_by(|left, right| (left.restricted, &left.outsider).cmp(&(right.restricted, &right.outsider)));
     let who: Vec<String> = outsiders.iter().map(outsider).collect();
     let deed = opened(event, Some(&list(who.iter().map(String::as_str))));
-    Some(if outsiders.iter().all(|outsider| outsider.restricted) { deed.severity(Severity::High) } else { deed })
+    Some(if outsiders.iter().all(is_narrowed) { deed.severity(Severity::High) } else { deed })
+}
+
+/// Whether a condition leaves only some of those whom the principal names. Another account is let in all the same:
+/// whoever opens a role to an account of their own writes the condition too.
+fn is_narrowed(found: &TrustFinding) -> bool {
+    let is_another = matches!(
+        found.outsider,
+        Outsider::Account { .. } | Outsider::UniqueId | Outsider::CanonicalUser | Outsider::Unrecognised
+    );
+    found.restricted && !is_another
 }
 
 /// Whether Identity Center provisions a role of its own. Only `CreateRole` shows the role's path.
@@ -199,14 +210,19 @@ mod tests {
 
     #[test]
     fn a_condition_that_narrows_lowers_the_severity() {
-        let restricted = json!({
-            "Effect": "Allow",
-            "Action": "sts:AssumeRole",
-            "Principal": {"AWS": "444455556666"},
-            "Condition": {"StringEquals": {"sts:ExternalId": "5e1f"}},
-        });
-        let finding = &Registry::default().findings(&update(restricted).to_event())[0];
+        let restricted = |principal: Value, condition: Value| {
+            update(json!({
+                "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal,
+                "Condition": {"StringEquals": condition},
+            }))
+        };
+        let organization = restricted(json!("*"), json!({"aws:PrincipalOrgID": "o-a1b2c3d4e5"}));
+        let finding = &Registry::default().findings(&organization.to_event())[0];
         assert_eq!(finding.severity, Severity::High);
+        // Whoever opens a role to an account of their own writes the condition too.
+        let account = restricted(json!({"AWS": "444455556666"}), json!({"sts:ExternalId": "5e1f"}));
+        let finding = &Registry::default().findings(&account.to_event())[0];
+        assert_eq!(finding.severity, Severity::Critical);
         assert_eq!(
             finding.summary,
             "alice opened the role ci to account 444455556666 under a condition (sts:ExternalId)."
