@@ -231,8 +231,7 @@ pub(crate) mod tests {
 
     #[test]
     fn every_file_of_detections_is_registered_under_its_name() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/detections");
-        let files: BTreeSet<String> = std::fs::read_dir(folder)
+        let files: BTreeSet<String> = std::fs::read_dir("src/detections")
             .expect("the folder is there")
             .map(|file| file.expect("readable").file_name().to_string_lossy().replace(".rs", "").replace('_', "-"))
             .collect();

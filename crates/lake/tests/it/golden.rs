@@ -8,7 +8,7 @@ use lake::{CompactOptions, Lake, WriterOptions};
 use crate::corpus::{append, expected, records, stored};
 
 fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/format-1")
+    PathBuf::from("tests/golden/format-1")
 }
 
 fn copy(from: &Path, to: &Path) {

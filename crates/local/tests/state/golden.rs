@@ -24,7 +24,7 @@ use crate::{alert, listed, mail, open, suppression, time};
 const FORMAT: u32 = 2;
 
 fn golden(format: u32) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/state-v{format}.sql"))
+    PathBuf::from(format!("tests/golden/state-v{format}.sql"))
 }
 
 fn object() -> ObjectVersion {
