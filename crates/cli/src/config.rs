@@ -26,6 +26,28 @@ pub(crate) struct Config {
     pub(crate) filter: FilterConfig,
     /// What the detections look for.
     pub(crate) detect: DetectConfig,
+    /// What questions may cost.
+    pub(crate) query: QueryConfig,
+}
+
+/// What questions may cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct QueryConfig {
+    /// How many threads answer; 0 for one for each processor. Default: `0`.
+    ///
+    /// Example: `threads = 4`
+    pub(crate) threads: u16,
+    /// Bytes that sorting and grouping may hold in memory; beyond it they use the disk. Default: `2147483648` (2 GiB).
+    ///
+    /// Example: `memory = 8589934592`
+    pub(crate) memory: u64,
+}
+
+impl Default for QueryConfig {
+    fn default() -> Self {
+        QueryConfig { threads: 0, memory: 2 << 30 }
+    }
 }
 
 /// How logs are read.
@@ -111,8 +133,14 @@ pub(crate) struct Loaded {
 }
 
 /// Variables that are no configuration keys: they have flags of their own.
-const OTHER_VARIABLES: [&str; 5] =
-    ["TRAILHOUND_HOME", "TRAILHOUND_CONFIG", "TRAILHOUND_NOW", "TRAILHOUND_LOG", "TRAILHOUND_PYTHON"];
+const OTHER_VARIABLES: [&str; 6] = [
+    "TRAILHOUND_HOME",
+    "TRAILHOUND_CONFIG",
+    "TRAILHOUND_NOW",
+    "TRAILHOUND_LOG",
+    "TRAILHOUND_PYTHON",
+    "TRAILHOUND_PSQL",
+];
 const PREFIX: &str = "TRAILHOUND_";
 
 impl Loaded {

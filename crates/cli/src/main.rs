@@ -4,12 +4,14 @@
 //! a command works with), [`commands`] (one file each), [`output`] (how results are written).
 
 mod args;
+mod ask;
 mod commands;
 mod config;
 mod exit;
 mod output;
 mod progress;
 mod session;
+mod tables;
 mod times;
 
 use std::io::{IsTerminal, Write};
@@ -59,6 +61,8 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(arguments) => commands::demo::run(&mut session, &arguments),
         Command::Ingest(arguments) => commands::ingest::run(&mut session, &arguments),
         Command::Events(arguments) => commands::events::run(&mut session, &arguments),
+        Command::Query(arguments) => commands::query::run(&mut session, arguments.command),
+        Command::Sql(arguments) => commands::sql::run(&mut session, &arguments),
         Command::Alerts(arguments) => commands::alerts::run(&mut session, arguments),
         Command::Suppress(arguments) => commands::suppress::run(&mut session, arguments.command),
         Command::Detections(arguments) => commands::detections::run(&mut session, &arguments.command),

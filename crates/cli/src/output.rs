@@ -12,13 +12,24 @@ use crate::args::{Color, Format};
 
 /// Rows of named values.
 pub(crate) struct Rows {
-    columns: &'static [&'static str],
+    columns: Vec<String>,
     rows: Vec<Vec<Value>>,
+    /// Whether a table's headings are the columns' names as they are written, to be used in the next question.
+    verbatim: bool,
 }
 
 impl Rows {
-    pub(crate) fn new(columns: &'static [&'static str]) -> Rows {
-        Rows { columns, rows: Vec::new() }
+    pub(crate) fn new<C: AsRef<str>>(columns: &[C]) -> Rows {
+        Rows {
+            columns: columns.iter().map(|name| name.as_ref().to_owned()).collect(),
+            rows: Vec::new(),
+            verbatim: false,
+        }
+    }
+
+    /// Rows whose columns the user named.
+    pub(crate) fn verbatim<C: AsRef<str>>(columns: &[C]) -> Rows {
+        Rows { verbatim: true, ..Rows::new(columns) }
     }
 
     pub(crate) fn push(&mut self, row: Vec<Value>) {
@@ -60,14 +71,14 @@ impl Rows {
     fn objects(self) -> impl Iterator<Item = Value> {
         let columns = self.columns;
         self.rows.into_iter().map(move |row| {
-            let object: Map<String, Value> = columns.iter().map(|&name| name.to_owned()).zip(row).collect();
+            let object: Map<String, Value> = columns.iter().cloned().zip(row).collect();
             Value::Object(object)
         })
     }
 
     fn csv(self, out: &mut Output) -> io::Result<()> {
         let mut writer = csv::Writer::from_writer(&mut out.stream);
-        writer.write_record(self.columns)?;
+        writer.write_record(&self.columns)?;
         for row in &self.rows {
             writer.write_record(row.iter().map(|value| escape::csv_cell(&plain(value)).into_owned()))?;
         }
@@ -86,7 +97,11 @@ impl Rows {
         } else {
             table.enforce_styling();
         }
-        let heading = |name: &&str| Cell::new(name.replace('_', " ").to_uppercase()).add_attribute(Attribute::Bold);
+        let heading = |name: &String| match self.verbatim {
+            true => escape::single_line(name, MAX_CELL).into_owned(),
+            false => name.replace('_', " ").to_uppercase(),
+        };
+        let heading = |name| Cell::new(heading(name)).add_attribute(Attribute::Bold);
         table.set_header(self.columns.iter().take(shown).map(heading));
         for row in &self.rows {
             table.add_row(row.iter().take(shown).map(|value| {
@@ -154,7 +169,7 @@ fn paint(text: &str) -> Option<Paint> {
 }
 
 /// A value as text without quotes; null is nothing.
-fn plain(value: &Value) -> String {
+pub(crate) fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -162,9 +177,9 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// Standard output, as wide and as colourful as it is.
+/// Where results go: standard output, as wide and as colourful as it is, or a file.
 pub(crate) struct Output {
-    stream: io::BufWriter<io::StdoutLock<'static>>,
+    stream: io::BufWriter<Box<dyn Write>>,
     colored: bool,
     width: u16,
 }
@@ -180,7 +195,28 @@ impl Output {
             Some(width) if terminal => width,
             _ => std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(PLAIN_WIDTH),
         };
-        Output { stream: io::BufWriter::new(stdout.lock()), colored: colored(color, terminal), width: width.max(40) }
+        Output {
+            stream: io::BufWriter::new(Box::new(stdout.lock())),
+            colored: colored(color, terminal),
+            width: width.max(40),
+        }
+    }
+
+    /// A file, without colour.
+    pub(crate) fn file(file: std::fs::File) -> Output {
+        Output { stream: io::BufWriter::with_capacity(1 << 18, Box::new(file)), colored: false, width: PLAIN_WIDTH }
+    }
+
+    /// Writes a row of CSV, each cell escaped.
+    pub(crate) fn csv(&mut self, cells: impl Iterator<Item = impl AsRef<str>>) -> io::Result<()> {
+        let mut writer = csv::WriterBuilder::new().from_writer(&mut self.stream);
+        writer.write_record(cells.map(|cell| escape::csv_cell(cell.as_ref()).into_owned()))?;
+        writer.flush()
+    }
+
+    /// Writes text that holds no stranger's, or that was escaped.
+    pub(crate) fn text(&mut self, text: &str) -> io::Result<()> {
+        self.stream.write_all(text.as_bytes())
     }
 
     /// Writes a line that holds no stranger's text, or one that was escaped.

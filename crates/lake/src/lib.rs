@@ -40,6 +40,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 pub use deltalake_core::kernel::Version;
+use object_store::ObjectStore;
 
 pub use compact::{CompactOptions, CompactReport};
 pub use error::LakeError;
@@ -48,7 +49,8 @@ pub use failpoint::{FAILPOINTS, PUT_FULL};
 pub use maintain::{ExpireReport, Status, VacuumReport};
 pub use rows::EventBatch;
 pub use scan::{Order, Rows, Scan};
-pub use schema::columns;
+pub use schema::{BOUNDED, columns, file_schema};
+pub use table::DataFile;
 pub use verify::{Problem, VerifyReport};
 pub use writer::{Appended, Committed, Variant, Writer, WriterOptions};
 
@@ -73,6 +75,18 @@ impl Lake {
     /// [`LakeError::NotFound`] if there is none, [`LakeError::NotALake`] if the folder holds another Delta table.
     pub fn open(path: &Path) -> Result<Lake, LakeError> {
         Self::open_with(path, true)
+    }
+
+    /// Opens the lake at `s3://BUCKET/PREFIX` for reading, by the credentials and the endpoint that the environment names
+    /// (`AWS_ACCESS_KEY_ID`, `AWS_REGION`, `AWS_ENDPOINT_URL` …).
+    ///
+    /// # Errors
+    ///
+    /// As [`Lake::open`], and if the bucket cannot be reached.
+    pub fn open_url(url: &str) -> Result<Lake, LakeError> {
+        let storage = Storage::bucket(url)?;
+        let table = Table::load(&storage)?.ok_or_else(|| LakeError::NotFound { path: url.to_owned() })?;
+        Ok(Lake(Arc::new(Inner { storage, view: Mutex::new(table) })))
     }
 
     /// Opens the lake in a folder, and makes one if there is none.
@@ -119,6 +133,22 @@ impl Lake {
     /// If the log cannot be read.
     pub fn version(&self) -> Result<Version, LakeError> {
         Ok(self.table()?.version())
+    }
+
+    /// The files that are the newest version, by day, the oldest first. For engines that read Parquet by themselves, from
+    /// [`Lake::object_store`].
+    ///
+    /// # Errors
+    ///
+    /// If the log cannot be read.
+    pub fn active_files(&self) -> Result<Vec<Arc<DataFile>>, LakeError> {
+        Ok(self.table()?.files().cloned().collect())
+    }
+
+    /// The store that the paths of [`DataFile`]s are relative to.
+    #[must_use]
+    pub fn object_store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(self.0.storage.store())
     }
 
     /// A writer of its own view. Several writers, also of several processes, never store an event twice.

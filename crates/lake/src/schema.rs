@@ -122,7 +122,7 @@ pub(crate) static FILE_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 });
 
 /// The columns, except `event_time`, whose smallest and largest values stand in the log.
-pub(crate) const BOUNDED: [Column; 6] =
+pub const BOUNDED: [Column; 6] =
     [Column::AwsRegion, Column::AccountId, Column::UserName, Column::EventName, Column::EventSource, Column::EventType];
 
 /// The table's schema as the Delta log spells it.
@@ -136,6 +136,12 @@ pub(crate) fn delta_schema() -> Value {
         })
     };
     json!({ "type": "struct", "fields": TABLE.iter().map(field).collect::<Vec<_>>() })
+}
+
+/// The Arrow schema of a data file: every column but the partition, `event_date`.
+#[must_use]
+pub fn file_schema() -> SchemaRef {
+    Arc::clone(&FILE_SCHEMA)
 }
 
 /// The columns a reader may rely on: name, Delta type and description, in the table's order.

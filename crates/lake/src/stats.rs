@@ -80,13 +80,15 @@ impl FileStats {
         stats
     }
 
+    /// Texts between which the values of a column lie.
+    pub(crate) fn bounds(&self, column: Column) -> Option<(&str, &str)> {
+        let place = BOUNDED.iter().position(|&bounded| bounded == column)?;
+        self.texts[place].as_ref().map(|(low, high)| (low.as_str(), high.as_str()))
+    }
+
     /// Whether a row with this value in the column can be in the file.
     pub(crate) fn may_hold(&self, column: Column, text: &str) -> bool {
-        let place = BOUNDED.iter().position(|&bounded| bounded == column);
-        match place.and_then(|place| self.texts[place].as_ref()) {
-            Some((low, high)) => low.as_str() <= text && text <= high.as_str(),
-            None => true,
-        }
+        self.bounds(column).is_none_or(|(low, high)| low <= text && text <= high)
     }
 }
 

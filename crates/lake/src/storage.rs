@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use deltalake_core::DeltaTableBuilder;
 use deltalake_core::logstore::LogStoreRef;
+use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::runtime::{Builder, Runtime};
@@ -59,8 +60,27 @@ impl Storage {
         let root = root.canonicalize().map_err(|source| LakeError::io(&name, source))?;
         let url = Url::from_directory_path(&root)
             .map_err(|()| LakeError::NotALake { path: name.clone(), reason: "its path is no URL".into() })?;
+        Self::over(Arc::new(DurableStore::new()), root, url, locked)
+    }
+
+    /// A folder of a bucket, `s3://BUCKET/PREFIX`, by the credentials and the endpoint that the environment names.
+    pub(crate) fn bucket(text: &str) -> Result<Storage, LakeError> {
+        let refuse = |reason: String| LakeError::NotALake { path: text.to_owned(), reason };
+        let url = Url::parse(text).map_err(|error| refuse(error.to_string()))?;
+        if url.scheme() != "s3" {
+            return Err(refuse(format!("{}:// is no store that lakes lie in: write s3://BUCKET/PREFIX", url.scheme())));
+        }
+        // A relative path is joined to a folder's URL, which ends with a slash.
+        let url = Url::parse(&format!("{}/", text.trim_end_matches('/'))).map_err(|error| refuse(error.to_string()))?;
+        let store = AmazonS3Builder::from_env().with_url(url.as_str()).build();
+        let store = store.map_err(|source| LakeError::store(text.to_owned(), source))?;
+        Self::over(Arc::new(store), PathBuf::from(text), url, false)
+    }
+
+    fn over(store: Arc<dyn ObjectStore>, root: PathBuf, url: Url, locked: bool) -> Result<Storage, LakeError> {
+        let name = root.display().to_string();
         let log = DeltaTableBuilder::from_url(url.clone())
-            .map(|builder| builder.with_storage_backend(Arc::new(DurableStore::new()), url.clone()))
+            .map(|builder| builder.with_storage_backend(store, url.clone()))
             .and_then(|builder| builder.build_storage())
             .map_err(|source| LakeError::log(&name, source))?;
         let store = log.object_store(None);

@@ -14,7 +14,7 @@ use deltalake_core::kernel::{Action, Add, Protocol, Remove, Version};
 use deltalake_core::logstore::{CommitOrBytes, commit_uri_from_version, get_actions};
 use deltalake_core::protocol::DeltaOperation;
 use deltalake_core::{DeltaTable, DeltaTableBuilder};
-use event::Day;
+use event::{Column, Day};
 use object_store::ObjectStoreExt;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -33,7 +33,7 @@ pub(crate) const CHECKPOINT_EVERY: Version = 100;
 
 /// One active file of the table.
 #[derive(Debug, Clone)]
-pub(crate) struct DataFile {
+pub struct DataFile {
     /// Relative to the table.
     pub(crate) path: String,
     pub(crate) day: Day,
@@ -45,8 +45,46 @@ pub(crate) struct DataFile {
 }
 
 impl DataFile {
-    pub(crate) fn rows(&self) -> u64 {
+    /// Where it lies, relative to the table.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Its partition.
+    #[must_use]
+    pub fn day(&self) -> Day {
+        self.day
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// When it was written, in milliseconds since the epoch.
+    #[must_use]
+    pub fn modified_millis(&self) -> i64 {
+        self.modified_millis
+    }
+
+    /// How many rows it holds.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
         self.stats.rows
+    }
+
+    /// The first and the last `event_time` in it, in microseconds; `None` where unknown.
+    #[must_use]
+    pub fn times(&self) -> Option<(i64, i64)> {
+        self.stats.time
+    }
+
+    /// Texts between which those of a column lie, not always the closest ones; `None` where unknown or all are null.
+    #[must_use]
+    pub fn bounds(&self, column: Column) -> Option<(&str, &str)> {
+        self.stats.bounds(column)
     }
 
     /// The action that adds the file; `data_change` is false where it only rearranges rows.

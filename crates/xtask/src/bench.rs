@@ -6,6 +6,7 @@
 
 pub(crate) mod floor;
 mod measure;
+pub(crate) mod queries;
 
 use std::fmt::Write as _;
 use std::fs;

@@ -33,6 +33,13 @@ pub(crate) struct Size {
     files: u64,
 }
 
+impl Size {
+    /// So many events, in as many files as such a trail has.
+    pub(crate) fn of(events: u64) -> Size {
+        Size { events, files: (events / 200).max(100) }
+    }
+}
+
 /// Writes a corpus and says what is in it.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     write(options.size, &options.out)

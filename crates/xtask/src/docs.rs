@@ -1,6 +1,7 @@
 //! `cargo xtask docs`: reference pages made from the code, so that nothing is written twice.
 
 mod command_line;
+mod queries;
 
 use std::fs;
 use std::io::ErrorKind;
@@ -64,6 +65,7 @@ fn pages(workspace: &Workspace, options: &Options) -> anyhow::Result<Vec<Page>> 
     Ok(vec![
         Page { path: "docs/detections.md", text: detect::reference() },
         Page { path: "docs/cli.md", text: command_line::page(&binary)? },
+        Page { path: "docs/queries.md", text: queries::page(&binary)? },
     ])
 }
 

@@ -15,6 +15,7 @@
 mod bench;
 mod corpus;
 mod docs;
+mod psql;
 mod python;
 mod test;
 mod workspace;
@@ -42,6 +43,8 @@ enum Task {
     Corpus(corpus::Options),
     /// Measure `trailhound ingest` against the cost of gunzip and parsing alone
     Bench(bench::Options),
+    /// Measure the query catalogue against DuckDB, on the same files
+    BenchQueries(bench::queries::Options),
     /// One side of the benchmark: gunzip and parse a folder, and nothing else
     #[command(hide = true)]
     Floor(bench::floor::Options),
@@ -67,6 +70,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Docs(options) => docs::run(&workspace, &options),
         Task::Corpus(options) => corpus::run(&options),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::BenchQueries(options) => bench::queries::run(&workspace, &options),
         Task::Floor(options) => bench::floor::run(&options),
     }
 }

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::workspace::{Workspace, run_for_output, run_to_end, short_hash, works};
+use crate::workspace::{Workspace, is_root, run_for_output, run_to_end, short_hash, works};
 use anyhow::{Context, bail, ensure};
 
 /// Names the interpreter to the tests. Where it is set, a reader that does not work fails its tests;
@@ -89,10 +89,6 @@ fn create_environment(python: &str, folder: &Path) -> anyhow::Result<()> {
         bail!("{advice}; doing so failed: {error}");
     }
     create().context(advice)
-}
-
-fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use crate::python;
 use crate::workspace::{Workspace, run_to_end, works};
+use crate::{psql, python};
 
 /// Arguments of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
@@ -16,6 +16,7 @@ pub(crate) struct Options {
 /// Runs the unit and integration tests, then the documentation tests.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
     let python = python::interpreter(workspace)?;
+    psql::install()?;
     let prepare = |mut command: Command| {
         command.env(python::VARIABLE, &python);
         command

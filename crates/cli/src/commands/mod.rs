@@ -9,5 +9,7 @@ pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod ingest;
 pub(crate) mod lake;
+pub(crate) mod query;
+pub(crate) mod sql;
 pub(crate) mod status;
 pub(crate) mod suppress;

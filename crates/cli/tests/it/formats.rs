@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::World;
 
 /// Two events whose every shown field is known.
-fn world() -> World {
+pub(crate) fn world() -> World {
     let world = World::new();
     let mut root = testkit::event("ConsoleLogin")
         .source("signin")
@@ -32,7 +32,7 @@ fn world() -> World {
     world
 }
 
-fn snapshot(name: &str, text: &str) {
+pub(crate) fn snapshot(name: &str, text: &str) {
     insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
         insta::assert_snapshot!(name, text);
     });

@@ -15,7 +15,11 @@ use serde_json::Value;
 use crate::corpus::{append, records};
 
 fn ask(python: &OsStr, lake: &Path) -> Value {
-    let output = Command::new(python).arg("tests/readers.py").arg(lake).output().expect("TRAILHOUND_PYTHON names an interpreter");
+    let output = Command::new(python)
+        .arg("tests/readers.py")
+        .arg(lake)
+        .output()
+        .expect("TRAILHOUND_PYTHON names an interpreter");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("JSON")
 }

@@ -49,6 +49,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("clap", &["cli", "lambda", "xtask"]),
     ("indicatif", &["cli"]),
     ("comfy-table", &["cli"]),
+    ("rustyline", &["cli"]),
     // Libraries have error enums of their own.
     ("anyhow", &["cli", "lambda", "xtask"]),
 ];

@@ -1,0 +1,341 @@
+//! Asking a question and writing its answer, whichever command asks.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use lake::Lake;
+use pipeline::escape;
+use query::{Answer, Block, Cost, Engine, EngineOptions, QueryError, RowTable};
+use serde_json::{Map, Value};
+
+use crate::args::{AnswerArgs, AnswerFormat, Format};
+use crate::exit::{Exit, usage};
+use crate::output::{Output, Rows, bytes, plural};
+use crate::session::Session;
+use crate::tables::{Alerts, Detections, Runs};
+
+/// Rows of a table where no number was given.
+const TABLE_ROWS: u64 = 1_000;
+
+/// The engine, and the runtime it works on.
+pub(crate) struct Asker {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) runtime: tokio::runtime::Runtime,
+    /// What to say where there are no events.
+    pub(crate) empty: Option<String>,
+}
+
+impl Asker {
+    pub(crate) fn open(session: &Session, lake: Option<&str>) -> anyhow::Result<Asker> {
+        let config = &session.loaded.config;
+        let detections: Arc<dyn RowTable> = Arc::new(Detections(config.detect.clone()));
+        let (lake, tables, place) = match lake {
+            Some(place) => (Some(open_elsewhere(place)?), vec![detections], place.to_owned()),
+            None => {
+                let state = session.state_path();
+                let tables =
+                    vec![Arc::new(Alerts(state.clone())), detections, Arc::new(Runs(state)) as Arc<dyn RowTable>];
+                (session.find_lake()?, tables, session.home.display().to_string())
+            }
+        };
+        let is_empty = match &lake {
+            None => true,
+            Some(lake) => lake.active_files()?.is_empty(),
+        };
+        let empty =
+            is_empty.then(|| format!("there are no events in {place} yet: read some with `trailhound ingest PATH`"));
+        let threads = match config.query.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => usize::from(threads),
+        };
+        let memory = usize::try_from(config.query.memory).unwrap_or(usize::MAX);
+        let options = EngineOptions { now: session.now, memory, spill: None, threads };
+        let engine = Arc::new(Engine::new(lake, tables, options)?);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("query")
+            .enable_all()
+            .build()
+            .context("failed to start the threads that answer")?;
+        Ok(Asker { engine, runtime, empty })
+    }
+
+    /// A conversation.
+    pub(crate) fn session(&self) -> anyhow::Result<query::Session> {
+        Ok(self.runtime.block_on(self.engine.session())?)
+    }
+
+    /// Waits for the engine; `None` if the user wants it to stop.
+    pub(crate) fn wait<T>(&self, work: impl Future<Output = Result<T, QueryError>>) -> anyhow::Result<Option<T>> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                done = work => done.map(Some).map_err(mistake),
+                stop = tokio::signal::ctrl_c() => stop.map(|()| None).context("failed to listen for ctrl-C"),
+            }
+        })
+    }
+}
+
+/// A lake that is not the home folder's.
+fn open_elsewhere(place: &str) -> anyhow::Result<Lake> {
+    if place.contains("://") {
+        return Ok(Lake::open_url(place)?);
+    }
+    Ok(Lake::open(Path::new(place))?)
+}
+
+/// What the user wrote wrong is the user's mistake; the rest is a failure.
+fn mistake(error: QueryError) -> anyhow::Error {
+    if error.is_mistake() { usage(error.to_string()) } else { error.into() }
+}
+
+/// How an answer is to be written.
+pub(crate) struct Manner<'a> {
+    pub(crate) arguments: &'a AnswerArgs,
+    /// The columns of a table; all where there are none.
+    pub(crate) shown: &'a [String],
+}
+
+/// Asks, and writes the answer.
+pub(crate) fn answer(
+    session: &mut Session,
+    asker: &Asker,
+    conversation: &query::Session,
+    sql: &str,
+    manner: &Manner<'_>,
+) -> anyhow::Result<Exit> {
+    let begun = Instant::now();
+    let arguments = manner.arguments;
+    let sql = if arguments.explain { format!("EXPLAIN {sql}") } else { sql.to_owned() };
+    let Some(mut answer) = asker.wait(conversation.ask(&sql))? else { return Ok(Exit::Interrupted) };
+    if arguments.explain {
+        return explain(session, asker, answer);
+    }
+    let mut target = Target::open(arguments, &answer)?;
+    let limit = match arguments.max_rows {
+        Some(0) => u64::MAX,
+        Some(limit) => limit,
+        None if arguments.format == AnswerFormat::Table => TABLE_ROWS,
+        None => u64::MAX,
+    };
+    let columns = answer.columns();
+    let mut writer = Writer::new(arguments.format, columns, manner.shown);
+    let (mut written, mut more) = (0, false);
+    loop {
+        let Some(next) = asker.wait(answer.next())? else {
+            // What is half written is no answer: a file is left as it was.
+            session.out.flush()?;
+            return Ok(Exit::Interrupted);
+        };
+        let Some(block) = next else { break };
+        let room = limit - written;
+        let taken = u64::try_from(block.len()).unwrap_or(u64::MAX).min(room);
+        writer.write(&block.head(usize::try_from(taken).unwrap_or(usize::MAX)), target.get(session))?;
+        written += taken;
+        if taken < block.len() as u64 {
+            more = true;
+            break;
+        }
+    }
+    writer.finish(target.get(session))?;
+    let file = target.finish(session)?;
+    session.out.flush()?;
+    if !session.global.quiet {
+        let summary = Summary { written, more, took: begun.elapsed(), cost: answer.cost(), file };
+        let gap = if arguments.format == AnswerFormat::Table && arguments.output.is_none() { "\n" } else { "" };
+        crate::complain(&format!("{gap}{summary}"));
+    }
+    Ok(Exit::Done)
+}
+
+/// What is said after an answer.
+struct Summary {
+    written: u64,
+    more: bool,
+    took: Duration,
+    cost: Cost,
+    file: Option<PathBuf>,
+}
+
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} in {:.2} s", plural(self.written, "row", "rows"), self.took.as_secs_f64())?;
+        if let Some(file) = &self.file {
+            write!(f, " written to {}", file.display())?;
+        }
+        write!(f, "; {}, {} read", plural(self.cost.files, "file", "files"), bytes(self.cost.bytes))?;
+        if self.cost.spilled > 0 {
+            write!(f, ", {} through the disk", bytes(self.cost.spilled))?;
+        }
+        if self.more {
+            write!(f, "; there are more rows: raise --max-rows (0 for all)")?;
+        }
+        Ok(())
+    }
+}
+
+/// Shows a plan as it is laid out.
+fn explain(session: &mut Session, asker: &Asker, mut answer: Answer) -> anyhow::Result<Exit> {
+    loop {
+        let Some(next) = asker.wait(answer.next())? else { return Ok(Exit::Interrupted) };
+        let Some(block) = next else { return Ok(Exit::Done) };
+        for row in 0..block.len() {
+            for text in block.row(row).iter().filter_map(Value::as_str) {
+                for line in text.lines() {
+                    session.out.line(&escape::terminal(line))?;
+                }
+            }
+        }
+    }
+}
+
+/// Where an answer goes: standard output, or a file that appears when it is whole.
+enum Target {
+    Stdout,
+    File { path: PathBuf, temporary: PathBuf, out: Output },
+    Parquet { path: PathBuf, temporary: PathBuf, file: Option<Box<query::ParquetFile>> },
+}
+
+/// What a block is written to.
+enum Sink<'t> {
+    Text(&'t mut Output),
+    Parquet(&'t mut Option<Box<query::ParquetFile>>),
+}
+
+impl Target {
+    fn open(arguments: &AnswerArgs, answer: &Answer) -> anyhow::Result<Target> {
+        let Some(path) = arguments.output.clone() else {
+            if arguments.format == AnswerFormat::Parquet {
+                return Err(usage("--format parquet needs --output FILE"));
+            }
+            return Ok(Target::Stdout);
+        };
+        let name = path.file_name().ok_or_else(|| usage(format!("--output {} is no file", path.display())))?;
+        let temporary = path.with_file_name(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
+        let file = File::create(&temporary).with_context(|| format!("failed to write {}", path.display()))?;
+        if arguments.format == AnswerFormat::Parquet {
+            return Ok(Target::Parquet { path, temporary, file: Some(Box::new(answer.parquet(file)?)) });
+        }
+        Ok(Target::File { path, temporary, out: Output::file(file) })
+    }
+
+    fn get<'t>(&'t mut self, session: &'t mut Session) -> Sink<'t> {
+        match self {
+            Target::Stdout => Sink::Text(&mut session.out),
+            Target::File { out, .. } => Sink::Text(out),
+            Target::Parquet { file, .. } => Sink::Parquet(file),
+        }
+    }
+
+    /// Puts a file in its place, and returns it.
+    fn finish(&mut self, session: &mut Session) -> anyhow::Result<Option<PathBuf>> {
+        let (path, temporary) = match self {
+            Target::Stdout => {
+                session.out.flush()?;
+                return Ok(None);
+            }
+            Target::File { path, temporary, out } => {
+                out.flush()?;
+                (path, temporary)
+            }
+            Target::Parquet { path, temporary, file } => {
+                if let Some(file) = file.take() {
+                    file.finish()?;
+                }
+                (path, temporary)
+            }
+        };
+        std::fs::rename(&*temporary, &*path).with_context(|| format!("failed to write {}", path.display()))?;
+        Ok(Some(path.clone()))
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if let Target::File { temporary, .. } | Target::Parquet { temporary, .. } = self {
+            // There is none where the file is in its place.
+            let _ = std::fs::remove_file(temporary);
+        }
+    }
+}
+
+/// Writes blocks in a format, one after the other.
+struct Writer {
+    format: AnswerFormat,
+    columns: Vec<String>,
+    /// The places of the columns that a table shows.
+    shown: Vec<usize>,
+    table: Rows,
+    rows: u64,
+}
+
+impl Writer {
+    fn new(format: AnswerFormat, columns: Vec<String>, shown: &[String]) -> Writer {
+        let all = shown.is_empty() || format != AnswerFormat::Table;
+        let places: Vec<usize> = match all {
+            true => (0..columns.len()).collect(),
+            false => shown.iter().filter_map(|name| columns.iter().position(|column| column == name)).collect(),
+        };
+        let names: Vec<&String> = places.iter().filter_map(|&place| columns.get(place)).collect();
+        let table = Rows::verbatim(&names);
+        Writer { format, columns, shown: places, table, rows: 0 }
+    }
+
+    fn write(&mut self, block: &Block, sink: Sink<'_>) -> anyhow::Result<()> {
+        let out = match sink {
+            Sink::Parquet(file) => {
+                if let Some(file) = file {
+                    file.write(block)?;
+                }
+                return Ok(());
+            }
+            Sink::Text(out) => out,
+        };
+        for row in 0..block.len() {
+            let values = block.row(row);
+            match self.format {
+                AnswerFormat::Table => {
+                    let shown = self.shown.iter().map(|&place| values.get(place).cloned().unwrap_or(Value::Null));
+                    self.table.push(shown.collect());
+                }
+                AnswerFormat::Jsonl => out.line(&escape::json(&self.object(values).to_string()))?,
+                AnswerFormat::Json => {
+                    let comma = if self.rows == 0 { "[" } else { "," };
+                    out.text(&format!("{comma}\n  {}", escape::json(&self.object(values).to_string())))?;
+                }
+                AnswerFormat::Csv => {
+                    if self.rows == 0 {
+                        out.csv(self.columns.iter())?;
+                    }
+                    out.csv(values.iter().map(crate::output::plain))?;
+                }
+                AnswerFormat::Parquet => {}
+            }
+            self.rows += 1;
+        }
+        Ok(())
+    }
+
+    fn object(&self, values: Vec<Value>) -> Value {
+        Value::Object(self.columns.iter().cloned().zip(values).collect::<Map<_, _>>())
+    }
+
+    fn finish(self, sink: Sink<'_>) -> anyhow::Result<()> {
+        let Sink::Text(out) = sink else { return Ok(()) };
+        match self.format {
+            AnswerFormat::Table => {
+                if !self.table.is_empty() {
+                    let all = self.shown.len();
+                    self.table.write(Format::Table, all, out)?;
+                }
+            }
+            AnswerFormat::Json => out.line(if self.rows == 0 { "[]" } else { "\n]" })?,
+            AnswerFormat::Csv if self.rows == 0 => out.csv(self.columns.iter())?,
+            AnswerFormat::Csv | AnswerFormat::Jsonl | AnswerFormat::Parquet => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,264 @@
+//! Pruning, limits, refusals: the engine over real lakes.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::world::{NOW, answer, ask, block, cell, engine, lake, month, rows, time};
+
+fn texts(engine: &query::Engine, sql: &str) -> Vec<Vec<String>> {
+    let (_, rows) = answer(engine, sql).expect("an answer");
+    rows.iter().map(|row| row.iter().map(cell).collect()).collect()
+}
+
+fn problem(engine: &query::Engine, sql: &str) -> String {
+    answer(engine, sql).expect_err("refused").to_string()
+}
+
+/// Two queries as users of the classic tracker wrote them for Athena, untouched.
+#[test]
+fn classic_athena_queries_run_verbatim() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let records = month(NOW);
+    let engine = engine(Some(lake(folder.path(), &records)), NOW);
+    let rows = texts(
+        &engine,
+        "SELECT
+    event_date,
+    user_name,
+    source_ip,
+    event_name,
+    COALESCE(error_code, error_message) AS error,
+    COUNT(*) AS failure_count
+FROM iam_events
+WHERE (error_code IS NOT NULL OR error_message IS NOT NULL)
+    AND (event_name IN ('ConsoleLogin', 'AssumeRole', 'GetSessionToken') OR event_type = 'signin')
+    AND date_parse(event_date, '%Y-%m-%d') >= current_date - interval '7' day
+GROUP BY event_date, user_name, source_ip, event_name, COALESCE(error_code, error_message)
+ORDER BY failure_count DESC, event_date DESC
+LIMIT 100;",
+    );
+    assert!(!rows.is_empty());
+    let counted = texts(
+        &engine,
+        "SELECT sum(1) FROM iam_events WHERE (error_code IS NOT NULL OR error_message IS NOT NULL) \
+         AND (event_name IN ('ConsoleLogin', 'AssumeRole', 'GetSessionToken') OR event_type = 'signin') \
+         AND event_date >= '2026-11-13'",
+    );
+    let sum: u64 = rows.iter().map(|row| row[5].parse::<u64>().expect("a number")).sum();
+    assert_eq!(counted[0][0], sum.to_string());
+
+    let rows = texts(
+        &engine,
+        "SELECT
+    user_name,
+    date_format(MIN(from_iso8601_timestamp(event_time)), '%Y-%m-%d %H:%i') AS first_activity,
+    date_format(MAX(from_iso8601_timestamp(event_time)), '%Y-%m-%d %H:%i') AS last_activity,
+    COUNT(*) AS total_events,
+    COUNT(DISTINCT event_name) AS unique_actions,
+    CARDINALITY(ARRAY_AGG(DISTINCT event_date)) AS days_active
+FROM iam_events
+WHERE user_name IS NOT NULL
+    AND user_name != ''
+    AND from_iso8601_timestamp(event_time) >= current_timestamp - interval '30' day
+    AND year = '2026' AND month IN ('10', '11')
+GROUP BY user_name
+HAVING COUNT(*) > 1
+ORDER BY total_events DESC
+LIMIT 25",
+    );
+    assert!(rows.len() > 5);
+    assert!(rows.iter().all(|row| row[1].len() == 16 && row[1] <= row[2]), "{rows:?}");
+    assert!(rows.windows(2).all(|pair| pair[0][3].parse::<u64>().ok() >= pair[1][3].parse::<u64>().ok()));
+}
+
+#[test]
+fn a_missing_lake_is_an_empty_one() {
+    let engine = engine(None, NOW);
+    assert_eq!(texts(&engine, "SELECT count(*) FROM events"), [["0"]]);
+    assert!(texts(&engine, "SELECT * FROM iam_events").is_empty());
+    assert!(texts(&engine, "SELECT eventname, useridentity.arn FROM cloudtrail").is_empty());
+}
+
+#[test]
+fn whatever_writes_or_reads_elsewhere_is_refused() {
+    let engine = engine(None, NOW);
+    for sql in [
+        "INSERT INTO events VALUES (1)",
+        "DELETE FROM events",
+        "UPDATE events SET event_id = 'x'",
+        "DROP TABLE events",
+        "CREATE TABLE x AS SELECT * FROM events",
+        "CREATE VIEW x AS SELECT 1",
+        "CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'",
+        "COPY events TO 'out.csv'",
+        "COPY (SELECT 1) TO 'out.csv' STORED AS CSV",
+        "SELECT * INTO x FROM events",
+        "SET datafusion.execution.batch_size = 1",
+        "WITH x AS (INSERT INTO events VALUES (1)) SELECT * FROM x",
+        "EXPLAIN ANALYZE INSERT INTO events VALUES (1)",
+        "TRUNCATE TABLE events",
+        "SELECT 1; SELECT 2",
+        "CALL x()",
+        "GRANT SELECT ON events TO x",
+    ] {
+        let problem = problem(&engine, sql);
+        assert!(
+            problem.contains("only queries are allowed")
+                || problem.contains("one statement")
+                || problem.contains("syntax error"),
+            "{sql}: {problem}"
+        );
+    }
+    for sql in ["SELECT * FROM '/etc/passwd'", "SELECT * FROM read_csv('/etc/passwd')", "SELECT * FROM \"/etc/passwd\""]
+    {
+        answer(&engine, sql).expect_err(sql);
+    }
+}
+
+#[test]
+fn a_mistake_is_named_with_its_place_or_what_was_meant() {
+    let engine = engine(None, NOW);
+    assert!(problem(&engine, "SELECT event_nam FROM events").contains("did you mean event_name?"));
+    assert!(problem(&engine, "SELECT 1 FROM iam_event").contains("did you mean iam_events?"));
+    let text = problem(&engine, "SELECT event_name\nFROM events\nWHERE AND x = 1");
+    assert!(text.contains("line 3"), "{text}");
+    assert!(problem(&engine, "SELECT json_extrct(rest, '$.a') FROM events").contains("did you mean json_extract?"));
+}
+
+#[test]
+fn relative_windows_honour_now() {
+    let engine = engine(None, "2024-02-29T23:30:00Z");
+    let rows = texts(
+        &engine,
+        "SELECT current_date, current_date - interval '1' day, now(), date_add('month', -1, current_date)",
+    );
+    assert_eq!(rows, [["2024-02-29", "2024-02-28", "2024-02-29T23:30:00Z", "2024-01-29"].map(str::to_owned)]);
+}
+
+/// Sorting far more than the limit of memory allows goes through the disk and still comes out sorted.
+#[test]
+fn what_does_not_fit_into_memory_goes_through_the_disk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake = lake(folder.path(), &month(NOW));
+    let options = query::EngineOptions { memory: 16 << 20, threads: 1, ..crate::world::options(NOW) };
+    let engine = query::Engine::new(Some(lake), Vec::new(), options).expect("an engine");
+    block(async {
+        let session = engine.session().await.expect("a session");
+        let sql = "SELECT request_id, user_identity || CAST(n AS varchar), rest || CAST(n AS varchar) FROM events \
+                   CROSS JOIN unnest(sequence(1, 12)) AS copies(n) ORDER BY request_id";
+        let mut answer = session.ask(sql).await.expect("an answer");
+        let (mut count, mut last) = (0, String::new());
+        while let Some(block) = answer.next().await.expect("rows") {
+            for row in 0..block.len() {
+                if let Value::String(id) = &block.row(row)[0] {
+                    assert!(last <= *id);
+                    last.clone_from(id);
+                }
+                count += 1;
+            }
+        }
+        assert!(count > 120_000);
+        assert!(answer.cost().spilled > 0, "{:?}", answer.cost());
+    });
+}
+
+#[test]
+fn a_day_is_read_from_its_own_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake = lake(folder.path(), &month(NOW));
+    let all = lake.active_files().expect("files").len() as u64;
+    let engine = engine(Some(lake), NOW);
+    let files = |sql: &str| {
+        block(async {
+            let session = engine.session().await.expect("a session");
+            let mut answer = session.ask(sql).await.expect("an answer");
+            while answer.next().await.expect("rows").is_some() {}
+            answer.cost().files
+        })
+    };
+    let of_a_day = files("SELECT event_id, event_name FROM events WHERE event_date = DATE '2026-11-10'");
+    assert!(of_a_day > 0 && of_a_day * 10 < all, "{of_a_day} of {all}");
+    // The classic view's text day, its parts, and a time all lead to the same files.
+    for condition in ["event_date = '2026-11-10'", "year = '2026' AND month = '11' AND day = '10'"] {
+        assert_eq!(files(&format!("SELECT event_id, event_name FROM iam_events WHERE {condition}")), of_a_day);
+    }
+    let timed = files(
+        "SELECT event_id, event_name FROM events WHERE event_time >= TIMESTAMP '2026-11-10 00:00:00' \
+         AND event_time < TIMESTAMP '2026-11-11 00:00:00'",
+    );
+    assert_eq!(timed, of_a_day);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    /// Pruned by the log, by row groups and by bloom filters equals looking at every row.
+    #[test]
+    fn pruned_equals_full_scan(
+        day in 1u32..20, days in 0u32..4,
+        column in proptest::sample::select(vec!["aws_region", "account_id", "user_name", "event_name", "access_key_id", "source_ip", "session_name", "event_id"]),
+        pick in any::<proptest::sample::Index>(),
+    ) {
+        thread_local! {
+            static WORLD: (tempfile::TempDir, query::Engine, Vec<Value>) = {
+                let folder = tempfile::tempdir().expect("a folder");
+                let engine = engine(Some(lake(folder.path(), &month(NOW))), NOW);
+                let (columns, rows) = answer(&engine, "SELECT event_id, CAST(event_date AS varchar) AS event_date, aws_region, account_id, user_name, event_name, access_key_id, source_ip, session_name FROM events").expect("all");
+                let objects = rows.into_iter().map(|row| columns.iter().cloned().zip(row).collect()).collect();
+                (folder, engine, objects)
+            };
+        }
+        WORLD.with(|(_, engine, all)| {
+            let (first, last) = (format!("2026-11-{day:02}"), format!("2026-11-{:02}", day + days));
+            let wanted = &all[pick.index(all.len())][column];
+            let Some(text) = wanted.as_str() else { return Ok(()) };
+            let mut expected: Vec<&str> = all
+                .iter()
+                .filter(|row| row[column] == *wanted && row["event_date"].as_str().is_some_and(|date| *first <= *date && *date <= *last))
+                .filter_map(|row| row["event_id"].as_str())
+                .collect();
+            expected.sort_unstable();
+            let sql = format!(
+                "SELECT event_id FROM events WHERE event_date BETWEEN DATE '{first}' AND DATE '{last}' AND {column} = '{}' ORDER BY 1",
+                text.replace('\'', "''")
+            );
+            let found = texts(engine, &sql);
+            let found: Vec<&str> = found.iter().map(|row| row[0].as_str()).collect();
+            prop_assert_eq!(found, expected);
+            Ok(())
+        })?;
+    }
+}
+
+/// A block of an answer is a handful of rows, however many there are.
+#[test]
+fn many_rows_come_in_blocks() {
+    let engine = engine(None, NOW);
+    block(async {
+        let session = engine.session().await.expect("a session");
+        let sql = "SELECT a.value * 1000 + b.value FROM unnest(sequence(1, 2000)) AS a(value) CROSS JOIN unnest(sequence(1, 1000)) AS b(value)";
+        let mut answer = session.ask(sql).await.expect("an answer");
+        let (mut count, mut largest) = (0, 0);
+        while let Some(block) = answer.next().await.expect("rows") {
+            count += block.len();
+            largest = largest.max(block.len());
+        }
+        assert_eq!(count, 2_000_000);
+        assert!(largest <= 65_536, "{largest}");
+    });
+}
+
+#[test]
+fn values_keep_their_kind() {
+    let engine = engine(None, NOW);
+    let sql = "SELECT 1 AS i, 1.5e0 AS d, true AS b, 'x' AS t, CAST(NULL AS varchar) AS n, DATE '2026-01-02' AS day, \
+               TIMESTAMP '2026-01-02 03:04:05' AS at, ARRAY[1, 2] AS l, MAP(ARRAY['k'], ARRAY['v']) AS m";
+    let (columns, rows) = block(async {
+        let session = engine.session().await.expect("a session");
+        rows(session.ask(sql).await.expect("an answer")).await.expect("rows")
+    });
+    assert_eq!(columns, ["i", "d", "b", "t", "n", "day", "at", "l", "m"]);
+    let expected = json!([1, 1.5, true, "x", null, "2026-01-02", "2026-01-02T03:04:05Z", [1, 2], { "k": "v" }]);
+    assert_eq!(Value::from(rows[0].clone()), expected);
+    let _ = (ask, time);
+}

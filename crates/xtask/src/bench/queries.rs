@@ -1,0 +1,200 @@
+//! `cargo xtask bench-queries`: the catalogue on our engine and on DuckDB, over the same files of the same lake.
+//!
+//! Our side is a process for each query, from its start to its end, as a person waits for it. DuckDB's is the query
+//! alone in a process that is up already, its files known: the comparison is in its favour. Both have the pages of the
+//! files in memory.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+
+use super::measure;
+use crate::workspace::{Workspace, run_for_output, run_to_end};
+use crate::{corpus, python};
+
+/// Arguments of `cargo xtask bench-queries`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Different events of the generated lake
+    #[arg(long, default_value_t = 10_000_000, value_name = "N")]
+    events: u64,
+    /// Ask this home folder instead of a generated one; its last day is "now"
+    #[arg(long, value_name = "DIR", requires = "now")]
+    home: Option<PathBuf>,
+    /// What "now" is for the queries
+    #[arg(long, value_name = "TIME")]
+    now: Option<String>,
+    /// Runs of each query on each side; the median counts
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Measure this binary instead of building one
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+    /// Only these queries
+    #[arg(value_name = "QUERY")]
+    names: Vec<String>,
+}
+
+/// The generated corpus ends here.
+const END: &str = "2026-01-31T00:00:00Z";
+/// What the queries that need a parameter are asked for: somebody whom the generated organisation has.
+const REQUIRED: [(&str, &str); 4] = [
+    ("key", "AKIAVH6RFOHJS4RKYUGI"),
+    ("role", "github-deploy"),
+    ("principal", "github-deploy"),
+    ("ip", "203.0.113.10"),
+];
+
+/// Measures both sides and prints a table in Markdown.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
+    let interpreter = python::interpreter(workspace)?;
+    let binary = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => {
+            run_to_end(workspace.cargo().args(["build", "--release", "--locked", "--package", "cli"]))?;
+            workspace.target().join("release/trailhound")
+        }
+    };
+    let home = match &options.home {
+        Some(home) => home.clone(),
+        None => lake(workspace, &binary, options.events)?,
+    };
+    let now = options.now.as_deref().unwrap_or(END);
+    let command = || {
+        let mut command = Command::new(&binary);
+        command.arg("--home").arg(&home).args(["--now", now]);
+        command
+    };
+    let listed = run_for_output(command().args(["query", "list", "--format", "json"]))?;
+    let listed: Vec<Value> = serde_json::from_str(&listed).context("the list of queries is JSON")?;
+    let mut questions = Vec::new();
+    for query in &listed {
+        let name = query["name"].as_str().context("a query has a name")?.to_owned();
+        if !options.names.is_empty() && !options.names.contains(&name) {
+            continue;
+        }
+        let needed = query["parameters"].as_array().into_iter().flatten().filter(|known| known["default"].is_null());
+        let set: Vec<String> = needed
+            .filter_map(|known| REQUIRED.iter().find(|(name, _)| known["name"] == *name))
+            .map(|(name, value)| format!("--set={name}={value}"))
+            .collect();
+        let statement = run_for_output(command().args(["query", "show", "--engine", "athena"]).arg(&name).args(&set))?;
+        questions.push((name, set, statement));
+    }
+    let statements: BTreeMap<&str, &str> =
+        questions.iter().map(|(name, _, statement)| (name.as_str(), statement.as_str())).collect();
+    eprintln!("DuckDB");
+    let theirs = duckdb(workspace, &interpreter, &home.join("lake"), &json!(statements), options.runs)?;
+    let mut rows = Vec::new();
+    for (name, set, _) in &questions {
+        eprintln!("{name}");
+        let mut runs = Vec::new();
+        for _ in 0..=options.runs {
+            let mut ours = command();
+            ours.args(["query", "run", name, "--quiet", "--format", "csv"]).args(set);
+            runs.push(measure::run(&mut ours, &[0])?.wall.as_secs_f64());
+        }
+        // The first brings pages into memory.
+        runs.remove(0);
+        let duckdb = theirs[name].as_f64().with_context(|| format!("DuckDB gave no time for {name}"))?;
+        rows.push(Row { name: name.clone(), ours: median(runs), duckdb });
+    }
+    print!("{}", table(&rows));
+    Ok(())
+}
+
+struct Row {
+    name: String,
+    ours: f64,
+    duckdb: f64,
+}
+
+fn median(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_by(f64::total_cmp);
+    seconds[seconds.len() / 2]
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut table = String::from("| query | DuckDB | trailhound | ratio |\n|---|--:|--:|--:|\n");
+    for row in rows {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            table,
+            "| {} | {:.3} s | {:.3} s | {:.2} |",
+            row.name,
+            row.duckdb,
+            row.ours,
+            row.ours / row.duckdb
+        );
+    }
+    let logs: f64 = rows.iter().map(|row| (row.ours / row.duckdb).ln()).sum();
+    let mean = (logs / rows.len().max(1) as f64).exp();
+    let worst = rows.iter().map(|row| row.ours / row.duckdb).fold(0.0, f64::max);
+    let _ = writeln!(table, "\nGeometric mean of the ratios {mean:.2}, the largest {worst:.2}.");
+    table
+}
+
+/// A home folder whose lake holds the generated corpus, compacted; made once.
+fn lake(workspace: &Workspace, binary: &Path, events: u64) -> anyhow::Result<PathBuf> {
+    let size = corpus::Size::of(events);
+    let trail = corpus::cached(workspace, size)?;
+    let home = trail.with_extension("home");
+    if home.is_dir() {
+        return Ok(home);
+    }
+    let partial = trail.with_extension(format!("home.{}.partial", std::process::id()));
+    let command = || {
+        let mut command = Command::new(binary);
+        command.arg("--home").arg(&partial).arg("--quiet");
+        command
+    };
+    eprintln!("reading {events} events into a lake");
+    run_to_end(command().arg("ingest").arg(&trail))?;
+    run_to_end(command().args(["lake", "compact"]))?;
+    fs::rename(&partial, &home).with_context(|| format!("failed to move {} into place", partial.display()))?;
+    Ok(home)
+}
+
+/// DuckDB's median seconds for each statement.
+fn duckdb(
+    workspace: &Workspace,
+    interpreter: &Path,
+    lake: &Path,
+    statements: &Value,
+    runs: u32,
+) -> anyhow::Result<Value> {
+    let script = workspace.root().join("crates/query/tests/parity.py");
+    let mut child = Command::new(interpreter)
+        .arg(script)
+        .arg(lake)
+        .arg(runs.to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("failed to start Python")?;
+    let mut input = child.stdin.take().context("a pipe was asked for")?;
+    std::io::Write::write_all(&mut input, statements.to_string().as_bytes())?;
+    drop(input);
+    let output = child.wait_with_output()?;
+    ensure!(output.status.success(), "DuckDB failed");
+    serde_json::from_slice(&output.stdout).context("the times are JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_gives_ratios_and_their_geometric_mean() {
+        let row = |name: &str, ours, duckdb| Row { name: name.to_owned(), ours, duckdb };
+        let text = table(&[row("a", 0.5, 1.0), row("b", 2.0, 1.0)]);
+        assert!(text.contains("| a | 1.000 s | 0.500 s | 0.50 |"), "{text}");
+        assert!(text.ends_with("\nGeometric mean of the ratios 1.00, the largest 2.00.\n"), "{text}");
+        assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
+    }
+}
