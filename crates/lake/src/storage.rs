@@ -9,6 +9,7 @@ use deltalake_core::DeltaTableBuilder;
 use deltalake_core::logstore::LogStoreRef;
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
+use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
@@ -70,10 +71,13 @@ impl Storage {
         if url.scheme() != "s3" {
             return Err(refuse(format!("{}:// is no store that lakes lie in: write s3://BUCKET/PREFIX", url.scheme())));
         }
-        // A relative path is joined to a folder's URL, which ends with a slash.
-        let url = Url::parse(&format!("{}/", text.trim_end_matches('/'))).map_err(|error| refuse(error.to_string()))?;
-        let store = AmazonS3Builder::from_env().with_url(url.as_str()).build();
+        let plain = std::env::var("AWS_ENDPOINT_URL").is_ok_and(|endpoint| endpoint.starts_with("http://"));
+        let store = AmazonS3Builder::from_env().with_url(text).with_allow_http(plain).build();
         let store = store.map_err(|source| LakeError::store(text.to_owned(), source))?;
+        let store = PrefixStore::new(store, Path::from(url.path()));
+        // The log's library asks a table's address for its scheme, of which it knows few, and reads through the store
+        // that it is given all the same.
+        let url = Url::parse("memory:///").map_err(|error| refuse(error.to_string()))?;
         Self::over(Arc::new(store), PathBuf::from(text), url, false)
     }
 

@@ -167,6 +167,8 @@ fn help_and_lists() {
         "demo",
         "ingest",
         "events",
+        "query",
+        "sql",
         "alerts",
         "suppress",
         "detections",
@@ -180,6 +182,7 @@ fn help_and_lists() {
         assert!(help.contains("Examples:"), "{command} has no examples");
     }
     for (command, below) in [
+        ("query", vec!["list", "show", "run", "export"]),
         ("alerts", vec!["list", "show", "ack", "export"]),
         ("suppress", vec!["add", "list", "remove"]),
         ("detections", vec!["list", "show"]),

@@ -2,7 +2,7 @@
 //!
 //! [`render`] puts values in the place of `:name` parameters. [`prepare`] reads a statement (`tokens`, `grammar`),
 //! refuses what is no query (`allow`) and turns Athena's SQL into DataFusion's (`rewrite`). What the two engines call
-//! the same but mean differently is left to [`functions`](crate::functions).
+//! the same but mean differently is left to `functions`.
 
 mod allow;
 mod build;
