@@ -1,7 +1,7 @@
 //! Questions that are ready: one `.sql` file each, with its title, what it is for and its parameters at its head.
 //!
 //! The text is the same for every engine. Parameters are written `:name` and become typed literals in
-//! [`dialect::render`](crate::dialect::render); no value ever becomes part of the text as it came.
+//! [`dialect::render`]; no value ever becomes part of the text as it came.
 
 mod file;
 
