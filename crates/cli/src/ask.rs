@@ -10,6 +10,7 @@ use lake::Lake;
 use pipeline::escape;
 use query::{Answer, Block, Cost, Engine, EngineOptions, QueryError, RowTable};
 use serde_json::{Map, Value};
+use tokio::sync::Notify;
 
 use crate::args::{AnswerArgs, AnswerFormat, Format};
 use crate::exit::{Exit, usage};
@@ -26,6 +27,8 @@ pub(crate) struct Asker {
     pub(crate) runtime: tokio::runtime::Runtime,
     /// What to say where there are no events.
     pub(crate) empty: Option<String>,
+    /// Told of every ctrl-C, also of one that comes while rows are written and nothing is waited for.
+    stop: Arc<Notify>,
 }
 
 impl Asker {
@@ -60,7 +63,14 @@ impl Asker {
             .enable_all()
             .build()
             .context("failed to start the threads that answer")?;
-        Ok(Asker { engine, runtime, empty })
+        let stop = Arc::new(Notify::new());
+        let told = Arc::clone(&stop);
+        runtime.spawn(async move {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                told.notify_one();
+            }
+        });
+        Ok(Asker { engine, runtime, empty, stop })
     }
 
     /// A conversation.
@@ -68,12 +78,23 @@ impl Asker {
         Ok(self.runtime.block_on(self.engine.session())?)
     }
 
+    /// Forgets a ctrl-C that came after the answer it was meant for.
+    pub(crate) fn forget_stop(&self) {
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.stop.notified() => {}
+                () = std::future::ready(()) => {}
+            }
+        });
+    }
+
     /// Waits for the engine; `None` if the user wants it to stop.
     pub(crate) fn wait<T>(&self, work: impl Future<Output = Result<T, QueryError>>) -> anyhow::Result<Option<T>> {
         self.runtime.block_on(async {
             tokio::select! {
                 done = work => done.map(Some).map_err(mistake),
-                stop = tokio::signal::ctrl_c() => stop.map(|()| None).context("failed to listen for ctrl-C"),
+                () = self.stop.notified() => Ok(None),
             }
         })
     }
@@ -294,6 +315,15 @@ impl Writer {
             }
             Sink::Text(out) => out,
         };
+        if self.format == AnswerFormat::Csv {
+            if self.rows == 0 && !block.is_empty() {
+                out.csv([&self.columns])?;
+            }
+            let rows = (0..block.len()).map(|row| block.row(row).iter().map(crate::output::plain).collect::<Vec<_>>());
+            out.csv(rows)?;
+            self.rows += block.len() as u64;
+            return Ok(());
+        }
         for row in 0..block.len() {
             let values = block.row(row);
             match self.format {
@@ -306,13 +336,7 @@ impl Writer {
                     let comma = if self.rows == 0 { "[" } else { "," };
                     out.text(&format!("{comma}\n  {}", escape::json(&self.object(values).to_string())))?;
                 }
-                AnswerFormat::Csv => {
-                    if self.rows == 0 {
-                        out.csv(self.columns.iter())?;
-                    }
-                    out.csv(values.iter().map(crate::output::plain))?;
-                }
-                AnswerFormat::Parquet => {}
+                AnswerFormat::Csv | AnswerFormat::Parquet => unreachable!("written by the block"),
             }
             self.rows += 1;
         }
@@ -333,7 +357,7 @@ impl Writer {
                 }
             }
             AnswerFormat::Json => out.line(if self.rows == 0 { "[]" } else { "\n]" })?,
-            AnswerFormat::Csv if self.rows == 0 => out.csv(self.columns.iter())?,
+            AnswerFormat::Csv if self.rows == 0 => out.csv([&self.columns])?,
             AnswerFormat::Csv | AnswerFormat::Jsonl | AnswerFormat::Parquet => {}
         }
         Ok(())

@@ -207,10 +207,15 @@ impl Output {
         Output { stream: io::BufWriter::with_capacity(1 << 18, Box::new(file)), colored: false, width: PLAIN_WIDTH }
     }
 
-    /// Writes a row of CSV, each cell escaped.
-    pub(crate) fn csv(&mut self, cells: impl Iterator<Item = impl AsRef<str>>) -> io::Result<()> {
-        let mut writer = csv::WriterBuilder::new().from_writer(&mut self.stream);
-        writer.write_record(cells.map(|cell| escape::csv_cell(cell.as_ref()).into_owned()))?;
+    /// Writes rows of CSV, each cell escaped. The stream is flushed once for all of them.
+    pub(crate) fn csv<R: IntoIterator<Item = C>, C: AsRef<str>>(
+        &mut self,
+        rows: impl IntoIterator<Item = R>,
+    ) -> io::Result<()> {
+        let mut writer = csv::Writer::from_writer(&mut self.stream);
+        for cells in rows {
+            writer.write_record(cells.into_iter().map(|cell| escape::csv_cell(cell.as_ref()).into_owned()))?;
+        }
         writer.flush()
     }
 

@@ -111,6 +111,7 @@ pub(crate) fn run(
             }
             continue;
         }
+        asker.forget_stop();
         let manner = Manner { arguments: &arguments, shown: &[] };
         match ask::answer(session, asker, conversation, line.trim_end_matches(';'), &manner) {
             Ok(Exit::Interrupted) => crate::complain("stopped"),
