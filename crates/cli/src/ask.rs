@@ -10,6 +10,7 @@ use lake::Lake;
 use pipeline::escape;
 use query::{Answer, Block, Cost, Engine, EngineOptions, QueryError, RowTable};
 use serde_json::{Map, Value};
+use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
 use crate::args::{AnswerArgs, AnswerFormat, Format};
@@ -24,7 +25,7 @@ const TABLE_ROWS: u64 = 1_000;
 /// The engine, and the runtime it works on.
 pub(crate) struct Asker {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) runtime: tokio::runtime::Runtime,
+    runtime: Option<Runtime>,
     /// What to say where there are no events.
     pub(crate) empty: Option<String>,
     /// Told of every ctrl-C, also of one that comes while rows are written and nothing is waited for.
@@ -70,17 +71,21 @@ impl Asker {
                 told.notify_one();
             }
         });
-        Ok(Asker { engine, runtime, empty, stop })
+        Ok(Asker { engine, runtime: Some(runtime), empty, stop })
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("it is taken where the asker is dropped")
     }
 
     /// A conversation.
     pub(crate) fn session(&self) -> anyhow::Result<query::Session> {
-        Ok(self.runtime.block_on(self.engine.session())?)
+        Ok(self.runtime().block_on(self.engine.session())?)
     }
 
     /// Forgets a ctrl-C that came after the answer it was meant for.
     pub(crate) fn forget_stop(&self) {
-        self.runtime.block_on(async {
+        self.runtime().block_on(async {
             tokio::select! {
                 biased;
                 () = self.stop.notified() => {}
@@ -91,12 +96,21 @@ impl Asker {
 
     /// Waits for the engine; `None` if the user wants it to stop.
     pub(crate) fn wait<T>(&self, work: impl Future<Output = Result<T, QueryError>>) -> anyhow::Result<Option<T>> {
-        self.runtime.block_on(async {
+        self.runtime().block_on(async {
             tokio::select! {
                 done = work => done.map(Some).map_err(mistake),
                 () = self.stop.notified() => Ok(None),
             }
         })
+    }
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        // A step of an answer that nobody wants any more is not waited for.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

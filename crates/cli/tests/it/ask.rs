@@ -259,3 +259,33 @@ fn the_door_is_not_opened_to_other_machines_by_accident() {
     let ran = world.run(["sql", "--serve", "nowhere"]).code(1);
     assert!(ran.stderr().contains("failed to listen at nowhere"), "{}", ran.stderr());
 }
+
+/// A join that takes days and never comes up for air: ctrl-C ends it all the same.
+#[test]
+#[cfg(unix)]
+fn an_interrupt_ends_whatever_is_worked_out() {
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    let world = world();
+    let numbers = "unnest(sequence(1, 5000))";
+    let endless =
+        format!("SELECT count(*) FROM {numbers} AS a(x), {numbers} AS b(y), {numbers} AS c(z) WHERE x * y * z % 7 < x");
+    let mut child =
+        world.command().args(["sql", &endless]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(child.try_wait().unwrap().is_none(), "it is no endless question");
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let asked = Instant::now();
+    let ended = loop {
+        if let Some(ended) = child.try_wait().unwrap() {
+            break ended;
+        }
+        if asked.elapsed() > Duration::from_secs(30) {
+            child.kill().unwrap();
+            panic!("the interrupt was not heard");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(ended.code(), Some(130));
+}

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
+    DataType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, SchemaRef, TimeUnit,
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
     UInt16Type, UInt32Type, UInt64Type,
 };
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::parquet::arrow::ArrowWriter;
@@ -22,6 +22,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use event::{Day, Timestamp};
 use futures::StreamExt;
 use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::QueryError;
 
@@ -39,9 +41,23 @@ pub struct Cost {
 /// An answer whose rows come in blocks.
 pub struct Answer {
     plan: Arc<dyn ExecutionPlan>,
-    stream: SendableRecordBatchStream,
+    columns: SchemaRef,
+    batches: mpsc::Receiver<Result<RecordBatch, DataFusionError>>,
+    /// Works the answer out on a thread of its own, so that whoever waits for it can stop waiting.
+    worker: Option<JoinHandle<()>>,
     rows: u64,
 }
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Some(worker) = &self.worker {
+            worker.abort();
+        }
+    }
+}
+
+/// Batches that are worked out before somebody asks for them.
+const AHEAD: usize = 2;
 
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -53,14 +69,23 @@ impl Answer {
     pub(crate) async fn begin(session: &SessionContext, plan: LogicalPlan) -> Result<Answer, QueryError> {
         let state = session.state();
         let plan = state.create_physical_plan(&plan).await.map_err(|error| crate::error::of_plan(session, error))?;
-        let stream = datafusion::physical_plan::execute_stream(Arc::clone(&plan), state.task_ctx())?;
-        Ok(Answer { plan, stream, rows: 0 })
+        let mut stream = datafusion::physical_plan::execute_stream(Arc::clone(&plan), state.task_ctx())?;
+        let columns = stream.schema();
+        let (sender, batches) = mpsc::channel(AHEAD);
+        let worker = tokio::spawn(async move {
+            while let Some(batch) = stream.next().await {
+                if sender.send(batch).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Answer { plan, columns, batches, worker: Some(worker), rows: 0 })
     }
 
     /// The columns' names.
     #[must_use]
     pub fn columns(&self) -> Vec<String> {
-        self.stream.schema().fields().iter().map(|field| field.name().clone()).collect()
+        self.columns.fields().iter().map(|field| field.name().clone()).collect()
     }
 
     /// The next rows; `None` after the last.
@@ -69,8 +94,15 @@ impl Answer {
     ///
     /// [`QueryError`] if the answer cannot be worked out.
     pub async fn next(&mut self) -> Result<Option<Block>, QueryError> {
-        match self.stream.next().await {
-            None => Ok(None),
+        match self.batches.recv().await {
+            // An end that nobody meant is no end: rows would be missing.
+            None => match self.worker.take() {
+                None => Ok(None),
+                Some(worker) => match worker.await {
+                    Ok(()) => Ok(None),
+                    Err(error) => Err(DataFusionError::External(Box::new(error)).into()),
+                },
+            },
             Some(batch) => {
                 let batch = batch?;
                 self.rows += batch.num_rows() as u64;
@@ -111,7 +143,7 @@ impl Answer {
     /// If nothing can be written.
     pub fn parquet(&self, file: File) -> Result<ParquetFile, QueryError> {
         let properties = WriterProperties::builder().set_compression(Compression::ZSTD(Default::default())).build();
-        let writer = ArrowWriter::try_new(file, self.stream.schema(), Some(properties));
+        let writer = ArrowWriter::try_new(file, Arc::clone(&self.columns), Some(properties));
         Ok(ParquetFile(writer.map_err(datafusion::error::DataFusionError::from)?))
     }
 }

@@ -67,7 +67,7 @@ pub(crate) fn run(
 ) -> anyhow::Result<Exit> {
     let mut words = Words::default();
     for table in conversation.tables() {
-        let columns = asker.runtime.block_on(conversation.columns(&table))?;
+        let columns = asker.runtime().block_on(conversation.columns(&table))?;
         words.columns.extend(columns.into_iter().map(|column| column.name));
         words.tables.push(table);
     }
@@ -142,14 +142,14 @@ fn backslash(
         "d" | "dt" | "dv" if rest.is_empty() => {
             let mut rows = Rows::new(&["table", "columns"]);
             for table in conversation.tables() {
-                let columns = asker.runtime.block_on(conversation.columns(&table))?.len();
+                let columns = asker.runtime().block_on(conversation.columns(&table))?.len();
                 rows.push(vec![table.into(), columns.into()]);
             }
             rows.write(Format::Table, 2, &mut session.out)?;
         }
         "d" => {
             let mut rows = Rows::new(&["column", "type"]);
-            for column in asker.runtime.block_on(conversation.columns(rest))? {
+            for column in asker.runtime().block_on(conversation.columns(rest))? {
                 rows.push(vec![column.name.into(), column.kind.into()]);
             }
             rows.write(Format::Table, 2, &mut session.out)?;

@@ -13,7 +13,7 @@ use crate::session::Session;
 
 pub(super) fn run(session: &mut Session, asker: &Asker, address: &str, arguments: &SqlArgs) -> anyhow::Result<Exit> {
     let (entrance, shown) = entrance(arguments)?;
-    let listener = asker.runtime.block_on(TcpListener::bind(address));
+    let listener = asker.runtime().block_on(TcpListener::bind(address));
     let listener = listener.with_context(|| format!("failed to listen at {address}"))?;
     let bound = listener.local_addr().context("failed to listen")?;
     if !is_loopback(&bound) && !arguments.serve_beyond_loopback {
@@ -37,7 +37,7 @@ pub(super) fn run(session: &mut Session, asker: &Asker, address: &str, arguments
         }
     };
     let engine: Arc<query::Engine> = Arc::clone(&asker.engine);
-    asker.runtime.block_on(serve(listener, engine, DoorOptions::new(entrance), stop))?;
+    asker.runtime().block_on(serve(listener, engine, DoorOptions::new(entrance), stop))?;
     Ok(Exit::Done)
 }
 
