@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use detect::DetectConfig;
 use event::decode::Limits;
 use pipeline::filter::FilterConfig;
+use query::nearest;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -232,18 +233,6 @@ fn check(key: &str, known: &BTreeMap<String, Value>) -> Result<(), String> {
         problem.push_str(&format!("; did you mean {near:?}?"));
     }
     Err(problem)
-}
-
-/// The nearest of some names, if it is near enough to be meant.
-pub(crate) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    // Within half of its length, so that short names do not suggest just anything.
-    let limit = name.chars().take(64).count() / 2;
-    let name: String = name.chars().take(64).collect();
-    names
-        .map(|known| (strsim::damerau_levenshtein(&name, known), known))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, known)| known)
 }
 
 /// `TRAILHOUND_FILTER_SERVICE_EVENTS` is `filter.service_events`.

@@ -84,8 +84,12 @@ fn properties(effort: Effort) -> WriterProperties {
             builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::Page);
         }
         if filtered_by_bloom(column) {
-            builder =
-                builder.set_column_bloom_filter_enabled(path.clone(), true).set_column_bloom_filter_fpp(path, 0.02);
+            builder = builder
+                .set_column_bloom_filter_enabled(path.clone(), true)
+                .set_column_bloom_filter_fpp(path.clone(), 0.02);
+        }
+        if let Some(names) = names_in_a_row_group(column) {
+            builder = builder.set_column_bloom_filter_max_ndv(path, names);
         }
     }
     builder.build()
@@ -105,14 +109,25 @@ fn prunes(column: TableColumn) -> bool {
     }
 }
 
-/// Columns that an investigator looks a single value up in.
+/// Columns that an investigator looks a single value up in, or asks rare values of.
 pub(crate) fn filtered_by_bloom(column: TableColumn) -> bool {
-    matches!(
+    let is_looked_up = matches!(
         column,
         TableColumn::Text(
             Column::EventId | Column::UserName | Column::SessionName | Column::AccessKeyId | Column::SourceIp
         )
-    )
+    );
+    is_looked_up || names_in_a_row_group(column).is_some()
+}
+
+/// For columns of names that AWS gives: how many different ones a row group has at most, so that a filter takes a few
+/// hundred bytes.
+fn names_in_a_row_group(column: TableColumn) -> Option<u64> {
+    match column {
+        TableColumn::Text(Column::EventName) => Some(512),
+        TableColumn::Text(Column::EventSource | Column::ErrorCode) => Some(128),
+        _ => None,
+    }
 }
 
 /// The order within a file, as Parquet names it.

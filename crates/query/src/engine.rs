@@ -7,6 +7,7 @@ mod session;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use datafusion::common::internal_datafusion_err;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -22,6 +23,7 @@ pub use session::{ColumnInfo, Session};
 
 use crate::QueryError;
 use crate::tables::{EventsTable, LazyTable, RowTable, STORE};
+use crate::views::Views;
 use crate::{functions, views};
 
 /// What a question may cost, and when it is asked.
@@ -36,6 +38,10 @@ pub struct EngineOptions {
     /// How many threads work on a question.
     pub threads: usize,
 }
+
+/// Where the tables and views stand.
+const CATALOG: &str = "trailhound";
+const SCHEMA: &str = "public";
 
 /// Consumers of memory that a message about its end names.
 const NAMED_CONSUMERS: usize = 3;
@@ -102,11 +108,12 @@ impl Engine {
         let context = SessionContext::new_with_state(state);
         functions::register(&context)?;
         views::register(&context);
+        let catalog = context.catalog(CATALOG).ok_or_else(|| internal_datafusion_err!("the catalog is missing"))?;
+        catalog.register_schema(SCHEMA, Arc::new(Views::of(&context)))?;
         context.register_table("events", Arc::new(EventsTable::new(self.lake.clone())))?;
         for table in &self.tables {
             context.register_table(table.name(), Arc::new(LazyTable::new(Arc::clone(table))))?;
         }
-        views::create(&context).await?;
         Ok(Session::new(context, self.options.now))
     }
 
@@ -114,7 +121,7 @@ impl Engine {
         let mut config = SessionConfig::new()
             .with_target_partitions(self.options.threads.max(1))
             .with_information_schema(true)
-            .with_default_catalog_and_schema("trailhound", "public");
+            .with_default_catalog_and_schema(CATALOG, SCHEMA);
         let options = config.options_mut();
         options.sql_parser.default_null_ordering = "nulls_last".to_owned();
         options.execution.parquet.pushdown_filters = true;

@@ -102,8 +102,9 @@ pub(crate) fn tables(session: &SessionContext) -> Vec<String> {
     schemas.flat_map(|schema| schema.table_names()).collect()
 }
 
-/// The nearest of some names, if it is near enough to be meant.
-pub(crate) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
+/// The nearest of some names, if it is near enough to be meant: within half of its length, so that short names do not
+/// suggest just anything.
+pub fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
     let name: String = name.chars().take(64).collect::<String>().to_lowercase();
     let limit = name.chars().count() / 2;
     let distances = names.map(|known| (strsim::damerau_levenshtein(&name, &known.to_lowercase()), known));

@@ -18,5 +18,5 @@ mod tables;
 mod views;
 
 pub use engine::{Answer, Block, ColumnInfo, Cost, Engine, EngineOptions, ParquetFile, Session};
-pub use error::QueryError;
+pub use error::{QueryError, nearest};
 pub use tables::{RowTable, RowType};

@@ -6,8 +6,14 @@
 
 mod shapes;
 
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::view::ViewTable;
+use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
 use datafusion::common::Result;
-use datafusion::execution::context::SessionContext;
+use datafusion::execution::context::{SessionContext, SessionState};
 
 pub(crate) use shapes::register;
 
@@ -74,12 +80,50 @@ FROM events";
 pub(crate) const VIEWS: [(&str, &str); 3] =
     [("iam_events", IAM_EVENTS), ("cloudtrail", CLOUDTRAIL), ("cloudtrail_logs", CLOUDTRAIL_LOGS)];
 
-/// Lays the views over the table `events`.
-pub(crate) async fn create(context: &SessionContext) -> Result<()> {
-    for (name, text) in VIEWS {
-        let plan = context.state().create_logical_plan(text).await?;
-        let view = datafusion::catalog::view::ViewTable::new(plan, Some(text.trim().to_owned()));
-        context.register_table(name, std::sync::Arc::new(view))?;
+/// Tables, and the views over them. A view is planned when a question names it: most name one, and planning all three
+/// takes as long as most answers.
+pub(crate) struct Views {
+    tables: MemorySchemaProvider,
+    /// The session as it is then; nothing once it is gone.
+    session: Box<dyn Fn() -> Option<SessionState> + Send + Sync>,
+}
+
+impl fmt::Debug for Views {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Views").finish_non_exhaustive()
     }
-    Ok(())
+}
+
+impl Views {
+    /// Tables to be registered, and the views, for a session.
+    pub(crate) fn of(context: &SessionContext) -> Views {
+        let session = context.state_weak_ref();
+        let session = move || session.upgrade().map(|session| session.read().clone());
+        Views { tables: MemorySchemaProvider::new(), session: Box::new(session) }
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for Views {
+    fn table_names(&self) -> Vec<String> {
+        let views = VIEWS.iter().map(|(name, _)| (*name).to_owned());
+        self.tables.table_names().into_iter().chain(views).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let view = VIEWS.iter().find(|(view, _)| *view == name);
+        let (Some((_, text)), Some(session)) = (view, (self.session)()) else {
+            return self.tables.table(name).await;
+        };
+        let plan = session.create_logical_plan(text).await?;
+        Ok(Some(Arc::new(ViewTable::new(plan, Some(text.trim().to_owned())))))
+    }
+
+    fn register_table(&self, name: String, table: Arc<dyn TableProvider>) -> Result<Option<Arc<dyn TableProvider>>> {
+        self.tables.register_table(name, table)
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        VIEWS.iter().any(|(view, _)| *view == name) || self.tables.table_exist(name)
+    }
 }

@@ -1,10 +1,10 @@
 //! `trailhound detections`.
 
 use pipeline::pattern::Pattern;
+use query::nearest;
 use serde_json::{Value, json};
 
 use crate::args::DetectionsCommand;
-use crate::config::nearest;
 use crate::exit::{Exit, usage};
 use crate::output::Rows;
 use crate::session::Session;

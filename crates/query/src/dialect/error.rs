@@ -142,10 +142,3 @@ impl fmt::Display for Place {
         write!(f, "line {}, column {}", self.line, self.column)
     }
 }
-
-/// The name nearest to a mistyped one, if one is near.
-pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let far = name.chars().count().div_ceil(3).max(1);
-    let near = names.map(|known| (strsim::damerau_levenshtein(name, known), known));
-    near.filter(|(distance, _)| *distance <= far).min().map(|(_, known)| known.to_owned())
-}

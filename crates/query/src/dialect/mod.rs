@@ -84,7 +84,7 @@ impl Prepared {
         let known = known.iter().flatten().map(|name| name.as_str()).chain(rewrite::ONLY_REWRITTEN);
         // The forms that only `try(…)` calls are no names to suggest.
         let known = known.filter(|name| !name.starts_with(crate::functions::TRY_PREFIX));
-        Err(DialectError::UnknownFunction { name: name.clone(), suggestion: error::nearest(name, known) })
+        Err(DialectError::UnknownFunction { name: name.clone(), suggestion: crate::nearest(name, known) })
     }
 }
 

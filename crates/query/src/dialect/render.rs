@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::error::{DialectError, Place, nearest};
+use super::error::{DialectError, Place};
 use super::literal::Literal;
+use crate::nearest;
 
 /// Puts values in the place of `:name` parameters. Strings, quoted identifiers, comments and `::` casts are left alone.
 ///

@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray};
+use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::preimage::PreimageResult;
@@ -14,6 +15,7 @@ use datafusion::logical_expr::{
 };
 
 use super::call::Call;
+use super::once::once;
 
 /// The prefix of the form of a function that gives null where the function itself fails. `try(…)` calls it.
 pub(crate) const TRY_PREFIX: &str = "try_";
@@ -250,13 +252,14 @@ impl ScalarUDFImpl for Function {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_))) && !args.args.is_empty();
-        let rows = if constant { 1 } else { args.number_rows };
-        let call = Call::new(&self.name, &args, rows, self.lenient);
-        let column = (self.body)(&call)?;
+        let work_out = |args, rows| (self.body)(&Call::new(&self.name, args, rows, self.lenient));
         if constant {
-            return Ok(ColumnarValue::Scalar(scalar(&column)?));
+            return Ok(ColumnarValue::Scalar(scalar(&work_out(&args, 1)?)?));
         }
-        Ok(ColumnarValue::Array(column))
+        Ok(ColumnarValue::Array(match once(&args)? {
+            Some(once) => take(&work_out(&once.args, once.values)?, &once.rows, None)?,
+            None => work_out(&args, args.number_rows)?,
+        }))
     }
 
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {

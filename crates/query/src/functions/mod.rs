@@ -2,14 +2,19 @@
 //!
 //! A scalar function is one [`Function`](function::Function): what it takes, what it gives and a body over columns.
 //! They stand in rooms by what they work on: `json`, `time`, `text`, `patterns`, `collections`, `urls`, `casts`.
-//! `aggregates` are those that DataFusion lacks, `unnest` plans `UNNEST` beside a table.
+//! `aggregates` are those that DataFusion lacks, `unnest` plans `UNNEST` beside a table. `once`, `likes`, `distinct` and
+//! `defaults` are about speed alone: the rows are the same without them.
 
 mod aggregates;
 mod call;
 mod casts;
 mod collections;
+mod defaults;
+mod distinct;
 mod function;
 mod json;
+mod likes;
+mod once;
 mod optimizer;
 mod patterns;
 mod text;
@@ -33,8 +38,8 @@ pub(crate) use function::TRY_PREFIX;
 #[cfg(test)]
 pub(crate) use types::trino_name;
 
-/// Registers the functions, over DataFusion's own where those mean something else, the planner of `UNNEST`, and a
-/// second simplification of filters.
+/// Registers the functions, over DataFusion's own where those mean something else, the planner of `UNNEST`, and rules
+/// that make what people write cheap to work out.
 ///
 /// # Errors
 ///
@@ -44,6 +49,9 @@ pub(crate) fn register(context: &SessionContext) -> Result<()> {
         function.into_udfs().for_each(|udf| context.register_udf(udf));
     }
     aggregates::aggregates().into_iter().for_each(|aggregate| context.register_udaf(aggregate));
+    context.add_analyzer_rule(Arc::new(defaults::TellNullApart));
+    context.add_analyzer_rule(Arc::new(likes::LikeByValue::new()));
+    context.add_analyzer_rule(Arc::new(distinct::CountByGroup::new()));
     optimizer::simplify_before_sharing(context);
     context.register_relation_planner(Arc::new(unnest::Unnest))
 }

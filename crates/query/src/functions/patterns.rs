@@ -1,5 +1,6 @@
-//! Regular expressions, linear in time whatever the pattern. A pattern that stands in every row is compiled once a batch.
+//! Regular expressions, linear in time whatever the pattern.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ use super::function::{self, Arg, Function};
 const MAX_PROGRAM: usize = 2 << 20;
 /// How many patterns of one batch are kept compiled, where they differ by row.
 const MAX_KEPT: usize = 256;
+/// How many of a question's own patterns a thread keeps compiled between batches.
+const MAX_KEPT_LONG: usize = 16;
 
 /// The functions of regular expressions.
 pub(crate) fn functions() -> Vec<Function> {
@@ -34,7 +37,7 @@ pub(crate) fn functions() -> Vec<Function> {
 struct Patterns<'a> {
     texts: Texts<'a>,
     /// The pattern that stands in every row.
-    same: Option<Regex>,
+    same: Option<Arc<Regex>>,
     each: HashMap<&'a str, Regex>,
 }
 
@@ -47,20 +50,38 @@ impl<'a> Patterns<'a> {
 
     fn get(&mut self, call: &Call<'a>, row: usize) -> Result<Option<&Regex>> {
         if self.same.is_some() {
-            return Ok(self.same.as_ref());
+            return Ok(self.same.as_deref());
         }
         let Some(pattern) = self.texts.get(row) else { return Ok(None) };
         if !self.each.contains_key(pattern) {
             if self.each.len() >= MAX_KEPT {
                 self.each.clear();
             }
-            self.each.insert(pattern, compile(call, pattern)?);
+            self.each.insert(pattern, program(call, pattern)?);
         }
         Ok(self.each.get(pattern))
     }
 }
 
-fn compile(call: &Call<'_>, pattern: &str) -> Result<Regex> {
+/// A pattern that stands in every row, compiled once for all batches that a thread works on.
+fn compile(call: &Call<'_>, pattern: &str) -> Result<Arc<Regex>> {
+    thread_local! {
+        static KEPT: RefCell<HashMap<String, Arc<Regex>>> = RefCell::default();
+    }
+    if let Some(compiled) = KEPT.with_borrow(|kept| kept.get(pattern).cloned()) {
+        return Ok(compiled);
+    }
+    let compiled = Arc::new(program(call, pattern)?);
+    KEPT.with_borrow_mut(|kept| {
+        if kept.len() >= MAX_KEPT_LONG {
+            kept.clear();
+        }
+        kept.insert(pattern.to_owned(), Arc::clone(&compiled));
+    });
+    Ok(compiled)
+}
+
+fn program(call: &Call<'_>, pattern: &str) -> Result<Regex> {
     RegexBuilder::new(pattern).size_limit(MAX_PROGRAM).build().map_err(|error| {
         let reason = match &error {
             regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),

@@ -22,6 +22,8 @@ pub(crate) fn functions() -> Vec<Function> {
         Function::new("substr", &[Arg::Text, Arg::Int, Arg::Int], function::text, substr)
             .optional(1)
             .alias("substring"),
+        Function::new("lower", &[Arg::Text], function::text, |call| cased(call, str::to_lowercase)),
+        Function::new("upper", &[Arg::Text], function::text, |call| cased(call, str::to_uppercase)),
         Function::new("split", &[Arg::Text, Arg::Text, Arg::Int], function::texts, split).optional(1),
         Function::new("split_part", &[Arg::Text, Arg::Text, Arg::Int], function::text, split_part),
         Function::new("split_to_map", &[Arg::Text, Arg::Text, Arg::Text], map_of_text, split_to_map),
@@ -47,6 +49,11 @@ fn texts<'a, T: AsRef<str>>(call: &Call<'_>, mut row: impl FnMut(usize) -> Resul
         column.append_option(row(index)?);
     }
     Ok(Arc::new(column.finish()))
+}
+
+fn cased(call: &Call<'_>, change: fn(&str) -> String) -> Result<ArrayRef> {
+    let given = call.text(0)?;
+    texts(call, |row| Ok(given.get(row).map(change)))
 }
 
 fn substr(call: &Call<'_>) -> Result<ArrayRef> {

@@ -12,9 +12,24 @@ pub(crate) fn folder() -> PathBuf {
     PathBuf::from("tests/cases")
 }
 
-/// A case's parameters: `name=value` lines; `now` is the time it is asked at.
+/// A case's parameters.
 pub(crate) fn parameters(query: &Query, folder: &Path) -> (Asked, String) {
-    let text = fs::read_to_string(folder.join("params.txt")).unwrap_or_default();
+    asked(query, &fs::read_to_string(folder.join("params.txt")).unwrap_or_default())
+}
+
+/// What a case asks of the same records: `params.txt` and `expected.csv`, and pairs like `params-night.txt` and
+/// `expected-night.csv`.
+fn questions(folder: &Path) -> Vec<(String, String)> {
+    let files = fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file").file_name());
+    let names =
+        files.filter_map(|name| Some(name.to_str()?.strip_prefix("expected")?.strip_suffix(".csv")?.to_owned()));
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names.into_iter().map(|name| (format!("params{name}.txt"), format!("expected{name}.csv"))).collect()
+}
+
+/// Parameters as a file has them: `name=value` lines; `now` is the time it is asked at.
+fn asked(query: &Query, text: &str) -> (Asked, String) {
     let (mut asked, mut now) = (Asked::default(), NOW.to_owned());
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (name, value) = line.split_once('=').expect("name=value");
@@ -35,8 +50,8 @@ pub(crate) fn records(folder: &Path) -> Vec<String> {
     text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
-fn expected(folder: &Path) -> (Vec<String>, Vec<Vec<String>>) {
-    let mut reader = csv::Reader::from_path(folder.join("expected.csv")).expect("expected.csv");
+fn expected(file: &Path) -> (Vec<String>, Vec<Vec<String>>) {
+    let mut reader = csv::Reader::from_path(file).expect("expected rows");
     let columns = reader.headers().expect("a head").iter().map(str::to_owned).collect();
     let rows = reader.records().map(|row| row.expect("a row").iter().map(str::to_owned).collect()).collect();
     (columns, rows)
@@ -67,20 +82,22 @@ fn every_query_finds_what_was_planted_and_nothing_else() {
     let mut problems = Vec::new();
     for query in Catalogue::built_in().iter() {
         let case = folder().join(&query.name);
-        let (asked, now) = parameters(query, &case);
         let home = tempfile::tempdir().expect("a folder");
-        let engine = engine(Some(lake(home.path(), &records(&case))), &now);
-        let statement = query.statement(&asked, time(&now).day()).expect("a statement");
-        match answer(&engine, &statement) {
-            Err(error) => problems.push(format!("{}: {error}", query.name)),
-            Ok(found) => {
-                let expected = expected(&case);
-                assert!(!expected.1.is_empty(), "{}: a case with no rows shows nothing", query.name);
-                if let Some(difference) = differs(&found, &expected) {
-                    problems.push(format!("{}: {difference}", query.name));
-                }
-                for column in &query.shown {
-                    assert!(found.0.contains(column), "{}: shows {column}, which it does not give", query.name);
+        let lake = lake(home.path(), &records(&case));
+        for (params, rows) in questions(&case) {
+            let (asked, now) = asked(query, &fs::read_to_string(case.join(&params)).unwrap_or_default());
+            let statement = query.statement(&asked, time(&now).day()).expect("a statement");
+            match answer(&engine(Some(lake.clone()), &now), &statement) {
+                Err(error) => problems.push(format!("{} ({params}): {error}", query.name)),
+                Ok(found) => {
+                    let expected = expected(&case.join(&rows));
+                    assert!(!expected.1.is_empty(), "{} ({rows}): a case with no rows shows nothing", query.name);
+                    if let Some(difference) = differs(&found, &expected) {
+                        problems.push(format!("{} ({params}): {difference}", query.name));
+                    }
+                    for column in &query.shown {
+                        assert!(found.0.contains(column), "{}: shows {column}, which it does not give", query.name);
+                    }
                 }
             }
         }

@@ -262,3 +262,51 @@ fn values_keep_their_kind() {
     assert_eq!(Value::from(rows[0].clone()), expected);
     let _ = (ask, time);
 }
+
+/// A condition selects the same rows whether the engine may rearrange it (`WHERE`) or not (`CASE`).
+#[test]
+fn conditions_on_defaults_select_the_same_rows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = engine(Some(lake(folder.path(), &month(NOW))), NOW);
+    for condition in [
+        "coalesce(error_code, '') = ''",
+        "coalesce(error_code, 'AccessDenied') = 'AccessDenied'",
+        "coalesce(error_code, 'AccessDenied') <> 'AccessDenied'",
+        "NOT coalesce(error_code, 'AccessDenied') = 'AccessDenied'",
+        "coalesce(read_only, false) = false",
+        "coalesce(source_ip, '') NOT LIKE '%.amazonaws.com'",
+        "coalesce(source_ip, '') LIKE '%'",
+        "coalesce(session_name, 'x') IN ('x', 'y')",
+        "coalesce(session_name, 'x') NOT IN ('x', 'y')",
+        "coalesce(user_name, 'm') < 'm'",
+        "coalesce(error_code, user_name) = 'root' OR coalesce(error_code, '') > 'B'",
+        "lower(user_name) = 'root'",
+        "regexp_like(event_name, '^(Create|Delete)')",
+    ] {
+        let selected = texts(&engine, &format!("SELECT count(*) FROM events WHERE {condition}"));
+        let sql = format!("SELECT sum(CASE WHEN {condition} THEN 1 ELSE 0 END) FROM events");
+        assert_eq!(selected, texts(&engine, &sql), "{condition}");
+    }
+}
+
+/// Distinct values are counted by group as by two groupings, also where memory is short and groups go through the disk.
+#[test]
+fn distinct_values_are_counted_by_group() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = engine(Some(lake(folder.path(), &month(NOW))), NOW);
+    for value in ["event_name", "event_date", "event_time", "error_code", "read_only", "source_ip"] {
+        let counted = format!(
+            "SELECT user_name, aws_region, count(DISTINCT {value}) AS n, count(DISTINCT {value}) FILTER (WHERE read_only) \
+             AS reads, max(event_id) AS last FROM events GROUP BY user_name, aws_region ORDER BY 1, 2"
+        );
+        let by_two_groupings = format!(
+            "SELECT user_name, aws_region, count({value}) AS n, count(CASE WHEN reads THEN {value} END) AS reads, \
+             max(last) AS last FROM (SELECT user_name, aws_region, {value}, bool_or(coalesce(read_only, false)) AS reads, \
+             max(event_id) AS last FROM events GROUP BY user_name, aws_region, {value}) AS values_of_each \
+             GROUP BY user_name, aws_region ORDER BY 1, 2"
+        );
+        assert_eq!(texts(&engine, &counted), texts(&engine, &by_two_groupings), "{value}");
+    }
+    let named = answer(&engine, "SELECT aws_region, count(DISTINCT user_name) FROM events GROUP BY aws_region");
+    assert_eq!(named.expect("an answer").0, ["aws_region", "count(DISTINCT events.user_name)"]);
+}

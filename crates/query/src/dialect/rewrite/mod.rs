@@ -13,9 +13,9 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, DataType, Expr, LambdaFunction, ObjectName, Select, SelectItem, Statement, Subscript,
-    TableFactor, TimezoneInfo, TypedString, Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
-    visit_expressions_mut,
+    AccessExpr, BinaryOperator, DataType, Expr, Fetch, LambdaFunction, LimitClause, ObjectName, Query, Select,
+    SelectItem, Statement, Subscript, TableFactor, TimezoneInfo, TypedString, Value, ValueWithSpan, Visit, VisitMut,
+    Visitor, VisitorMut, visit_expressions_mut,
 };
 use event::Timestamp;
 
@@ -61,6 +61,13 @@ struct Rewriter {
 
 impl VisitorMut for Rewriter {
     type Break = DialectError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DialectError> {
+        match fetch_to_limit(query) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<DialectError> {
         tables::group_unnests_of_list(&mut select.from);
@@ -199,6 +206,28 @@ impl Rewriter {
 /// Takes an expression out of its place.
 fn take(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, build::null())
+}
+
+/// `FETCH FIRST n ROWS ONLY` is a limit.
+fn fetch_to_limit(query: &mut Query) -> Result<(), DialectError> {
+    let Some(Fetch { with_ties, percent, quantity }) = query.fetch.take() else { return Ok(()) };
+    if with_ties || percent {
+        let instead = "use rank() OVER (ORDER BY …) and a condition".to_owned();
+        return Err(DialectError::Unsupported { what: "FETCH WITH TIES".to_owned(), instead });
+    }
+    let rows = quantity.unwrap_or_else(|| build::number(1));
+    match &mut query.limit_clause {
+        Some(LimitClause::LimitOffset { limit: limit @ None, .. }) => *limit = Some(rows),
+        None => {
+            query.limit_clause =
+                Some(LimitClause::LimitOffset { limit: Some(rows), offset: None, limit_by: Vec::new() });
+        }
+        Some(_) => {
+            let reason = "takes LIMIT or FETCH, not both".to_owned();
+            return Err(DialectError::Arguments { name: "a query".to_owned(), reason });
+        }
+    }
+    Ok(())
 }
 
 /// `x -> x.type = 'a'`: a point behind a parameter names a field.
