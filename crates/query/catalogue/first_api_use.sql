@@ -26,12 +26,17 @@ WITH calls AS (
       WHEN role_arn LIKE '%:role/aws-reserved/sso.amazonaws.com/%' THEN coalesce(session_name, user_name)
       ELSE user_name
     END AS principal,
-    account_id,
-    aws_region,
     event_source,
     event_name,
     error_code,
-    source_ip
+    source_ip,
+    event_date >= CAST(:from_date AS date)
+      AND (:account IS NULL OR account_id = :account)
+      AND (:region IS NULL OR aws_region = :region)
+      AND (:user IS NULL OR CASE
+        WHEN role_arn LIKE '%:role/aws-reserved/sso.amazonaws.com/%' THEN coalesce(session_name, user_name)
+        ELSE user_name
+      END = :user) AS is_asked_for
   FROM events
   WHERE event_date BETWEEN date_add('day', -:history_days, CAST(:from_date AS date)) AND CAST(:to_date AS date)
     AND actor_type IN ('IAMUser', 'Root', 'AssumedRole', 'FederatedUser')
@@ -44,11 +49,27 @@ WITH calls AS (
     AND invoked_by IS NULL
     AND coalesce(source_ip, '') NOT LIKE '%.amazonaws.com'
 ),
-earlier AS (
-  SELECT home, principal, event_source, event_name
+uses AS (
+  -- Every action of a principal: before the window, and in it.
+  SELECT
+    home,
+    principal,
+    event_source,
+    event_name,
+    count(*) FILTER (WHERE event_date < CAST(:from_date AS date)) AS before,
+    count(*) FILTER (WHERE is_asked_for) AS uses,
+    min(event_time) FILTER (WHERE is_asked_for) AS first_use,
+    count(*) FILTER (WHERE is_asked_for AND error_code <> '') AS failed,
+    count(DISTINCT source_ip) FILTER (WHERE is_asked_for) AS source_ips,
+    max(error_code) FILTER (WHERE is_asked_for) AS an_error
   FROM calls
-  WHERE event_date < CAST(:from_date AS date)
   GROUP BY home, principal, event_source, event_name
+),
+compared AS (
+  SELECT
+    uses.*,
+    count(CASE WHEN before > 0 THEN 1 END) OVER (PARTITION BY event_source, event_name) AS others_before
+  FROM uses
 ),
 principals_before AS (
   -- Whoever did anything at all, reading included.
@@ -64,40 +85,23 @@ principals_before AS (
   FROM events
   WHERE event_date >= date_add('day', -:history_days, CAST(:from_date AS date))
     AND event_date < CAST(:from_date AS date)
-),
-actions_before AS (
-  SELECT event_source, event_name, count(*) AS principals
-  FROM earlier
-  GROUP BY event_source, event_name
 )
 SELECT
-  min(calls.event_time) AS first_use,
-  calls.principal,
-  calls.event_source,
-  calls.event_name,
-  max(coalesce(actions_before.principals, 0)) AS others_before,
-  count(*) AS uses,
-  count(*) FILTER (WHERE calls.error_code <> '') AS failed,
-  count(DISTINCT calls.source_ip) AS source_ips,
-  calls.home,
-  max(calls.error_code) AS an_error
-FROM calls
+  compared.first_use,
+  compared.principal,
+  compared.event_source,
+  compared.event_name,
+  compared.others_before,
+  compared.uses,
+  compared.failed,
+  compared.source_ips,
+  compared.home,
+  compared.an_error
+FROM compared
 JOIN principals_before
-  ON principals_before.home = calls.home
-  AND principals_before.principal = calls.principal
-LEFT JOIN earlier
-  ON earlier.home = calls.home
-  AND earlier.principal = calls.principal
-  AND earlier.event_source = calls.event_source
-  AND earlier.event_name = calls.event_name
-LEFT JOIN actions_before
-  ON actions_before.event_source = calls.event_source
-  AND actions_before.event_name = calls.event_name
-WHERE calls.event_date >= CAST(:from_date AS date)
-  AND (:account IS NULL OR calls.account_id = :account)
-  AND (:region IS NULL OR calls.aws_region = :region)
-  AND (:user IS NULL OR calls.principal = :user)
-  AND earlier.principal IS NULL
-GROUP BY calls.home, calls.principal, calls.event_source, calls.event_name
-ORDER BY others_before, first_use DESC, calls.home, calls.principal, calls.event_source, calls.event_name
+  ON principals_before.home = compared.home
+  AND principals_before.principal = compared.principal
+WHERE compared.before = 0
+  AND compared.uses > 0
+ORDER BY others_before, first_use DESC, compared.home, compared.principal, compared.event_source, compared.event_name
 LIMIT :limit

@@ -26,12 +26,17 @@ WITH acts AS (
       WHEN role_arn LIKE '%:role/aws-reserved/sso.amazonaws.com/%' THEN coalesce(session_name, user_name)
       ELSE user_name
     END AS principal,
-    account_id,
-    aws_region,
     source_ip,
     user_agent,
     read_only,
-    error_code
+    error_code,
+    event_date >= CAST(:from_date AS date)
+      AND (:account IS NULL OR account_id = :account)
+      AND (:region IS NULL OR aws_region = :region)
+      AND (:user IS NULL OR CASE
+        WHEN role_arn LIKE '%:role/aws-reserved/sso.amazonaws.com/%' THEN coalesce(session_name, user_name)
+        ELSE user_name
+      END = :user) AS is_asked_for
   FROM events
   WHERE event_date BETWEEN date_add('day', -:history_days, CAST(:from_date AS date)) AND CAST(:to_date AS date)
     AND source_ip IS NOT NULL
@@ -43,50 +48,46 @@ WITH acts AS (
     -- A sign-in that failed proves nobody's presence.
     AND NOT (event_type = 'signin' AND coalesce(error_message, '') <> '')
 ),
-known AS (
-  SELECT home, principal, count(DISTINCT source_ip) AS known_ips
+uses AS (
+  -- Every address of a principal: before the window, and in it. Known ground does not depend on what is asked for.
+  SELECT
+    home,
+    principal,
+    source_ip,
+    count(*) FILTER (WHERE event_date < CAST(:from_date AS date)) AS before,
+    count(*) FILTER (WHERE is_asked_for) AS calls,
+    min(event_time) FILTER (WHERE is_asked_for) AS first_seen,
+    max(event_time) FILTER (WHERE is_asked_for) AS last_seen,
+    count(*) FILTER (WHERE is_asked_for AND read_only = false) AS changes,
+    count(*) FILTER (WHERE is_asked_for AND error_code <> '') AS failed,
+    max(user_agent) FILTER (WHERE is_asked_for) AS a_user_agent
   FROM acts
-  WHERE event_date < CAST(:from_date AS date)
-  GROUP BY home, principal
+  WHERE home IS NOT NULL
+    AND principal IS NOT NULL
+  GROUP BY home, principal, source_ip
 ),
-known_pairs AS (
-  SELECT DISTINCT home, principal, source_ip
-  FROM acts
-  WHERE event_date < CAST(:from_date AS date)
-),
-known_addresses AS (
-  SELECT source_ip, count(*) AS principals
-  FROM known_pairs
-  GROUP BY source_ip
+compared AS (
+  SELECT
+    uses.*,
+    count(CASE WHEN before > 0 THEN 1 END) OVER (PARTITION BY home, principal) AS known_ips,
+    count(CASE WHEN before > 0 THEN 1 END) OVER (PARTITION BY source_ip) AS others_before
+  FROM uses
 )
 SELECT
-  min(acts.event_time) AS first_seen,
-  max(acts.event_time) AS last_seen,
-  acts.principal,
-  acts.source_ip,
-  max(coalesce(known_addresses.principals, 0)) AS others_before,
-  max(known.known_ips) AS known_ips,
-  count(*) AS calls,
-  count(*) FILTER (WHERE acts.read_only = false) AS changes,
-  count(*) FILTER (WHERE acts.error_code <> '') AS failed,
-  acts.home,
-  max(acts.user_agent) AS a_user_agent
-FROM acts
-JOIN known
-  ON known.principal = acts.principal
-  AND known.home = acts.home
-LEFT JOIN known_pairs
-  ON known_pairs.principal = acts.principal
-  AND known_pairs.home = acts.home
-  AND known_pairs.source_ip = acts.source_ip
-LEFT JOIN known_addresses ON known_addresses.source_ip = acts.source_ip
-WHERE acts.event_date >= CAST(:from_date AS date)
-  -- What is known ground does not depend on what is asked for.
-  AND (:account IS NULL OR acts.account_id = :account)
-  AND (:region IS NULL OR acts.aws_region = :region)
-  AND (:user IS NULL OR acts.principal = :user)
-  AND known_pairs.source_ip IS NULL
-  AND known.known_ips <= :max_known
-GROUP BY acts.home, acts.principal, acts.source_ip
-ORDER BY others_before, first_seen DESC, acts.home, acts.principal, acts.source_ip
+  first_seen,
+  last_seen,
+  principal,
+  source_ip,
+  others_before,
+  known_ips,
+  calls,
+  changes,
+  failed,
+  home,
+  a_user_agent
+FROM compared
+WHERE before = 0
+  AND calls > 0
+  AND known_ips BETWEEN 1 AND :max_known
+ORDER BY others_before, first_seen DESC, home, principal, source_ip
 LIMIT :limit

@@ -37,19 +37,19 @@ WITH calls AS (
     AND invoked_by IS NULL
     AND coalesce(source_ip, '') NOT LIKE '%.amazonaws.com'
 ),
-known AS (
-  SELECT DISTINCT account_id, principal
+fresh_principals AS (
+  SELECT account_id, principal
   FROM calls
-  WHERE event_date < CAST(:from_date AS date)
+  GROUP BY account_id, principal
+  HAVING min(event_date) >= CAST(:from_date AS date)
 ),
 fresh AS (
   SELECT
     calls.*,
     row_number() OVER (PARTITION BY calls.account_id, calls.principal ORDER BY calls.event_time, calls.event_id) AS n
-  FROM calls
-  LEFT JOIN known ON known.account_id = calls.account_id AND known.principal = calls.principal
+  FROM fresh_principals
+  JOIN calls ON calls.account_id = fresh_principals.account_id AND calls.principal = fresh_principals.principal
   WHERE calls.event_date >= CAST(:from_date AS date)
-    AND known.principal IS NULL
 ),
 makers AS (
   SELECT account_id, target, max(coalesce(session_name, user_name)) AS made_by

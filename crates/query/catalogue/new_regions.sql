@@ -33,19 +33,19 @@ WITH calls AS (
     AND invoked_by IS NULL
     AND coalesce(source_ip, '') NOT LIKE '%.amazonaws.com'
 ),
-known AS (
-  SELECT DISTINCT account_id, aws_region
+fresh_regions AS (
+  SELECT account_id, aws_region
   FROM calls
-  WHERE event_date < CAST(:from_date AS date)
+  GROUP BY account_id, aws_region
+  HAVING min(event_date) >= CAST(:from_date AS date)
 ),
 fresh AS (
   SELECT
     calls.*,
     row_number() OVER (PARTITION BY calls.account_id, calls.aws_region ORDER BY calls.event_time, calls.event_id) AS n
-  FROM calls
-  LEFT JOIN known ON known.account_id = calls.account_id AND known.aws_region = calls.aws_region
+  FROM fresh_regions
+  JOIN calls ON calls.account_id = fresh_regions.account_id AND calls.aws_region = fresh_regions.aws_region
   WHERE calls.event_date >= CAST(:from_date AS date)
-    AND known.aws_region IS NULL
     AND (:user IS NULL OR calls.user_name = :user OR calls.session_name = :user)
 )
 SELECT

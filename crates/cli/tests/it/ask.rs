@@ -289,3 +289,48 @@ fn an_interrupt_ends_whatever_is_worked_out() {
     };
     assert_eq!(ended.code(), Some(130));
 }
+
+/// A lake in a bucket is asked as one in a folder is, files left alone included.
+#[test]
+fn a_lake_in_a_bucket_answers_as_one_in_a_folder() {
+    use std::io::{BufRead, BufReader};
+
+    let Some(python) = std::env::var_os("TRAILHOUND_PYTHON") else {
+        eprintln!("skipped: TRAILHOUND_PYTHON is not set");
+        return;
+    };
+    let world = World::new();
+    world.ingest(&small_trail(&world.path("trail"))).code(0);
+    let mut bucket = std::process::Command::new(python)
+        .args(["tests/bucket.py", world.home().join("lake").to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut port = String::new();
+    BufReader::new(bucket.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    let asked = |place: &[&str], sql: &str| {
+        let mut command = world.command();
+        command
+            .args(["sql", "--format", "csv"])
+            .args(place)
+            .arg(sql)
+            .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", port.trim()))
+            .envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_REGION", "us-east-1")])
+            .env("AWS_ALLOW_HTTP", "true");
+        Ran(command.output().unwrap())
+    };
+    for sql in [
+        "SELECT event_type, count(*) AS n, max(event_time) AS last FROM events GROUP BY event_type ORDER BY 1",
+        "SELECT event_id FROM iam_events WHERE user_name = 'root' ORDER BY 1",
+    ] {
+        let in_bucket = asked(&["--lake", "s3://evidence/copies/lake"], sql).code(0);
+        let in_folder = asked(&[], sql).code(0);
+        assert!(in_folder.stdout().lines().count() > 1);
+        assert_eq!(in_bucket.stdout(), in_folder.stdout());
+    }
+    let nowhere = asked(&["--lake", "s3://evidence/elsewhere"], "SELECT count(*) FROM events").code(1);
+    assert!(nowhere.stderr().contains("s3://evidence/elsewhere"), "{}", nowhere.stderr());
+    drop(bucket.stdin.take());
+    assert!(bucket.wait().unwrap().success());
+}

@@ -7,8 +7,8 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
-use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use futures::StreamExt;
+use pgwire::messages::PgWireBackendMessage;
 
 use super::cells::Columns;
 use super::interrupt::Interrupt;

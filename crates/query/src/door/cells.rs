@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
+use arrow_pg::datatypes::field_into_pg_type;
+use arrow_pg::encoder::encode_value;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, DictionaryArray, GenericListArray, LargeStringArray, OffsetSizeTrait, RecordBatch,
     StringArray, StringViewArray, StructArray,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Int8Type, Int16Type, Int32Type, Int64Type, Schema};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions as Display};
-use datafusion_postgres::arrow_pg::datatypes::field_into_pg_type;
-use datafusion_postgres::arrow_pg::encoder::encode_value;
-use datafusion_postgres::pgwire::api::Type;
-use datafusion_postgres::pgwire::api::results::{DataRowEncoder, FieldFormat, FieldInfo};
-use datafusion_postgres::pgwire::messages::data::{DataRow, FieldDescription, RowDescription};
-use datafusion_postgres::pgwire::types::format::FormatOptions;
+use pgwire::api::Type;
+use pgwire::api::results::{DataRowEncoder, FieldFormat, FieldInfo};
+use pgwire::messages::data::{DataRow, FieldDescription, RowDescription};
+use pgwire::types::format::FormatOptions;
 
 use super::problem::Problem;
 
@@ -204,7 +204,7 @@ mod tests {
         StringViewArray, StructArray,
     };
     use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Schema};
-    use datafusion_postgres::pgwire::types::format::FormatOptions;
+    use pgwire::types::format::FormatOptions;
 
     use super::{Columns, without_nul};
 

@@ -1,7 +1,7 @@
 //! Statements that need no planner: transactions that change nothing, settings, cursors.
 
 use datafusion::logical_expr::LogicalPlan;
-use datafusion_postgres::pgwire::messages::response::TransactionStatus;
+use pgwire::messages::response::TransactionStatus;
 
 use super::answer::Answer;
 use super::extended::Portal;

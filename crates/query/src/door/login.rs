@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use datafusion_postgres::pgwire::api::auth::Password as Verifier;
-use datafusion_postgres::pgwire::api::auth::sasl::SCRAM_SHA_256_METHOD;
-use datafusion_postgres::pgwire::api::auth::sasl::scram::{ScramServerAuth, gen_salted_password};
-use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
-use datafusion_postgres::pgwire::messages::startup::Authentication;
+use pgwire::api::auth::Password as Verifier;
+use pgwire::api::auth::sasl::SCRAM_SHA_256_METHOD;
+use pgwire::api::auth::sasl::scram::{ScramServerAuth, gen_salted_password};
+use pgwire::messages::PgWireBackendMessage;
+use pgwire::messages::startup::Authentication;
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 

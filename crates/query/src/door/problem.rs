@@ -3,7 +3,7 @@
 use std::io;
 
 use datafusion::error::DataFusionError;
-use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError};
+use pgwire::error::{ErrorInfo, PgWireError};
 
 use super::asker::AskError;
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use datafusion_postgres::pgwire::types::format::FormatOptions;
+use pgwire::types::format::FormatOptions;
 
 use super::problem::Problem;
 

@@ -1,7 +1,7 @@
 //! The simple protocol: a text of statements, each run in its order until one fails.
 
-use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
-use datafusion_postgres::pgwire::messages::response::EmptyQueryResponse;
+use pgwire::messages::PgWireBackendMessage;
+use pgwire::messages::response::EmptyQueryResponse;
 
 use super::answer::Answer;
 use super::problem::{Failure, Problem};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
+use pgwire::messages::PgWireBackendMessage;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 

@@ -39,11 +39,7 @@ impl LikeByValue {
         let Expr::Like(Like { negated, expr: subject, pattern, escape_char: None, case_insensitive }) = &expr else {
             return Ok(Transformed::no(expr));
         };
-        let text = match pattern.as_ref() {
-            Expr::Literal(text, _) => text.try_as_str().flatten(),
-            _ => None,
-        };
-        let begins_anywhere = text.is_some_and(|text| text.starts_with(['%', '_']) && text.len() > 1);
+        let begins_anywhere = literal(pattern).is_some_and(|text| text.starts_with(['%', '_']) && text.len() > 1);
         if !begins_anywhere || !matches!(subject.as_ref(), Expr::Column(_)) {
             return Ok(Transformed::no(expr));
         }
@@ -68,6 +64,15 @@ impl AnalyzerRule for LikeByValue {
         };
         let plan = plan.transform_up_with_subqueries(in_plan)?.data;
         plan.recompute_schema()
+    }
+}
+
+/// The text of a literal, which may have been cast to the column's layout.
+fn literal(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(text, _) => text.try_as_str().flatten(),
+        Expr::Cast(cast) => literal(&cast.expr),
+        _ => None,
     }
 }
 

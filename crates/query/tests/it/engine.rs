@@ -289,6 +289,25 @@ fn conditions_on_defaults_select_the_same_rows() {
     }
 }
 
+/// What makes questions cheap is in their plans.
+#[test]
+fn plans_have_what_makes_them_cheap() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = engine(Some(lake(folder.path(), &month(NOW)[..100])), NOW);
+    for (sql, expected) in [
+        ("SELECT count(*) FROM events WHERE role_arn LIKE '%:role/aws-reserved/%'", "like(events.role_arn"),
+        ("SELECT CASE WHEN role_arn LIKE '%x%' THEN 1 END FROM events", "like(events.role_arn"),
+        ("SELECT count(*) FROM events WHERE event_source LIKE 'iam%'", "events.event_source LIKE"),
+        ("SELECT 1 FROM events WHERE coalesce(error_code, '') = ''", "events.error_code IS NULL OR"),
+        ("SELECT 1 FROM events WHERE coalesce(source_ip, '') NOT LIKE '%.com'", "events.source_ip IS NULL OR"),
+        ("SELECT user_name, count(DISTINCT event_name) FROM events GROUP BY 1", "count_distinct(events.event_name)"),
+        ("SELECT event_name FROM iam_events WHERE event_time >= '2026-11-01'", "events.event_time >="),
+    ] {
+        let plan = texts(&engine, &format!("EXPLAIN {sql}"));
+        assert!(plan[0][1].contains(expected), "{sql}: {}", plan[0][1]);
+    }
+}
+
 /// Distinct values are counted by group as by two groupings, also where memory is short and groups go through the disk.
 #[test]
 fn distinct_values_are_counted_by_group() {
@@ -309,4 +328,56 @@ fn distinct_values_are_counted_by_group() {
     }
     let named = answer(&engine, "SELECT aws_region, count(DISTINCT user_name) FROM events GROUP BY aws_region");
     assert_eq!(named.expect("an answer").0, ["aws_region", "count(DISTINCT events.user_name)"]);
+}
+
+/// Questions are answered while events are written: each sees a whole commit, never a part, and never an older one than
+/// the question before.
+#[test]
+fn readers_see_whole_commits_while_events_are_written() {
+    const COMMITS: usize = 12;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut records = month(NOW);
+    let mut known = std::collections::BTreeSet::new();
+    records.retain(|record| {
+        let event = event::decode::record(record).expect("a record");
+        known.insert(event.event_id().expect("an id").to_owned())
+    });
+    let parts: Vec<&[String]> = records.chunks(records.len().div_ceil(COMMITS)).collect();
+    let lake = lake(folder.path(), &[]);
+    let writer = lake.writer(lake::WriterOptions::default()).expect("a writer");
+    let ends: Vec<usize> = parts
+        .iter()
+        .scan(0, |sum, part| {
+            *sum += part.len();
+            Some(*sum)
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        let reader = || {
+            let engine = engine(Some(lake.clone()), NOW);
+            let mut last = 0;
+            let mut seen = 0;
+            while last < records.len() {
+                let rows = texts(&engine, "SELECT count(*), count(DISTINCT event_id) FROM events");
+                let found: usize = rows[0][0].parse().expect("a number");
+                assert_eq!(rows[0][0], rows[0][1]);
+                assert!(found == 0 || ends.contains(&found), "{found} events are no whole commit");
+                assert!(found >= last, "{found} events after {last}");
+                seen += usize::from(found > last);
+                last = found;
+            }
+            seen
+        };
+        let readers = [scope.spawn(reader), scope.spawn(reader)];
+        for (number, part) in parts.iter().enumerate() {
+            let events: Vec<event::Event<'_>> =
+                part.iter().map(|record| event::decode::record(record).expect("a record")).collect();
+            writer.append(&events, &format!("trail/{number}.json"), time(NOW)).expect("appended");
+            writer.commit().expect("committed");
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        for reader in readers {
+            assert!(reader.join().expect("a reader") > 1, "nobody read while events were written");
+        }
+    });
 }
