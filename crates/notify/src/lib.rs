@@ -1,0 +1,1 @@
+//! Notifiers: how people and machines are told of alerts.
