@@ -14,6 +14,9 @@ use serde_json::{Map, Value};
 use crate::fields::{fields_of, suggestion};
 use crate::kinds::{KINDS, Settings};
 
+/// The reference of channels, as a part of `trailhound.toml` in which everything is commented out. A test reads it.
+pub const TEMPLATE: &str = include_str!("notify.toml");
+
 /// What is wrong with a channel's configuration. No value of a key stands in it, for it may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -400,6 +403,32 @@ mod tests {
         ] {
             let error = parse(text).unwrap_err();
             assert_eq!(error.trim_end(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_template_has_every_kind_with_every_key() {
+        let is_toml = |line: &&str| {
+            line.starts_with("# [[") || line.split_once(" = ").is_some_and(|(key, _)| !key[2..].contains(' '))
+        };
+        let text: String = TEMPLATE.lines().filter(is_toml).map(|line| format!("{}\n", &line[2..])).collect();
+        let table: std::collections::BTreeMap<String, Vec<toml::Table>> = toml::from_str(&text).unwrap();
+        let channels = &table["notify"];
+        let has_key = |kind: Option<&str>, key: &str| {
+            let mut of_kind =
+                channels.iter().filter(|each| kind.is_none_or(|kind| each["kind"].as_str() == Some(kind)));
+            of_kind.any(|channel| channel.contains_key(key))
+        };
+        for channel in channels {
+            ChannelConfig::deserialize(toml::Value::Table(channel.clone())).unwrap();
+        }
+        for key in fields_of::<Common>() {
+            assert!(has_key(None, key), "{key}");
+        }
+        for kind in KINDS {
+            for key in Settings::keys(kind).unwrap().iter().chain(&["name"]) {
+                assert!(has_key(Some(kind), key), "{kind}: {key}");
+            }
         }
     }
 

@@ -39,7 +39,7 @@ mod webhook;
 
 pub use asff::{ImportFindings, asff};
 pub use build::{BuildError, Means, build};
-pub use config::{ChannelConfig, Common, ConfigError, DigestConfig, QuietConfig, RateConfig, check};
+pub use config::{ChannelConfig, Common, ConfigError, DigestConfig, QuietConfig, RateConfig, TEMPLATE, check};
 pub use edge::{Edge, EdgeError};
 pub use kinds::{KINDS, Settings};
 pub use ocsf::ocsf;

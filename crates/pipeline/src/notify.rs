@@ -2,7 +2,7 @@
 //!
 //! A [`Courier`] takes one [`Channel`]'s notifications out of the [outbox](crate::outbox), makes [`Parcel`]s of them by the
 //! channel's [`Policy`] (quiet hours, digests, "and 41 more like this"), hands them to the channel's [`Notifier`], and
-//! writes down how it went. Each channel has a courier and a thread of its own ([`deliver`](mod@deliver)), so that one
+//! writes down how it went. Each channel has a courier and a thread of its own ([`deliver()`]), so that one
 //! that hangs keeps no other from its work.
 //!
 //! **Invariant:** a notification whose delivery was settled is never sent again. A process that dies between the

@@ -29,7 +29,7 @@ pub struct Route {
     pub at_least: Severity,
     /// The detections it takes, by id; none for all.
     pub detections: Vec<Pattern>,
-    /// The accounts it takes; none for all, and for what no account was recorded for.
+    /// The accounts it takes; none for all. What was recorded for no account concerns everybody.
     pub accounts: Vec<Pattern>,
 }
 
@@ -42,12 +42,12 @@ impl Route {
 
     /// Whether the channel wants the alert.
     fn wants(&self, alert: &Alert) -> bool {
-        let among = |patterns: &[Pattern], text: Option<&str>| {
-            patterns.is_empty() || text.is_some_and(|text| patterns.iter().any(|pattern| pattern.matches(text)))
+        let among = |patterns: &[Pattern], text: &str| {
+            patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(text))
         };
         alert.severity >= self.at_least
-            && among(&self.detections, Some(&alert.detection))
-            && among(&self.accounts, alert.account.as_deref())
+            && among(&self.detections, &alert.detection)
+            && alert.account.as_deref().is_none_or(|account| among(&self.accounts, account))
     }
 }
 
@@ -220,7 +220,7 @@ mod tests {
         assert!(!wants(&[], &["2222*"], &alert));
         alert.account = None;
         assert!(wants(&[], &[], &alert));
-        assert!(!wants(&[], &["*"], &alert), "no account is not any account");
+        assert!(wants(&[], &["2222*"], &alert), "what concerns no account concerns everybody");
     }
 
     #[test]

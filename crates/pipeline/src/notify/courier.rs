@@ -115,7 +115,8 @@ impl<'a> Courier<'a> {
     pub fn round(&mut self, stop: &AtomicBool) -> Result<Round, StateError> {
         self.settle()?;
         let now = self.office.clock.now();
-        if self.rest_until.is_some_and(|until| now < until) {
+        // No rest is that long: where one seems to be, the clock was set back.
+        if self.rest_until.is_some_and(|until| now < until && until <= later(now, Backoff::ASKED_MAX)) {
             return Ok(Round::default());
         }
         let claimed = self.office.outbox.claim(self.channel(), now, later(now, LEASE), BATCH)?;
