@@ -15,6 +15,7 @@ pub mod history;
 pub mod ingest;
 pub mod lookup;
 pub mod message;
+pub mod notify;
 pub mod outbox;
 pub mod pattern;
 pub mod report;

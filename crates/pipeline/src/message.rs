@@ -7,11 +7,15 @@ use std::fmt::{self, Write};
 
 use crate::alert::{Alert, Arrival};
 use crate::escape::{single_line, subject};
+use crate::notify::{Kind, Parcel};
 
 /// The most characters of one foreign text that a message repeats.
 const FIELD_MAX: usize = 500;
 /// The most characters of a sentence, which may name several.
 const SENTENCE_MAX: usize = 2000;
+
+/// The most alerts that a message lists beside the first.
+const LISTED_MAX: usize = 50;
 
 /// What stands where the record says nothing.
 const ABSENT: &str = "-";
@@ -35,6 +39,74 @@ impl Message {
         let _ = write_body(&mut body, alert, &severity);
         Message { subject: subject(&format!("[{severity}] IAM Alert: {}", alert.title)), body }
     }
+
+    /// The message that tells of a parcel: of one alert as [`Message::of`] does, of several with a list of them.
+    #[must_use]
+    pub fn of_parcel(parcel: &Parcel) -> Message {
+        let first = Message::of(parcel.first());
+        let mut body = String::new();
+        match parcel.kind() {
+            Kind::One => first,
+            Kind::Alike => {
+                let _ = writeln!(body, "{}\nAnd {} more like this:", first.body, parcel.others().len());
+                list(&mut body, parcel.others());
+                Message {
+                    subject: subject(&tail(&first.subject, &format!(" (and {} more)", parcel.others().len()))),
+                    body,
+                }
+            }
+            Kind::Digest => {
+                let severity = parcel.severity().as_str().to_ascii_uppercase();
+                let title = headline(parcel);
+                let _ = writeln!(body, "IAM Activity Alerts: {title}\n\nSeverity: {severity}\n");
+                list(&mut body, parcel.alerts());
+                Message { subject: subject(&format!("[{severity}] IAM Alerts: {title}")), body }
+            }
+        }
+    }
+}
+
+/// What a parcel is about in a few words, on one line.
+#[must_use]
+pub fn headline(parcel: &Parcel) -> String {
+    let title = single_line(&parcel.first().title, FIELD_MAX);
+    match (parcel.kind(), parcel.others().len()) {
+        (Kind::One, _) | (Kind::Digest, 0) => title.into_owned(),
+        (Kind::Alike, others) => format!("{title}, and {others} more like this"),
+        (Kind::Digest, others) => format!("{title}, and {others} more"),
+    }
+}
+
+/// An alert on one line: when, how serious, what and who.
+#[must_use]
+pub fn line(alert: &Alert) -> String {
+    let who = single_line(alert.who().unwrap_or(ABSENT), 100);
+    let account = single_line(alert.account.as_deref().unwrap_or(ABSENT), 40);
+    let title = single_line(&alert.title, 150);
+    let severity = alert.severity.as_str().to_ascii_uppercase();
+    format!("{} [{severity}] {title}: {who} in {account} ({})", alert.event_time.whole_second(), alert.id.short())
+}
+
+/// One line for each alert, as many as are readable.
+fn list<'a>(body: &mut String, alerts: impl IntoIterator<Item = &'a Alert>) {
+    let mut alerts = alerts.into_iter();
+    for alert in alerts.by_ref().take(LISTED_MAX) {
+        let _ = writeln!(body, "- {}", line(alert));
+    }
+    let rest = alerts.count();
+    if rest > 0 {
+        let _ = writeln!(body, "- and {rest} more");
+    }
+}
+
+/// A subject with something behind it that is not cut off.
+fn tail(text: &str, tail: &str) -> String {
+    let room = crate::escape::SUBJECT_MAX.saturating_sub(tail.len());
+    if text.len() <= room {
+        return format!("{text}{tail}");
+    }
+    let kept: String = text.chars().take(room.saturating_sub(3)).collect();
+    format!("{}...{tail}", kept.trim_end())
 }
 
 fn write_body(body: &mut String, alert: &Alert, severity: &str) -> fmt::Result {
@@ -180,6 +252,35 @@ mod tests {
         let bare = alert_on(&event::Event::new(event::Timestamp::MIN));
         let body = Message::of(&bare).body;
         assert!(body.contains("- User: -\n- Source IP: -\n"), "{body}");
+    }
+
+    #[test]
+    fn several_are_one_message_with_a_list() {
+        let alert = root_login();
+        let alerts = |count: usize| {
+            let alert = |each: usize| {
+                let id = crate::alert::AlertId::of(&each.to_string(), "example");
+                Alert { id, user: Some(format!("user{each}\n- not a line")), ..alert.clone() }
+            };
+            (0..count).map(alert).collect::<Vec<_>>()
+        };
+        let alike = Message::of_parcel(&Parcel::alike(alerts(42)).unwrap());
+        assert_eq!(alike.subject, "[CRITICAL] IAM Alert: Root Account Login (and 41 more)");
+        let (first, list) = alike.body.split_once("\nAnd 41 more like this:\n").unwrap();
+        assert!(first.starts_with("IAM Activity Alert: Root Account Login\n"), "{first}");
+        assert_eq!(list.lines().count(), 41);
+        assert_eq!(
+            list.lines().next().unwrap(),
+            r"- 2026-01-15T12:00:00Z [CRITICAL] Root Account Login: user1\n- not a line in 111122223333 (efdc03ec2f)"
+        );
+
+        let digest = Message::of_parcel(&Parcel::digest(alerts(60)).unwrap());
+        assert_eq!(digest.subject, "[CRITICAL] IAM Alerts: Root Account Login, and 59 more");
+        assert!(digest.body.ends_with("- and 10 more\n"), "{}", digest.body);
+
+        let long = Alert { title: "x".repeat(200), ..root_login() };
+        let long = Message::of_parcel(&Parcel::alike(vec![long.clone(), long]).unwrap());
+        assert!(long.subject.len() <= 100 && long.subject.ends_with("... (and 1 more)"), "{}", long.subject);
     }
 
     proptest! {

@@ -8,6 +8,8 @@ use event::Timestamp;
 use serde::Serialize;
 
 use crate::alert::{Alert, AlertId, Arrival, as_text};
+use crate::pattern::Pattern;
+use crate::state::{Recorded, StateError};
 
 /// Where alerts of a run are sent.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +27,28 @@ pub struct Route {
     pub channel: String,
     /// The least severity it takes.
     pub at_least: Severity,
+    /// The detections it takes, by id; none for all.
+    pub detections: Vec<Pattern>,
+    /// The accounts it takes; none for all. What was recorded for no account concerns everybody.
+    pub accounts: Vec<Pattern>,
+}
+
+impl Route {
+    /// The route to a channel that takes everything from a severity on.
+    #[must_use]
+    pub fn new(channel: &str, at_least: Severity) -> Route {
+        Route { channel: channel.to_owned(), at_least, detections: Vec::new(), accounts: Vec::new() }
+    }
+
+    /// Whether the channel wants the alert.
+    fn wants(&self, alert: &Alert) -> bool {
+        let among = |patterns: &[Pattern], text: &str| {
+            patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(text))
+        };
+        alert.severity >= self.at_least
+            && among(&self.detections, &alert.detection)
+            && alert.account.as_deref().is_none_or(|account| among(&self.accounts, account))
+    }
 }
 
 impl Routes {
@@ -32,9 +56,15 @@ impl Routes {
     pub fn channels_for(&self, alert: &Alert) -> impl Iterator<Item = &str> {
         let is_news = alert.arrival != Arrival::Backfill || self.backfill;
         let is_sent = alert.is_open() && is_news;
-        let severity = alert.severity;
-        let wants = move |route: &&Route| is_sent && severity >= route.at_least;
+        let wants = move |route: &&Route| is_sent && route.wants(alert);
         self.channels.iter().filter(wants).map(|route| route.channel.as_str())
+    }
+
+    /// The same routes but for one channel.
+    #[must_use]
+    pub fn without(&self, channel: &str) -> Routes {
+        let others = self.channels.iter().filter(|route| route.channel != channel);
+        Routes { channels: others.cloned().collect(), backfill: self.backfill }
     }
 }
 
@@ -100,6 +130,42 @@ pub enum Outcome {
     },
 }
 
+/// The port to the outbox as one channel's sender uses it. Every method is one step: it happens wholly or not at all.
+pub trait Outbox: Send + Sync {
+    /// Hands out at most `limit` of the channel's notifications that are due at `now`, the most serious first, then the
+    /// one that has been due for longest, and keeps them from other senders until `lease`.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn claim(
+        &self,
+        channel: &str,
+        now: Timestamp,
+        lease: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Notification>, StateError>;
+
+    /// Writes down how attempts to send ended. A notification that is no longer there (its alert was suppressed, or
+    /// expired) is passed over.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn settle(&self, channel: &str, outcomes: &[(AlertId, Outcome)]) -> Result<(), StateError>;
+
+    /// Puts notifications off that were claimed and not tried: no attempt is counted, the last error stays.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn hold(&self, channel: &str, alerts: &[AlertId], until: Timestamp) -> Result<(), StateError>;
+
+    /// Records alerts as [`record_alerts`](crate::state::StateStore::record_alerts) does: the alert about alerting goes
+    /// the way of every other.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn record(&self, alerts: &[Alert], routes: &Routes) -> Result<Recorded, StateError>;
+}
+
 /// A row of the outbox, for people to look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OutboxRow {
@@ -126,8 +192,7 @@ mod tests {
     use crate::suppress::SuppressionId;
 
     fn routes(backfill: bool) -> Routes {
-        let route = |channel: &str, at_least| Route { channel: channel.to_owned(), at_least };
-        Routes { channels: vec![route("pager", Severity::Critical), route("mail", Severity::Low)], backfill }
+        Routes { channels: vec![Route::new("pager", Severity::Critical), Route::new("mail", Severity::Low)], backfill }
     }
 
     #[test]
@@ -139,6 +204,23 @@ mod tests {
         assert_eq!(routes(false).channels_for(&alert).collect::<Vec<_>>(), ["mail"]);
         alert.severity = Severity::Informational;
         assert_eq!(routes(false).channels_for(&alert).count(), 0);
+    }
+
+    #[test]
+    fn a_channel_can_want_some_detections_and_accounts_alone() {
+        let mut alert = alert_on(&testkit::event("CreateUser").to_event());
+        alert.arrival = Arrival::Live;
+        let wants = |detections: &[&str], accounts: &[&str], alert: &Alert| {
+            let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::new(text).unwrap()).collect();
+            let (detections, accounts) = (patterns(detections), patterns(accounts));
+            Route { detections, accounts, ..Route::new("c", Severity::Low) }.wants(alert)
+        };
+        assert!(wants(&["other", "ROOT-*"], &["1111*"], &alert));
+        assert!(!wants(&["other"], &[], &alert));
+        assert!(!wants(&[], &["2222*"], &alert));
+        alert.account = None;
+        assert!(wants(&[], &[], &alert));
+        assert!(wants(&[], &["2222*"], &alert), "what concerns no account concerns everybody");
     }
 
     #[test]

@@ -75,7 +75,7 @@ fn listed(mut alerts: Vec<Alert>) -> Vec<Alert> {
 
 /// Everything to one channel, backfills only where asked for.
 fn mail(backfill: bool) -> Routes {
-    Routes { channels: vec![Route { channel: "mail".to_owned(), at_least: Severity::Informational }], backfill }
+    Routes { channels: vec![Route::new("mail", Severity::Informational)], backfill }
 }
 
 fn suppression(principal: &str) -> Suppression {
