@@ -6,26 +6,23 @@
 //! no crash: alerts and events are known by their ids.
 
 use std::ops::ControlFlow;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use detect::Registry;
-use event::Timestamp;
 use event::decode::{self, Batch, Decoder, Limits};
 
-use crate::alert::{Alert, Occasion};
-use crate::aside::{Aside, Rejection, VariantCopy};
+use crate::alert::Occasion;
+use crate::aside::{Aside, Rejection};
 use crate::filter::Filters;
+use crate::intake::{Intake, Parts, Recording, lock};
 use crate::outbox::Routes;
 use crate::report::{Problem, Report};
 use crate::source::{Content, Item, Source};
 use crate::state::{StateError, StateStore};
-use crate::store::{Clock, EventStore, StoreError, Variant};
+use crate::store::{Clock, EventStore, StoreError};
 use crate::suppress::Suppressions;
-
-/// Alerts that are waiting to be recorded; each carries a whole record, so their number bounds memory.
-const PENDING_ALERTS: usize = 512;
 
 /// Everything a run works with.
 pub struct Ingest<'a> {
@@ -97,11 +94,7 @@ pub enum IngestError {
 /// What the workers share.
 struct Shared<'s> {
     source: Mutex<&'s mut dyn Source>,
-    report: Mutex<Report>,
-    alerts: Mutex<Vec<Alert>>,
-    /// Held for reading while alerts and events of one batch are handed over, for writing by a checkpoint, so that no
-    /// checkpoint commits an event whose alert it has not recorded.
-    hand_over: RwLock<()>,
+    intake: Intake<'s>,
     failure: Mutex<Option<IngestError>>,
     finished: AtomicBool,
 }
@@ -114,9 +107,7 @@ impl Ingest<'_> {
     pub fn run(&self, source: &mut dyn Source) -> Result<Report, IngestError> {
         let shared = Shared {
             source: Mutex::new(source),
-            report: Mutex::new(Report::default()),
-            alerts: Mutex::new(Vec::new()),
-            hand_over: RwLock::new(()),
+            intake: self.intake(),
             failure: Mutex::new(None),
             finished: AtomicBool::new(false),
         };
@@ -133,15 +124,30 @@ impl Ingest<'_> {
             committer.thread().unpark();
         });
         if lock(&shared.failure).is_none() {
-            self.or_fail(&shared, self.checkpoint(&shared));
+            self.or_fail(&shared, shared.intake.checkpoint(|| Ok(())));
         }
         if let Some(failure) = lock(&shared.failure).take() {
             return Err(failure);
         }
-        let mut report = shared.report.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut report = shared.intake.into_report();
         report.interrupted = self.stop.load(Ordering::Relaxed);
         report.reconcile().map_err(IngestError::Unreconciled)?;
         Ok(report)
+    }
+
+    fn intake(&self) -> Intake<'_> {
+        let parts = Parts {
+            store: self.store,
+            state: self.state,
+            aside: self.aside,
+            clock: self.clock,
+            registry: self.registry,
+            filters: self.filters,
+            suppressions: self.suppressions,
+            routes: self.routes,
+            progress: self.progress,
+        };
+        Intake::new(parts, Recording::InHeaps)
     }
 
     fn commit_now_and_then(&self, shared: &Shared<'_>) {
@@ -149,7 +155,7 @@ impl Ingest<'_> {
         while !shared.finished.load(Ordering::Relaxed) {
             std::thread::park_timeout(due.saturating_duration_since(std::time::Instant::now()));
             if !shared.finished.load(Ordering::Relaxed) && std::time::Instant::now() >= due {
-                self.or_fail(shared, self.checkpoint(shared));
+                self.or_fail(shared, shared.intake.checkpoint(|| Ok(())));
                 due = std::time::Instant::now() + self.commit_every;
             }
         }
@@ -162,7 +168,7 @@ impl Ingest<'_> {
             match next {
                 None => return,
                 Some(Err(unreadable)) => {
-                    lock(&shared.report).unreadable += 1;
+                    shared.intake.report().unreadable += 1;
                     let problem = Problem { name: unreadable.name, reason: unreadable.reason };
                     self.or_fail(shared, self.unread(shared, problem));
                 }
@@ -183,7 +189,7 @@ impl Ingest<'_> {
     }
 
     fn problem(&self, shared: &Shared<'_>, problem: Problem) {
-        lock(&shared.report).problems += 1;
+        shared.intake.report().problems += 1;
         (self.on_problem)(&problem);
     }
 
@@ -205,7 +211,7 @@ impl Ingest<'_> {
         let mut content = match item.open() {
             Ok(content) => content,
             Err(error) => {
-                lock(&shared.report).unreadable += 1;
+                shared.intake.report().unreadable += 1;
                 return self.unread(shared, Problem { name, reason: format!("cannot be read: {error}") });
             }
         };
@@ -221,7 +227,7 @@ impl Ingest<'_> {
             if let Some(rejected) = batch.rejected.first().filter(|_| first_rejection.is_none()) {
                 first_rejection = Some(format!("record {}: {}", rejected.number, rejected.reason));
             }
-            match self.batch(shared, &name, batch, &mut tally) {
+            match shared.intake.take(&name, batch, &|_| self.occasion, &mut tally, || ()) {
                 Ok(()) if self.stop.load(Ordering::Relaxed) => ControlFlow::Break(()),
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
@@ -266,120 +272,10 @@ impl Ingest<'_> {
         self.progress.bytes.fetch_add(stored_bytes, Ordering::Relaxed);
         self.progress.inflated.fetch_add(summary.inflated, Ordering::Relaxed);
         self.progress.records.fetch_add(tally.read, Ordering::Relaxed);
-        lock(&shared.report).add(&tally);
-        Ok(())
-    }
-
-    /// Some records of an item: detections on every event, then filters, then the store.
-    fn batch(
-        &self,
-        shared: &Shared<'_>,
-        name: &str,
-        mut batch: Batch<'_>,
-        tally: &mut Report,
-    ) -> Result<(), IngestError> {
-        let mut alerts = Vec::new();
-        for event in &batch.events {
-            self.registry.check(event, &mut |finding| {
-                let mut alert = Alert::new(event, finding, self.occasion);
-                self.suppressions.apply(&mut alert);
-                alerts.push(alert);
-            });
-        }
-        let read = batch.events.len() + batch.rejected.len();
-        tally.read += read as u64;
-        tally.rejected += batch.rejected.len() as u64;
-        for rejected in &batch.rejected {
-            let rejection = Rejection {
-                source_object: name,
-                number: rejected.number,
-                reason: &rejected.reason,
-                text: &rejected.text,
-            };
-            self.aside.rejected(&rejection)?;
-        }
-        batch.events.retain(|event| match self.filters.leave_out(event) {
-            None => true,
-            Some(reason) => {
-                *tally.filtered.entry(reason.as_str()).or_default() += 1;
-                false
-            }
-        });
-        let variants = {
-            let _handing_over = self.hand_over(shared);
-            if !alerts.is_empty() {
-                self.progress.alerts.fetch_add(alerts.len() as u64, Ordering::Relaxed);
-                self.queue(shared, alerts)?;
-            }
-            let appended = self.store.append(&batch.events, name, self.now())?;
-            tally.stored += appended.stored;
-            tally.duplicates += appended.duplicates;
-            appended.variants
-        };
-        tally.variants += variants.len() as u64;
-        self.keep(&variants)
-    }
-
-    fn hand_over<'s>(&self, shared: &'s Shared<'_>) -> std::sync::RwLockReadGuard<'s, ()> {
-        shared.hand_over.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    fn queue(&self, shared: &Shared<'_>, alerts: Vec<Alert>) -> Result<(), IngestError> {
-        let full = {
-            let mut pending = lock(&shared.alerts);
-            pending.extend(alerts);
-            if pending.len() < PENDING_ALERTS { Vec::new() } else { std::mem::take(&mut *pending) }
-        };
-        self.record(shared, &full)
-    }
-
-    fn record(&self, shared: &Shared<'_>, alerts: &[Alert]) -> Result<(), IngestError> {
-        if alerts.is_empty() {
-            return Ok(());
-        }
-        let recorded = self.state.record_alerts(alerts, self.routes)?;
-        lock(&shared.report).alerts.add(alerts.len(), &recorded);
-        Ok(())
-    }
-
-    fn keep(&self, variants: &[Variant]) -> Result<(), IngestError> {
-        for Variant { event_id, record, source_object } in variants {
-            self.aside.variant(&VariantCopy { event_id, source_object, record })?;
-        }
-        Ok(())
-    }
-
-    /// Makes everything handed over so far durable: alerts, then what is kept aside, then events.
-    fn checkpoint(&self, shared: &Shared<'_>) -> Result<(), IngestError> {
-        let _alone = shared.hand_over.write().unwrap_or_else(PoisonError::into_inner);
-        let alerts = std::mem::take(&mut *lock(&shared.alerts));
-        self.record(shared, &alerts)?;
-        fail::fail_point!("pipeline::after-alerts", |_| std::process::abort());
-        self.aside.sync()?;
-        fail::fail_point!("pipeline::after-aside", |_| std::process::abort());
-        let committed = self.store.commit()?;
-        fail::fail_point!("pipeline::after-events", |_| std::process::abort());
-        self.keep(&committed.late_variants)?;
-        if !committed.late_variants.is_empty() {
-            self.aside.sync()?;
-        }
-        let late_variants = committed.late_variants.len() as u64;
-        let mut report = lock(&shared.report);
-        report.late_duplicates += committed.late_duplicates;
-        report.late_variants += late_variants;
-        report.version = committed.version.or(report.version);
+        shared.intake.report().add(&tally);
         Ok(())
     }
 }
 
 /// The points where a test can end the process.
 pub const FAILPOINTS: &[&str] = &["pipeline::after-alerts", "pipeline::after-aside", "pipeline::after-events"];
-
-/// A panic in another thread ends the run anyway; it does not make what a mutex holds wrong.
-fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

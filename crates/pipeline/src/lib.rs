@@ -1,18 +1,23 @@
 //! From sources to stores: the ports, the run loop, the alert ledger's rules, filters and suppressions.
 //!
-//! **Owns** what every deployment shares: how a run goes and reconciles ([`ingest`], [`report`]), what an alert is and
+//! **Owns** what every deployment shares: how a run goes and reconciles ([`ingest`], [`report`]), how the event history is
+//! collected live ([`collect`]) and what of it is covered ([`coverage`]), what an alert is and
 //! when it is sent ([`alert`], [`outbox`], [`message`]), what is left out ([`filter`]) or silenced ([`suppress`]).
 //! **Must not** know an SDK, a database or a network: those come in through the ports [`source`], [`store`], [`aside`]
 //! and [`state`].
 //!
-//! Read in this order: [`source`], [`store`], [`state`] (the ports), [`ingest`] (the path of an event), [`alert`].
+//! Read in this order: [`source`], [`store`], [`state`] (the ports), [`ingest`] (the path of an event), [`alert`],
+//! [`collect`].
 
 pub mod alert;
 pub mod aside;
+pub mod collect;
+pub mod coverage;
 pub mod escape;
 pub mod filter;
 pub mod history;
 pub mod ingest;
+mod intake;
 pub mod lookup;
 pub mod message;
 pub mod notify;
@@ -21,5 +26,6 @@ pub mod pattern;
 pub mod report;
 pub mod source;
 pub mod state;
+pub mod status;
 pub mod store;
 pub mod suppress;

@@ -80,6 +80,13 @@ impl AlertCounts {
         self.new.iter().filter(|(severity, _)| *severity >= least).map(|(_, count)| count).sum()
     }
 
+    /// Adds all of the other's numbers.
+    pub(crate) fn merge(&mut self, other: &AlertCounts) {
+        self.new.merge(&other.new);
+        self.suppressed += other.suppressed;
+        self.known += other.known;
+    }
+
     /// Counts alerts of which the ledger says which are new.
     pub(crate) fn add(&mut self, given: usize, recorded: &Recorded) {
         self.new.merge(&recorded.alerts);
@@ -142,6 +149,11 @@ impl Report {
         self.problems += other.problems;
     }
 
+    /// Records of the six fates, as far as they are known yet.
+    pub(crate) fn fates(&self) -> u64 {
+        self.stored + self.duplicates + self.variants + self.left_out() + self.rejected + self.insights
+    }
+
     /// Takes what commits found late into account, and checks that every record read has exactly one fate.
     pub(crate) fn reconcile(&mut self) -> Result<(), String> {
         let late = std::mem::take(&mut self.late_duplicates);
@@ -152,7 +164,7 @@ impl Report {
             .ok_or_else(|| format!("{} stored, but {late} of them found to be duplicates late", self.stored))?;
         self.duplicates += late;
         self.variants += late_variants;
-        let fates = self.stored + self.duplicates + self.variants + self.left_out() + self.rejected + self.insights;
+        let fates = self.fates();
         if fates == self.read {
             return Ok(());
         }

@@ -266,7 +266,7 @@ pub enum LakeFit {
     /// It is the same, at the remembered version or a later one.
     Same,
     /// It is another lake, or an older copy: one of the two was restored without the other. What was known of objects
-    /// that had been read is forgotten, so that they are read again.
+    /// and stretches of time that had been read is forgotten, so that they are read again.
     Restored {
         /// How many objects that were.
         forgotten: u64,
@@ -408,7 +408,8 @@ pub trait StateStore: Send + Sync {
     /// [`StateError`].
     fn mark_objects(&self, objects: &[ObjectVersion], at: Timestamp) -> Result<(), StateError>;
 
-    /// Compares the lake with the one remembered, forgets the objects read where they do not fit, and remembers it.
+    /// Compares the lake with the one remembered, forgets the objects read and what is covered of streams where they do
+    /// not fit, and remembers it.
     ///
     /// # Errors
     /// [`StateError`].

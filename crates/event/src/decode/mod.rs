@@ -170,3 +170,17 @@ pub fn record(text: &str) -> Result<Event<'_>, RecordError> {
     let parts: record::Parts<'_> = serde_json::from_str(text).map_err(|_| RecordError::NotARecord)?;
     record::event(&parts, None, &mut Identities::default())
 }
+
+/// Makes an event of the JSON text of one record that came inside an envelope, within limits.
+///
+/// # Errors
+/// Says why the text is no CloudTrail record, or costs too much.
+pub fn record_within<'a>(text: &'a str, limits: &Limits) -> Result<Event<'a>, String> {
+    if text.len() > limits.record {
+        return Err(walk::too_large(limits));
+    }
+    if scan::nesting_exceeds(text.as_bytes(), limits.depth) {
+        return Err(RecordError::TooDeep(limits.depth).to_string());
+    }
+    record(text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,209 @@
+//! The dead-man switch: what is wrong when nothing is heard.
+
+use std::fmt;
+use std::time::Duration;
+
+use event::Timestamp;
+
+use crate::collect::state::{StreamState, Trouble, TroubleKind};
+use crate::collect::stream::Stream;
+use crate::collect::walk::{earlier, later};
+
+/// When silence is worth an alert.
+#[derive(Debug, Clone, Copy)]
+pub struct DeadManRules {
+    /// A pass over all streams must have come to its end within this time.
+    pub pass_within: Duration,
+    /// A stream must be unreadable for so long.
+    pub patience: Duration,
+    /// No stream counts as silent before so much time without an event.
+    pub least_silence: Duration,
+    /// A stream counts as silent after so many times the usual time between two of its events.
+    pub silence: u32,
+    /// Streams with fewer events have no usual time yet.
+    pub least_events: u64,
+}
+
+impl Default for DeadManRules {
+    /// An hour, 30 minutes, a day, 50 times, 20 events.
+    fn default() -> DeadManRules {
+        DeadManRules {
+            pass_within: Duration::from_secs(3600),
+            patience: Duration::from_secs(1800),
+            least_silence: Duration::from_secs(86_400),
+            silence: 50,
+            least_events: 20,
+        }
+    }
+}
+
+/// Something that should be heard and is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Silence {
+    /// No pass has come to its end in time.
+    NoPass {
+        /// When the last one did.
+        last: Option<Timestamp>,
+    },
+    /// A stream that could be read no longer can.
+    AccessLost {
+        /// Which one.
+        stream: Stream,
+        /// Why.
+        trouble: Trouble,
+    },
+    /// A stream that used to speak is read and gives nothing.
+    Silent {
+        /// Which one.
+        stream: Stream,
+        /// Its newest event.
+        last_event: Timestamp,
+        /// The usual time between two of its events.
+        usual: Duration,
+    },
+}
+
+impl Silence {
+    /// What it is about: the same text for the same thing, so that it is told once.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        match self {
+            Silence::NoPass { .. } => "no-pass".to_owned(),
+            Silence::AccessLost { stream, trouble } => format!("access-lost/{}/{stream}", trouble.kind.as_str()),
+            Silence::Silent { stream, .. } => format!("silent/{stream}"),
+        }
+    }
+}
+
+impl fmt::Display for Silence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Silence::NoPass { last: None } => f.write_str("no pass over the streams has ever come to its end"),
+            Silence::NoPass { last: Some(last) } => {
+                write!(f, "no pass over the streams has come to its end since {last}")
+            }
+            Silence::AccessLost { stream, trouble } => {
+                write!(f, "{stream} cannot be read since {}: {}", trouble.since, trouble.message)
+            }
+            Silence::Silent { stream, last_event, .. } => {
+                write!(f, "{stream} has given nothing since {last_event}; was its logging turned off?")
+            }
+        }
+    }
+}
+
+/// What should be heard and is not. `last_pass` is when a pass last came to its end, `since` when the watch began.
+#[must_use]
+pub fn silences(
+    streams: &[StreamState],
+    last_pass: Option<Timestamp>,
+    since: Timestamp,
+    now: Timestamp,
+    rules: &DeadManRules,
+) -> Vec<Silence> {
+    let mut found = Vec::new();
+    if last_pass.unwrap_or(since).max(since) < earlier(now, rules.pass_within) {
+        found.push(Silence::NoPass { last: last_pass });
+    }
+    // Whoever paused a stream knows that it says nothing.
+    for state in streams.iter().filter(|state| state.pause.is_none()) {
+        found.extend(access_lost(state, now, rules));
+        found.extend(silent(state, rules));
+    }
+    found
+}
+
+fn access_lost(state: &StreamState, now: Timestamp, rules: &DeadManRules) -> Option<Silence> {
+    let trouble = state.health.trouble.as_ref()?;
+    let could_be_read = state.health.last_success.is_some();
+    // A second that was too dense, or a clock that is off, keeps nobody from reading the rest.
+    let is_lost = !matches!(trouble.kind, TroubleKind::TooDense | TroubleKind::Clock);
+    let is_old = trouble.since <= earlier(now, rules.patience);
+    let stream = state.stream.clone();
+    (could_be_read && is_lost && is_old).then(|| Silence::AccessLost { stream, trouble: trouble.clone() })
+}
+
+fn silent(state: &StreamState, rules: &DeadManRules) -> Option<Silence> {
+    let last_event = state.health.last_event?;
+    if state.health.events < rules.least_events {
+        return None;
+    }
+    // What was not read cannot be silent: only what is covered counts.
+    let covered = state.coverage.intervals();
+    let read_to = state.coverage.span()?.to;
+    let speaking = covered.iter().filter(|interval| interval.from <= last_event);
+    let spoken: Duration = speaking.map(|interval| interval.duration()).sum();
+    let usual = spoken / u32::try_from(state.health.events).unwrap_or(u32::MAX);
+    let bound = (usual * rules.silence).max(rules.least_silence);
+    let is_silent = later(last_event, bound) < read_to;
+    is_silent.then(|| Silence::Silent { stream: state.stream.clone(), last_event, usual })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::state::{Health, Pause};
+    use crate::coverage::{Coverage, Interval};
+
+    fn time(text: &str) -> Timestamp {
+        Timestamp::parse(text).expect("a time")
+    }
+
+    /// A stream that gave an event an hour in January.
+    fn state(read_to: &str) -> StreamState {
+        let coverage = Coverage::from_iter([Interval::new(time("2026-01-01T00:00:00Z"), time(read_to))]);
+        let health = Health {
+            last_event: Some(time("2026-01-31T00:00:00Z")),
+            last_success: Some(time(read_to)),
+            events: 720,
+            ..Health::default()
+        };
+        let stream = Stream::new("123456789012", "us-east-1", "iam.amazonaws.com");
+        StreamState { coverage, health, ..StreamState::new(stream) }
+    }
+
+    fn found(state: StreamState, now: &str) -> Vec<String> {
+        let since = time("2026-01-01T00:00:00Z");
+        let found = silences(&[state], Some(time(now)), since, time(now), &DeadManRules::default());
+        found.iter().map(Silence::subject).collect()
+    }
+
+    #[test]
+    fn a_stream_that_used_to_speak_is_missed() {
+        let silent = ["silent/123456789012/us-east-1/iam.amazonaws.com"];
+        assert_eq!(found(state("2026-02-01T00:00:00Z"), "2026-02-01T00:15:00Z"), [""; 0]);
+        assert_eq!(found(state("2026-02-04T00:00:00Z"), "2026-02-04T00:15:00Z"), silent);
+        // What was not read cannot be silent.
+        assert_eq!(found(state("2026-01-31T01:00:00Z"), "2026-02-09T00:00:00Z"), [""; 0]);
+        let pause = Some(Pause { at: time("2026-02-01T00:00:00Z"), by: "bob".to_owned(), reason: String::new() });
+        assert_eq!(found(StreamState { pause, ..state("2026-02-04T00:00:00Z") }, "2026-02-04T00:15:00Z"), [""; 0]);
+    }
+
+    #[test]
+    fn access_that_was_there_is_missed_after_a_while() {
+        let mut state = state("2026-01-31T12:00:00Z");
+        state.health.trouble = Some(Trouble {
+            kind: TroubleKind::AccessDenied,
+            message: "access denied".to_owned(),
+            since: time("2026-01-31T12:00:00Z"),
+            last: time("2026-01-31T12:20:00Z"),
+        });
+        assert_eq!(found(state.clone(), "2026-01-31T12:20:00Z"), [""; 0]);
+        let lost = ["access-lost/access-denied/123456789012/us-east-1/iam.amazonaws.com"];
+        assert_eq!(found(state.clone(), "2026-01-31T12:30:00Z"), lost);
+        // It was never there: the status says so.
+        state.health.last_success = None;
+        assert_eq!(found(state, "2026-01-31T12:30:00Z"), [""; 0]);
+    }
+
+    #[test]
+    fn a_pass_that_does_not_end_is_missed() {
+        let (since, now) = (time("2026-01-01T00:00:00Z"), time("2026-01-01T01:00:01Z"));
+        let rules = DeadManRules::default();
+        assert_eq!(silences(&[], None, since, now, &rules), [Silence::NoPass { last: None }]);
+        let last = Some(time("2026-01-01T00:30:00Z"));
+        assert_eq!(silences(&[], last, since, now, &rules), []);
+        // A daemon that has just been started is given its time.
+        assert_eq!(silences(&[], Some(time("2025-12-01T00:00:00Z")), time("2026-01-01T00:30:00Z"), now, &rules), []);
+    }
+}

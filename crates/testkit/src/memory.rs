@@ -1,0 +1,254 @@
+//! Stores and states in memory, for tests: what they hold outlives the "process" that wrote it, and a process can be made
+//! to die at any call.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use event::{Event, Timestamp};
+use pipeline::alert::{Acknowledgement, Alert, AlertId};
+use pipeline::aside::{Aside, Rejection, VariantCopy};
+use pipeline::collect::{Pause, Stream, StreamChange, StreamState, StreamStore};
+use pipeline::history::{PastRun, RunEnd, RunId};
+use pipeline::outbox::{Delivery, Notification, OutboxRow, Outcome, Routes};
+use pipeline::state::{AlertCounts, AlertFilter, LakeFit, ObjectVersion, Page, Recorded, StateError, StateStore};
+use pipeline::store::{Appended, Committed, EventStore, StoreError, Variant};
+use pipeline::suppress::{Removal, Suppression, SuppressionId};
+
+/// What is on the disk: it outlives every process.
+#[derive(Debug, Default)]
+pub struct Disk {
+    /// Committed events: id to a hash of what the event says and the item it came in.
+    pub events: Mutex<BTreeMap<String, (u64, String)>>,
+    /// Recorded alerts.
+    pub alerts: Mutex<BTreeMap<AlertId, Alert>>,
+    /// What is known of streams.
+    pub streams: Mutex<BTreeMap<Stream, StreamState>>,
+}
+
+/// A process that works on a disk, and may die: from a certain call on every call fails, and what was not on the disk is
+/// gone.
+#[derive(Debug)]
+pub struct Process {
+    disk: Arc<Disk>,
+    pending: Mutex<BTreeMap<String, (u64, String)>>,
+    calls_left: AtomicI64,
+    /// Whether the call at which it dies still takes effect.
+    dies_after: bool,
+}
+
+/// The process is dead.
+#[derive(Debug, thiserror::Error)]
+#[error("the process has died")]
+pub struct Died;
+
+impl Process {
+    /// A process that dies at its `dies_at`th call (from 0), before or after the call took effect; never if negative.
+    #[must_use]
+    pub fn new(disk: Arc<Disk>, dies_at: i64, dies_after: bool) -> Process {
+        let calls_left = if dies_at < 0 { i64::MAX } else { dies_at };
+        Process { disk, pending: Mutex::default(), calls_left: AtomicI64::new(calls_left), dies_after }
+    }
+
+    /// Whether it has died.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.calls_left.load(Ordering::Relaxed) < 0
+    }
+
+    /// Runs a step that happens wholly or not at all.
+    fn step<T>(&self, body: impl FnOnce() -> T) -> Result<T, Died> {
+        match self.calls_left.fetch_sub(1, Ordering::Relaxed) {
+            left if left > 0 => Ok(body()),
+            0 if self.dies_after => {
+                body();
+                Err(Died)
+            }
+            _ => Err(Died),
+        }
+    }
+
+    fn state_step<T>(&self, body: impl FnOnce() -> T) -> Result<T, StateError> {
+        self.step(body).map_err(|died| StateError::Storage { path: "memory".to_owned(), source: Box::new(died) })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl EventStore for Process {
+    fn append(&self, events: &[Event<'_>], source_object: &str, _: Timestamp) -> Result<Appended, StoreError> {
+        let mut appended = Appended::default();
+        let taken = self.step(|| {
+            let disk = lock(&self.disk.events);
+            let mut pending = lock(&self.pending);
+            for event in events {
+                let hash = event.content_hash();
+                match disk.get(event.id()).or_else(|| pending.get(event.id())) {
+                    Some((known, _)) if *known == hash => appended.duplicates += 1,
+                    Some(_) => appended.variants.push(Variant {
+                        event_id: event.id().to_owned(),
+                        record: event.to_json(),
+                        source_object: source_object.to_owned(),
+                    }),
+                    None => {
+                        pending.insert(event.id().to_owned(), (hash, source_object.to_owned()));
+                        appended.stored += 1;
+                    }
+                }
+            }
+        });
+        taken.map_err(|died| StoreError(Box::new(died)))?;
+        Ok(appended)
+    }
+
+    fn commit(&self) -> Result<Committed, StoreError> {
+        let done = self.step(|| lock(&self.disk.events).append(&mut lock(&self.pending)));
+        done.map_err(|died| StoreError(Box::new(died)))?;
+        Ok(Committed::default())
+    }
+}
+
+impl Aside for Process {
+    fn rejected(&self, _: &Rejection<'_>) -> io::Result<bool> {
+        self.step(|| true).map_err(io::Error::other)
+    }
+
+    fn variant(&self, _: &VariantCopy<'_>) -> io::Result<bool> {
+        self.step(|| true).map_err(io::Error::other)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.step(|| ()).map_err(io::Error::other)
+    }
+}
+
+impl StreamStore for Process {
+    fn streams(&self) -> Result<Vec<StreamState>, StateError> {
+        self.state_step(|| lock(&self.disk.streams).values().cloned().collect())
+    }
+
+    fn save_streams(&self, changes: &[StreamChange]) -> Result<(), StateError> {
+        self.state_step(|| {
+            let mut streams = lock(&self.disk.streams);
+            for StreamChange { stream, since, covered, walks, health } in changes {
+                let state = streams.entry(stream.clone()).or_insert_with(|| StreamState::new(stream.clone()));
+                state.since = state.since.or(*since);
+                state.coverage.union(covered);
+                state.walks.clone_from(walks);
+                state.health.clone_from(health);
+            }
+        })
+    }
+
+    fn pause_stream(&self, stream: &Stream, pause: Option<&Pause>) -> Result<bool, StateError> {
+        self.state_step(|| {
+            let mut streams = lock(&self.disk.streams);
+            let state = streams.entry(stream.clone()).or_insert_with(|| StreamState::new(stream.clone()));
+            let changed = state.pause.is_some() != pause.is_some();
+            state.pause = pause.cloned();
+            changed
+        })
+    }
+}
+
+/// The part of the state that reading needs; nobody calls the rest.
+impl StateStore for Process {
+    fn record_alerts(&self, alerts: &[Alert], _: &Routes) -> Result<Recorded, StateError> {
+        self.state_step(|| {
+            let mut known = lock(&self.disk.alerts);
+            let mut recorded = Recorded::default();
+            for (place, alert) in alerts.iter().enumerate() {
+                if let Some(known) = known.get_mut(&alert.id) {
+                    known.arrival = known.arrival.min(alert.arrival);
+                    continue;
+                }
+                known.insert(alert.id.clone(), alert.clone());
+                recorded.note(place, alert);
+            }
+            recorded
+        })
+    }
+
+    fn alerts(&self, filter: &AlertFilter, _: &Page) -> Result<Vec<Alert>, StateError> {
+        self.state_step(|| lock(&self.disk.alerts).values().filter(|alert| filter.admits(alert)).cloned().collect())
+    }
+
+    fn count_alerts(&self, _: &AlertFilter) -> Result<AlertCounts, StateError> {
+        unimplemented!()
+    }
+
+    fn alert(&self, id: &AlertId) -> Result<Option<Alert>, StateError> {
+        self.state_step(|| lock(&self.disk.alerts).get(id).cloned())
+    }
+
+    fn alert_ids(&self, _: &str, _: usize) -> Result<Vec<AlertId>, StateError> {
+        unimplemented!()
+    }
+
+    fn acknowledge(&self, _: &[AlertId], _: &Acknowledgement) -> Result<u64, StateError> {
+        unimplemented!()
+    }
+
+    fn unacknowledge(&self, _: &[AlertId]) -> Result<u64, StateError> {
+        unimplemented!()
+    }
+
+    fn suppress_alerts(&self, _: &[AlertId], _: &SuppressionId) -> Result<u64, StateError> {
+        unimplemented!()
+    }
+
+    fn expire_alerts(&self, _: Timestamp) -> Result<u64, StateError> {
+        unimplemented!()
+    }
+
+    fn claim_notifications(&self, _: Timestamp, _: Timestamp, _: usize) -> Result<Vec<Notification>, StateError> {
+        unimplemented!()
+    }
+
+    fn settle_notification(&self, _: &AlertId, _: &str, _: &Outcome) -> Result<(), StateError> {
+        unimplemented!()
+    }
+
+    fn outbox(&self, _: Delivery, _: usize) -> Result<Vec<OutboxRow>, StateError> {
+        unimplemented!()
+    }
+
+    fn add_suppression(&self, _: &Suppression) -> Result<bool, StateError> {
+        unimplemented!()
+    }
+
+    fn suppressions(&self) -> Result<Vec<Suppression>, StateError> {
+        unimplemented!()
+    }
+
+    fn remove_suppression(&self, _: &SuppressionId, _: &Removal) -> Result<bool, StateError> {
+        unimplemented!()
+    }
+
+    fn begin_run(&self, _: &str, _: Timestamp) -> Result<RunId, StateError> {
+        unimplemented!()
+    }
+
+    fn end_run(&self, _: RunId, _: &RunEnd) -> Result<(), StateError> {
+        unimplemented!()
+    }
+
+    fn runs(&self, _: usize) -> Result<Vec<PastRun>, StateError> {
+        unimplemented!()
+    }
+
+    fn seen_objects(&self, _: &[ObjectVersion]) -> Result<Vec<bool>, StateError> {
+        unimplemented!()
+    }
+
+    fn mark_objects(&self, _: &[ObjectVersion], _: Timestamp) -> Result<(), StateError> {
+        unimplemented!()
+    }
+
+    fn fit_lake(&self, _: &str, _: i64) -> Result<LakeFit, StateError> {
+        unimplemented!()
+    }
+}
