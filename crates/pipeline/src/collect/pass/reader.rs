@@ -17,9 +17,6 @@ use crate::ingest::IngestError;
 use crate::intake::lock;
 use crate::report::Report;
 
-/// How many walks of a stream are remembered; what is forgotten is read again.
-const MAX_WALKS: usize = 8;
-
 pub(super) struct Reader<'r> {
     collect: &'r Collect<'r>,
     shared: &'r Shared<'r>,
@@ -120,8 +117,9 @@ impl<'r> Reader<'r> {
         let rules = self.collect.options.rules;
         let mut is_first = !walk.has_progress();
         let mut was_shortened = false;
+        let calls = self.report.calls;
         loop {
-            if self.collect.options.max_pages.is_some_and(|most| self.report.calls >= most) {
+            if self.collect.options.max_pages.is_some_and(|most| self.report.calls - calls >= most.max(1)) {
                 return Ok(Rest::Left);
             }
             let (window, token) = walk.request();
@@ -156,7 +154,11 @@ impl<'r> Reader<'r> {
                     continue;
                 }
             };
-            let clock_is_news = self.note_clock(&page);
+            if self.note_clock(&page) && is_first && may_replan {
+                // What was asked for came from a wrong clock: its events are taken, and nothing is claimed.
+                self.hand_over(&page)?;
+                return Ok(Rest::Replan);
+            }
             let step = walk.page(&page);
             match step {
                 Step::Done => self.end(&walk),
@@ -164,10 +166,6 @@ impl<'r> Reader<'r> {
             }
             self.hand_over(&page)?;
             match step {
-                _ if is_first && clock_is_news && may_replan => {
-                    self.forget(&walk);
-                    return Ok(Rest::Replan);
-                }
                 Step::More => {}
                 Step::Done => return Ok(Rest::Done),
                 Step::Stuck => {
@@ -187,9 +185,6 @@ impl<'r> Reader<'r> {
         match self.state.walks.iter_mut().find(|known| known.window.to == walk.window.to && known.begun == walk.begun) {
             Some(known) => known.clone_from(walk),
             None => self.state.walks.push(walk.clone()),
-        }
-        if self.state.walks.len() > MAX_WALKS {
-            self.state.walks.remove(0);
         }
     }
 
