@@ -34,6 +34,9 @@ use crate::state::StateStore;
 use crate::store::EventStore;
 use crate::suppress::Suppressions;
 
+/// The point where a test can end the process, beside those of [`ingest`](crate::ingest::FAILPOINTS).
+pub const FAILPOINTS: &[&str] = &["pipeline::after-coverage"];
+
 /// How a pass goes.
 #[derive(Debug, Clone)]
 pub struct Options {

@@ -145,10 +145,7 @@ impl<'r> Reader<'r> {
                     };
                     match step {
                         Step::More => self.remember(&walk),
-                        Step::Done => {
-                            self.end(&walk);
-                            return Ok(Rest::Done);
-                        }
+                        Step::Done => return Ok(self.end(&walk)),
                         Step::Stuck => return Ok(Rest::Failed(error)),
                     }
                     continue;
@@ -160,14 +157,19 @@ impl<'r> Reader<'r> {
                 return Ok(Rest::Replan);
             }
             let step = walk.page(&page);
-            match step {
-                Step::Done => self.end(&walk),
-                Step::More | Step::Stuck => self.remember(&walk),
-            }
+            let ended = match step {
+                Step::Done => Some(self.end(&walk)),
+                Step::More | Step::Stuck => {
+                    self.remember(&walk);
+                    None
+                }
+            };
             self.hand_over(&page)?;
+            if let Some(rest) = ended {
+                return Ok(rest);
+            }
             match step {
-                Step::More => {}
-                Step::Done => return Ok(Rest::Done),
+                Step::More | Step::Done => {}
                 Step::Stuck => {
                     self.forget(&walk);
                     return Ok(Rest::Failed(LookupError::Refused("its pages lead nowhere".to_owned())));
@@ -192,14 +194,14 @@ impl<'r> Reader<'r> {
         self.state.walks.retain(|known| known.window.to != walk.window.to || known.begun != walk.begun);
     }
 
-    /// Claims what a walk has read. Its last page is handed over by whoever calls this.
-    fn end(&mut self, walk: &Walk) {
+    /// Claims what a walk has read. Its last page is handed over by whoever calls this. Where it had to pass over something,
+    /// the next pass tries again.
+    fn end(&mut self, walk: &Walk) -> Rest {
         self.forget(walk);
         let rules = self.collect.options.rules;
         self.covered.union(&walk.claim(rules.settle, rules.history_begins(self.now())));
-        let mut coverage = std::mem::take(&mut self.state.coverage);
-        coverage.union(&self.covered);
-        self.state.coverage = coverage;
+        self.state.coverage.union(&self.covered);
+        if walk.missed.is_empty() { Rest::Done } else { Rest::Left }
     }
 
     /// Hands a page on: its position and what it claims are noted with it.
