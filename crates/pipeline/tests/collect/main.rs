@@ -66,3 +66,8 @@ fn without_faults_no_call_is_in_vain() {
     let seeds: Vec<u64> = (0..200).collect();
     assert_none(&failures(&seeds, scenario::undisturbed), seeds.len());
 }
+
+#[test]
+fn what_bars_one_region_or_stream_stops_no_other() {
+    assert_eq!(scenario::barred(), Ok(()));
+}

@@ -340,3 +340,35 @@ pub(crate) fn undisturbed(seed: u64) -> Result<(), String> {
     }
     Ok(())
 }
+
+/// One region denies, one stream is paused: the others are read, and the report says which were not and why.
+pub(crate) fn barred() -> Result<(), String> {
+    let mut chance = fastrand::Rng::with_seed(1);
+    let mut scenario = Scenario::new(1, &mut chance, Ledger::Ours);
+    scenario.options.max_workers = 1;
+    scenario.streams = ["us-east-1/iam", "us-east-1/sts", "eu-west-1/iam", "eu-west-1/sts"]
+        .map(|text| format!("000000000001/{text}.amazonaws.com").parse().unwrap())
+        .to_vec();
+    scenario.world.set_faults(Faults { denied: Some("eu-west-1".to_owned()), ..Faults::default() });
+    let process = Process::new(Arc::clone(&scenario.disk), -1, false);
+    let pause = Pause { at: time(START), by: "bob".to_owned(), reason: String::new() };
+    process.pause_stream(&scenario.streams[1], Some(&pause)).unwrap();
+    let report = scenario.pass(&process, &Regions::default()).map_err(|error| error.to_string())?;
+    let shown: Vec<(bool, bool, u64, Option<&str>)> = report
+        .streams
+        .iter()
+        .map(|stream| {
+            let trouble = stream.trouble.as_ref().map(|trouble| trouble.message.as_str());
+            (stream.complete, stream.paused, stream.failed_calls, trouble)
+        })
+        .collect();
+    let denied = Some("access denied: cloudtrail:LookupEvents is not allowed (no policy allows it)");
+    // The second stream of the region is not even tried.
+    let expected =
+        [(true, false, 0, None), (false, true, 0, None), (false, false, 1, denied), (false, false, 0, denied)];
+    if shown != expected || report.is_complete() {
+        return Err(format!("{shown:?}"));
+    }
+    let trouble = scenario.states().into_iter().filter(|state| state.health.trouble.is_some()).count();
+    if trouble == 2 { Ok(()) } else { Err(format!("{trouble} streams remember their trouble")) }
+}
