@@ -13,6 +13,7 @@ mod outbox;
 mod row;
 mod runs;
 mod schema;
+mod streams;
 mod suppressions;
 
 use std::path::Path;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use event::Timestamp;
 use pipeline::alert::{Acknowledgement, Alert, AlertId};
+use pipeline::collect::{Pause, Stream, StreamChange, StreamState, StreamStore};
 use pipeline::history::{PastRun, RunEnd, RunId};
 use pipeline::outbox::{Delivery, Notification, OutboxRow, Outcome, Routes};
 use pipeline::state::{AlertCounts, AlertFilter, LakeFit, ObjectVersion, Page, Recorded, StateError, StateStore};
@@ -207,6 +209,23 @@ impl StateStore for SqliteState {
 
     fn fit_lake(&self, id: &str, version: i64) -> Result<LakeFit, StateError> {
         self.write(failpoint::FIT_LAKE, |transaction| objects::fit_lake(transaction, id, version))
+    }
+}
+
+impl StreamStore for SqliteState {
+    fn streams(&self) -> Result<Vec<StreamState>, StateError> {
+        self.read(streams::list)
+    }
+
+    fn save_streams(&self, changes: &[StreamChange]) -> Result<(), StateError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.write(failpoint::SAVE_STREAMS, |transaction| streams::save(transaction, changes))
+    }
+
+    fn pause_stream(&self, stream: &Stream, pause: Option<&Pause>) -> Result<bool, StateError> {
+        self.write(failpoint::PAUSE_STREAM, |transaction| streams::pause(transaction, stream, pause))
     }
 }
 

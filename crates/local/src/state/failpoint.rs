@@ -43,6 +43,8 @@ operations! {
     END_RUN "end-run";
     MARK_OBJECTS "mark-objects";
     FIT_LAKE "fit-lake";
+    SAVE_STREAMS "save-streams";
+    PAUSE_STREAM "pause-stream";
 }
 
 /// An alert is written, its rows in the outbox are not.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use fail::FailScenario;
 use local::state::{FAILPOINTS, SqliteState};
 use pipeline::alert::{Acknowledgement, Alert};
+use pipeline::collect::{StreamState, StreamStore};
 use pipeline::history::{RecordCounts, RunEnd, SeverityCounts};
 use pipeline::outbox::{Delivery, OutboxRow, Outcome};
 use pipeline::state::{AlertFilter, LakeFit, ObjectVersion, Page, StateStore};
@@ -13,6 +14,7 @@ use pipeline::suppress::{Removal, Suppression};
 use tempfile::TempDir;
 
 use crate::processes::{start, state_of_this_process};
+use crate::streams::{paused, stream_change};
 use crate::{alert, alerts, listed, mail, open, suppression, time};
 
 fn object() -> ObjectVersion {
@@ -39,6 +41,8 @@ fn do_everything(state: &SqliteState) {
     state.record_alerts(&[Alert { event_time: time("2020-01-01T00:00:00Z"), ..alert(9) }], &mail(true)).unwrap();
     state.expire_alerts(time("2020-01-02T00:00:00Z")).unwrap();
     state.mark_objects(&[object()], now).unwrap();
+    state.save_streams(&[stream_change()]).unwrap();
+    state.pause_stream(&stream_change().stream, Some(&paused())).unwrap();
     let (records, alerts) = (RecordCounts::default(), SeverityCounts::default());
     state.end_run(run, &RunEnd { at: now, exit_code: 0, records, unread: 0, alerts, suppressed: 0 }).unwrap();
 }
@@ -52,6 +56,7 @@ struct Seen {
     last_run_ended: bool,
     objects: Vec<bool>,
     lake: LakeFit,
+    streams: Vec<StreamState>,
 }
 
 fn see(state: &SqliteState) -> Seen {
@@ -65,6 +70,7 @@ fn see(state: &SqliteState) -> Seen {
         last_run_ended: state.runs(1).unwrap()[0].end.is_some(),
         objects: state.seen_objects(&[object()]).unwrap(),
         lake: state.fit_lake("lake", 1).unwrap(),
+        streams: state.streams().unwrap(),
     }
 }
 

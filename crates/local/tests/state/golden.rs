@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use local::state::SqliteState;
 use pipeline::alert::{Acknowledgement, Alert, Arrival};
+use pipeline::collect::StreamStore;
 use pipeline::history::{RecordCounts, RunEnd, SeverityCounts};
 use pipeline::outbox::{Delivery, Outcome};
 use pipeline::pattern::Pattern;
@@ -18,10 +19,11 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use tempfile::TempDir;
 
+use crate::streams::{paused, read_state, stream_change};
 use crate::{alert, listed, mail, open, suppression, time};
 
 /// The format that is written.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 fn golden(format: u32) -> PathBuf {
     PathBuf::from(format!("tests/golden/state-v{format}.sql"))
@@ -89,6 +91,9 @@ fn fill(state: &SqliteState) {
     state.mark_objects(&[object()], now).unwrap();
     state.end_run(run, &run_end(FORMAT)).unwrap();
     state.begin_run("collect", now).unwrap();
+    let change = stream_change();
+    state.save_streams(std::slice::from_ref(&change)).unwrap();
+    state.pause_stream(&change.stream, Some(&paused())).unwrap();
 }
 
 /// Reads what [`fill`] wrote.
@@ -108,6 +113,9 @@ fn check(state: &SqliteState, format: u32) {
     assert_eq!(state.outbox(Delivery::Failed, 9).unwrap()[0].error.as_deref(), Some("no such topic"));
     assert_eq!(state.seen_objects(&[object()]).unwrap(), [true]);
     assert_eq!(state.fit_lake("0d4e0d34-0d4e-4d34-8d4e-0d4e0d340d4e", 7).unwrap(), LakeFit::Same);
+    // The first two formats knew no streams.
+    let streams = if format < 3 { vec![] } else { vec![read_state()] };
+    assert_eq!(state.streams().unwrap(), streams);
     assert_eq!(state.verify().unwrap(), Vec::<String>::new());
 }
 

@@ -8,6 +8,7 @@ mod ledger;
 mod outbox;
 mod processes;
 mod remembered;
+mod streams;
 
 use std::path::Path;
 

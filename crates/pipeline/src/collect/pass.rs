@@ -34,6 +34,9 @@ use crate::state::StateStore;
 use crate::store::EventStore;
 use crate::suppress::Suppressions;
 
+/// The point where a test can end the process, beside those of [`ingest`](crate::ingest::FAILPOINTS).
+pub const FAILPOINTS: &[&str] = &["pipeline::after-coverage"];
+
 /// How a pass goes.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -47,7 +50,7 @@ pub struct Options {
     pub patience: Duration,
     /// How long events may wait for a commit.
     pub commit_every: Duration,
-    /// How many pages of one stream are read in a pass before the others' turn comes; the rest is read by the next pass,
+    /// How many pages of one walk are read in a pass before the others' turn comes; the rest is read by the next pass,
     /// behind what is new then. `None` reads to the end.
     pub max_pages: Option<u64>,
     /// What a stranger's record may cost.

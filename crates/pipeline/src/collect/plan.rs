@@ -9,6 +9,9 @@ use super::walk::{SECOND, Walk, earlier, later, shifted};
 use crate::alert::Arrival;
 use crate::coverage::{Coverage, Interval};
 
+/// How many walks of a stream are open before it begins no more.
+const MAX_WALKS: usize = 8;
+
 /// The rules of time that planning follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
@@ -47,7 +50,8 @@ impl Rules {
         let mut known = state.coverage.clone();
         state.walks.iter().for_each(|walk| known.add(walk.claimable(self.settle)));
         let fresh = known.gaps(self.window(&state.coverage, now));
-        let fresh = fresh.intervals().iter().rev().map(|gap| Walk::new(*gap, now));
+        let places = MAX_WALKS.saturating_sub(state.walks.len());
+        let fresh = fresh.intervals().iter().rev().take(places).map(|gap| Walk::new(*gap, now));
         fresh.chain(state.walks.iter().rev().cloned()).collect()
     }
 

@@ -9,7 +9,7 @@ mod scenario;
 use scenario::{Ledger, run};
 
 /// How many worlds are run unless somebody asks for more.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 1500;
 
 fn seeds() -> Vec<u64> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
@@ -65,4 +65,9 @@ fn a_checkpoint_at_the_newest_event_loses_events() {
 fn without_faults_no_call_is_in_vain() {
     let seeds: Vec<u64> = (0..200).collect();
     assert_none(&failures(&seeds, scenario::undisturbed), seeds.len());
+}
+
+#[test]
+fn what_bars_one_region_or_stream_stops_no_other() {
+    assert_eq!(scenario::barred(), Ok(()));
 }

@@ -19,7 +19,7 @@ const fn ban(tokens: &'static str, reason: &'static str) -> Ban {
 }
 
 /// Rooms with a terminal of their own.
-const FRONTS: &[&str] = &["cli", "lambda", "xtask"];
+const FRONTS: &[&str] = &["cli", "lambda", "testkit", "xtask"];
 const TERMINAL: &[Ban] = &[
     ban("println !", "prints"),
     ban("print !", "prints"),

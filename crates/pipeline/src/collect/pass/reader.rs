@@ -17,9 +17,6 @@ use crate::ingest::IngestError;
 use crate::intake::lock;
 use crate::report::Report;
 
-/// How many walks of a stream are remembered; what is forgotten is read again.
-const MAX_WALKS: usize = 8;
-
 pub(super) struct Reader<'r> {
     collect: &'r Collect<'r>,
     shared: &'r Shared<'r>,
@@ -120,8 +117,9 @@ impl<'r> Reader<'r> {
         let rules = self.collect.options.rules;
         let mut is_first = !walk.has_progress();
         let mut was_shortened = false;
+        let calls = self.report.calls;
         loop {
-            if self.collect.options.max_pages.is_some_and(|most| self.report.calls >= most) {
+            if self.collect.options.max_pages.is_some_and(|most| self.report.calls - calls >= most.max(1)) {
                 return Ok(Rest::Left);
             }
             let (window, token) = walk.request();
@@ -147,29 +145,31 @@ impl<'r> Reader<'r> {
                     };
                     match step {
                         Step::More => self.remember(&walk),
-                        Step::Done => {
-                            self.end(&walk);
-                            return Ok(Rest::Done);
-                        }
+                        Step::Done => return Ok(self.end(&walk)),
                         Step::Stuck => return Ok(Rest::Failed(error)),
                     }
                     continue;
                 }
             };
-            let clock_is_news = self.note_clock(&page);
-            let step = walk.page(&page);
-            match step {
-                Step::Done => self.end(&walk),
-                Step::More | Step::Stuck => self.remember(&walk),
+            if self.note_clock(&page) && is_first && may_replan {
+                // What was asked for came from a wrong clock: its events are taken, and nothing is claimed.
+                self.hand_over(&page)?;
+                return Ok(Rest::Replan);
             }
-            self.hand_over(&page)?;
-            match step {
-                _ if is_first && clock_is_news && may_replan => {
-                    self.forget(&walk);
-                    return Ok(Rest::Replan);
+            let step = walk.page(&page);
+            let ended = match step {
+                Step::Done => Some(self.end(&walk)),
+                Step::More | Step::Stuck => {
+                    self.remember(&walk);
+                    None
                 }
-                Step::More => {}
-                Step::Done => return Ok(Rest::Done),
+            };
+            self.hand_over(&page)?;
+            if let Some(rest) = ended {
+                return Ok(rest);
+            }
+            match step {
+                Step::More | Step::Done => {}
                 Step::Stuck => {
                     self.forget(&walk);
                     return Ok(Rest::Failed(LookupError::Refused("its pages lead nowhere".to_owned())));
@@ -188,23 +188,20 @@ impl<'r> Reader<'r> {
             Some(known) => known.clone_from(walk),
             None => self.state.walks.push(walk.clone()),
         }
-        if self.state.walks.len() > MAX_WALKS {
-            self.state.walks.remove(0);
-        }
     }
 
     fn forget(&mut self, walk: &Walk) {
         self.state.walks.retain(|known| known.window.to != walk.window.to || known.begun != walk.begun);
     }
 
-    /// Claims what a walk has read. Its last page is handed over by whoever calls this.
-    fn end(&mut self, walk: &Walk) {
+    /// Claims what a walk has read. Its last page is handed over by whoever calls this. Where it had to pass over something,
+    /// the next pass tries again.
+    fn end(&mut self, walk: &Walk) -> Rest {
         self.forget(walk);
         let rules = self.collect.options.rules;
         self.covered.union(&walk.claim(rules.settle, rules.history_begins(self.now())));
-        let mut coverage = std::mem::take(&mut self.state.coverage);
-        coverage.union(&self.covered);
-        self.state.coverage = coverage;
+        self.state.coverage.union(&self.covered);
+        if walk.missed.is_empty() { Rest::Done } else { Rest::Left }
     }
 
     /// Hands a page on: its position and what it claims are noted with it.

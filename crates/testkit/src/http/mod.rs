@@ -1,0 +1,100 @@
+//! The model over HTTP, as AWS speaks: LookupEvents (AWS JSON 1.1), ListRegions, AssumeRole, GetCallerIdentity and
+//! ListAccounts, so that a program with the real SDK can be pointed at it.
+
+pub mod data;
+mod protocol;
+mod wire;
+
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use self::data::Data;
+use crate::cloudtrail::history::SECOND;
+
+/// What goes wrong, as shares of requests.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HttpFaults {
+    /// Throttled for no reason.
+    pub throttled: f64,
+    /// Answered with a 500.
+    pub unavailable: f64,
+    /// Cut off in the middle of the answer.
+    pub cut: f64,
+    /// Told that the token is not valid.
+    pub token_lost: f64,
+    /// What chance is drawn from.
+    pub seed: u64,
+}
+
+/// How the service is set up.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// The folder with logs; new files in it are picked up.
+    pub data: PathBuf,
+    /// What goes wrong.
+    pub faults: HttpFaults,
+    /// Whether the limit of two requests a second is left out.
+    pub unlimited: bool,
+    /// Regions in which LookupEvents is denied.
+    pub denied: Vec<String>,
+    /// How long tokens are taken.
+    pub token_life: Option<Duration>,
+}
+
+struct Service {
+    data: Mutex<Data>,
+    setup: Setup,
+    chance: Mutex<fastrand::Rng>,
+}
+
+/// Answers requests for ever, each connection on a thread of its own.
+///
+/// # Errors
+/// The folder cannot be read, or the listener fails.
+pub fn serve(listener: &TcpListener, setup: Setup) -> io::Result<()> {
+    let mut data = Data::new(&setup.data);
+    data.refresh(now())?;
+    if setup.unlimited {
+        data.history.rate = None;
+    }
+    if let Some(life) = setup.token_life {
+        data.history.token_life = i64::try_from(life.as_micros()).unwrap_or(i64::MAX);
+    }
+    let chance = Mutex::new(fastrand::Rng::with_seed(setup.faults.seed));
+    let service = Arc::new(Service { data: Mutex::new(data), setup, chance });
+    for connection in listener.incoming() {
+        let (connection, service) = (connection?, Arc::clone(&service));
+        std::thread::spawn(move || converse(&connection, &service));
+    }
+    Ok(())
+}
+
+/// Answers the requests of one connection, one after the other.
+fn converse(connection: &TcpStream, service: &Service) {
+    // A client that goes away is no failure of ours.
+    let _ = connection.set_nodelay(true);
+    let mut reader = io::BufReader::new(connection);
+    while let Ok(Some(request)) = wire::read(&mut reader) {
+        let answer = protocol::answer(service, &request);
+        let is_cut = request.is_lookup() && service.hits(service.setup.faults.cut);
+        if wire::write(connection, &answer, is_cut).is_err() || is_cut {
+            return;
+        }
+    }
+}
+
+impl Service {
+    fn hits(&self, share: f64) -> bool {
+        share > 0.0 && self.chance.lock().unwrap_or_else(PoisonError::into_inner).f64() < share
+    }
+}
+
+/// The machine's time, in microseconds: whoever collects from here lives in it.
+fn now() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "a service by the real clock, for real programs")]
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX / SECOND)
+}
