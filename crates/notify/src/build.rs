@@ -17,6 +17,9 @@ use crate::threads::Threads;
 /// A secret shorter than this is not looked for in texts: it would be found in every other word.
 const SCRUBBED_MIN: usize = 6;
 
+/// A part of a secret address that is shorter than this is none: `hooks`, `services`.
+const PART_MIN: usize = 10;
+
 /// What channels are made with.
 #[derive(Clone)]
 pub struct Means {
@@ -84,7 +87,12 @@ impl Tools<'_> {
         let secret = self.secret(source)?;
         let is_http = |url: &reqwest::Url| matches!(url.scheme(), "http" | "https") && url.host().is_some();
         match secret.expose().parse::<reqwest::Url>() {
-            Ok(url) if is_http(&url) => Ok(secret),
+            Ok(url) if is_http(&url) => {
+                // The other end may repeat the part of the address that makes it a secret.
+                let parts = url.path_segments().into_iter().flatten().chain(url.query());
+                self.secrets.extend(parts.filter(|part| part.len() >= PART_MIN).map(Secret::new));
+                Ok(secret)
+            }
             _ => Err(self.wrong(format!("{key} is no address that begins with https://"))),
         }
     }

@@ -46,4 +46,4 @@ pub use ocsf::ocsf;
 pub use sample::{preview, sample, samples};
 pub use secret::{NoSecretStore, Secret, SecretError, SecretSource, SecretStore};
 pub use sns::{Attribute, Publication, Publish};
-pub use threads::{MemoryThreads, Threads};
+pub use threads::{FileThreads, MemoryThreads, Threads};

@@ -38,7 +38,7 @@ fn what_goes_wrong_is_told_without_a_secret() {
     let moved = Reply::Say(302, "location: http://127.0.0.1:1/elsewhere\r\n", String::new());
     let busy = Reply::Say(429, "retry-after: 17\r\n", "slow down".to_owned());
     for (reply, expected) in [
-        (say(500, "S3CRET-PATH? <b>\u{1b}[2J</b>"), Verdict::retry("HTTP 500: S3CRET-PATH? <b>\\u{1b}[2J</b>")),
+        (say(500, "S3CRET-PATH? <b>\u{1b}[2J</b>"), Verdict::retry("HTTP 500: ***? <b>\\u{1b}[2J</b>")),
         (busy, Verdict::Retry { after: Some(Duration::from_secs(17)), reason: "HTTP 429: slow down".to_owned() }),
         (say(400, "bad T0K3N-T0K3N"), Verdict::refused("HTTP 400: bad ***")),
         (moved, Verdict::retry("HTTP 302: the address has moved; configure the new one")),

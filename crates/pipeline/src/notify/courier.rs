@@ -200,13 +200,15 @@ impl<'a> Courier<'a> {
             Verdict::Refused { reason } => (None, Some(reason)),
         };
         let backoff = &self.channel.policy.backoff;
-        let outcome = |alert: &AlertId, attempts: u32| match (&verdict, reason) {
-            (_, None) => Outcome::Sent { at: now },
-            (Verdict::Retry { .. }, Some(error)) => match backoff.wait(alert, attempts, asked) {
-                Some(wait) => Outcome::Retry { after: later(now, wait), error: error.clone() },
-                None => Outcome::Failed { at: now, error: error.clone() },
-            },
-            (_, Some(error)) => Outcome::Failed { at: now, error: error.clone() },
+        let wait = |alert: &AlertId, tried: u32| backoff.wait(alert, tried, asked);
+        // What was sent together is tried again together: the longest of the waits is everybody's.
+        let after = attempts.iter().filter_map(|(alert, tried)| wait(alert, *tried)).max().map(|wait| later(now, wait));
+        let outcome = |alert: &AlertId, tried: u32| match (&verdict, reason, after) {
+            (_, None, _) => Outcome::Sent { at: now },
+            (Verdict::Retry { .. }, Some(error), Some(after)) if wait(alert, tried).is_some() => {
+                Outcome::Retry { after, error: error.clone() }
+            }
+            (_, Some(error), _) => Outcome::Failed { at: now, error: error.clone() },
         };
         let outcomes: Vec<(AlertId, Outcome)> =
             attempts.iter().map(|(alert, tried)| (alert.clone(), outcome(alert, *tried))).collect();

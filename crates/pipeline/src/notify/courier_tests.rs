@@ -418,6 +418,20 @@ fn a_digest_gathers_what_is_medium_and_lower() {
 }
 
 #[test]
+fn a_digest_that_failed_comes_back_as_one() {
+    let digest = Some(Digest { at_most: Severity::Medium, every: Duration::from_secs(3600) });
+    let end = time("2026-01-15T13:02:00Z");
+    let world = World::new(move |_, now| if now < end { Verdict::retry("HTTP 500") } else { Verdict::Delivered });
+    with(world, Policy { digest, ..Policy::default() }, |world, courier| {
+        for each in 0..30 {
+            world.add(&format!("m{each}"), Severity::Low);
+        }
+        go(world, courier, 3600 + 400);
+        assert_eq!(world.heard(), [30]);
+    });
+}
+
+#[test]
 fn quiet_hours_keep_back_all_but_what_is_critical() {
     let at = |hour| jiff::civil::Time::constant(hour, 0, 0, 0);
     let quiet = Some(QuietHours { from: at(12), to: at(13), zone: jiff::tz::TimeZone::UTC });
