@@ -24,7 +24,7 @@ use event::Timestamp;
 use pipeline::alert::{Acknowledgement, Alert, AlertId};
 use pipeline::collect::{Pause, Stream, StreamChange, StreamState, StreamStore};
 use pipeline::history::{PastRun, RunEnd, RunId};
-use pipeline::outbox::{Delivery, Notification, OutboxRow, Outcome, Routes};
+use pipeline::outbox::{Delivery, Notification, Outbox, OutboxRow, Outcome, Routes};
 use pipeline::state::{AlertCounts, AlertFilter, LakeFit, ObjectVersion, Page, Recorded, StateError, StateStore};
 use pipeline::suppress::{Removal, Suppression, SuppressionId};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
@@ -115,6 +115,34 @@ impl SqliteState {
     fn lock(&self) -> MutexGuard<'_, Connection> {
         // A panic rolled its transaction back.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outbox for SqliteState {
+    fn claim(
+        &self,
+        channel: &str,
+        now: Timestamp,
+        lease: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Notification>, StateError> {
+        // Couriers look every second; only one that finds something waits for the write lock.
+        if !self.read(|transaction| outbox::is_due(transaction, channel, now))? {
+            return Ok(Vec::new());
+        }
+        self.write(failpoint::CLAIM, |transaction| outbox::claim_of(transaction, channel, now, lease, limit))
+    }
+
+    fn settle(&self, channel: &str, outcomes: &[(AlertId, Outcome)]) -> Result<(), StateError> {
+        self.write(failpoint::SETTLE, |transaction| outbox::settle_all(transaction, channel, outcomes))
+    }
+
+    fn hold(&self, channel: &str, alerts: &[AlertId], until: Timestamp) -> Result<(), StateError> {
+        self.write(failpoint::CLAIM, |transaction| outbox::hold(transaction, channel, alerts, until))
+    }
+
+    fn record(&self, alerts: &[Alert], routes: &Routes) -> Result<Recorded, StateError> {
+        self.record_alerts(alerts, routes)
     }
 }
 

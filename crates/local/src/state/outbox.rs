@@ -36,6 +36,69 @@ pub(super) fn claim(
     Ok(claimed)
 }
 
+/// Whether anything of a channel's is due.
+pub(super) fn is_due(transaction: &Transaction<'_>, channel: &str, now: Timestamp) -> Result<bool, Failure> {
+    let select = "SELECT EXISTS (SELECT 1 FROM outbox WHERE state = ?1 AND at <= ?2 AND channel = ?3)";
+    Ok(transaction.query_row(select, params![Delivery::Pending.as_str(), now.micros(), channel], |row| row.get(0))?)
+}
+
+/// Hands out what is due of one channel, and puts it off until the lease ends.
+pub(super) fn claim_of(
+    transaction: &Transaction<'_>,
+    channel: &str,
+    now: Timestamp,
+    lease: Timestamp,
+    limit: usize,
+) -> Result<Vec<Notification>, Failure> {
+    let select = format!(
+        "SELECT {ALERT_COLUMNS}, outbox.attempts
+         FROM outbox JOIN alerts ON alerts.id = outbox.alert
+         WHERE outbox.state = ?1 AND outbox.at <= ?2 AND outbox.channel = ?3
+         ORDER BY severity DESC, outbox.at, alerts.id
+         LIMIT ?4"
+    );
+    let mut statement = transaction.prepare(&select)?;
+    let limit = stored_limit(Some(limit));
+    let mut rows = statement.query(params![Delivery::Pending.as_str(), now.micros(), channel, limit])?;
+    let mut claimed = Vec::new();
+    while let Some(row) = rows.next()? {
+        claimed.push(Notification { alert: alert(row)?, channel: channel.to_owned(), attempts: row.get("attempts")? });
+    }
+    let alerts: Vec<AlertId> = claimed.iter().map(|notification| notification.alert.id.clone()).collect();
+    hold(transaction, channel, &alerts, lease)?;
+    Ok(claimed)
+}
+
+/// Puts off what waits, without counting an attempt.
+pub(super) fn hold(
+    transaction: &Transaction<'_>,
+    channel: &str,
+    alerts: &[AlertId],
+    until: Timestamp,
+) -> Result<(), Failure> {
+    let mut put_off =
+        transaction.prepare("UPDATE outbox SET at = ?4 WHERE alert = ?1 AND channel = ?2 AND state = ?3")?;
+    for alert in alerts {
+        put_off.execute(params![alert.as_str(), channel, Delivery::Pending.as_str(), until.micros()])?;
+    }
+    Ok(())
+}
+
+/// Writes down how attempts ended. What is no longer there was silenced or has expired meanwhile.
+pub(super) fn settle_all(
+    transaction: &Transaction<'_>,
+    channel: &str,
+    outcomes: &[(AlertId, Outcome)],
+) -> Result<(), Failure> {
+    for (alert, outcome) in outcomes {
+        match settle(transaction, alert, channel, outcome) {
+            Ok(()) | Err(Failure::State(StateError::Unknown { .. })) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(())
+}
+
 /// Writes down how an attempt ended.
 pub(super) fn settle(
     transaction: &Transaction<'_>,

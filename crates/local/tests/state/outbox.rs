@@ -99,3 +99,41 @@ fn an_attempt_ends_in_one_of_three_ways() {
     let nowhere = state.settle_notification(&alert(1).id, "pager", &Outcome::Sent { at: time(now) });
     assert!(matches!(nowhere, Err(StateError::Unknown { what: "notification", .. })));
 }
+
+#[test]
+fn a_courier_claims_holds_and_settles_its_own_channel() {
+    use pipeline::outbox::{Outbox, Route, Routes};
+    let state = SqliteState::in_memory().unwrap();
+    let channels = ["mail", "pager"].map(|name| Route::new(name, detect::Severity::Informational)).to_vec();
+    let routes = Routes { channels, backfill: false };
+    state.record_alerts(&[live(1), live(2), live(3)], &routes).unwrap();
+    let (now, lease) = (time("2026-02-01T00:00:00Z"), time("2026-02-01T00:15:00Z"));
+    let ids = |claimed: Vec<Notification>| claimed.into_iter().map(|each| each.alert.id).collect::<Vec<_>>();
+
+    let claimed = Outbox::claim(&state, "mail", now, lease, 2).unwrap();
+    assert!(claimed.iter().all(|each| each.channel == "mail" && each.attempts == 0));
+    // The most serious first: by the rank of their severities.
+    assert_eq!(ids(claimed), [alert(1).id, alert(2).id]);
+    assert_eq!(ids(Outbox::claim(&state, "mail", now, lease, 9).unwrap()), [alert(3).id]);
+    assert_eq!(ids(Outbox::claim(&state, "mail", now, lease, 9).unwrap()), []);
+    assert_eq!(ids(Outbox::claim(&state, "pager", now, lease, 9).unwrap()).len(), 3);
+
+    // Holding counts no attempt and does not touch another channel's.
+    state.hold("mail", &[alert(3).id], now).unwrap();
+    let [held] = Outbox::claim(&state, "mail", now, lease, 9).unwrap().try_into().unwrap();
+    assert_eq!((held.alert.id, held.attempts), (alert(3).id, 0));
+
+    let silenced = suppression("alice");
+    state.add_suppression(&silenced).unwrap();
+    state.suppress_alerts(&[alert(2).id], &silenced.id).unwrap();
+    let sent = |number| (alert(number).id, Outcome::Sent { at: now });
+    let retry = (alert(3).id, Outcome::Retry { after: lease, error: "HTTP 500".to_owned() });
+    Outbox::settle(&state, "mail", &[sent(1), sent(2), retry]).unwrap();
+    let [row] = state.outbox(Delivery::Sent, 9).unwrap().try_into().unwrap();
+    assert_eq!((row.alert, row.channel), (alert(1).id, "mail".to_owned()));
+    // What was sent is not held back into being sent again.
+    state.hold("mail", &[alert(1).id], now).unwrap();
+    assert_eq!(state.outbox(Delivery::Sent, 9).unwrap()[0].at, now);
+    let [again] = Outbox::claim(&state, "mail", lease, lease, 9).unwrap().try_into().unwrap();
+    assert_eq!((again.alert.id, again.attempts), (alert(3).id, 1));
+}
