@@ -25,7 +25,9 @@ use pipeline::alert::{Acknowledgement, Alert, AlertId};
 use pipeline::collect::{Pause, Stream, StreamChange, StreamState, StreamStore};
 use pipeline::history::{PastRun, RunEnd, RunId};
 use pipeline::outbox::{Delivery, Notification, Outbox, OutboxRow, Outcome, Routes};
-use pipeline::state::{AlertCounts, AlertFilter, LakeFit, ObjectVersion, Page, Recorded, StateError, StateStore};
+use pipeline::state::{
+    AlertCounts, AlertFilter, LakeFit, Ledger, ObjectVersion, Page, Recorded, StateError, StateStore,
+};
 use pipeline::suppress::{Removal, Suppression, SuppressionId};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
@@ -118,6 +120,15 @@ impl SqliteState {
     }
 }
 
+impl Ledger for SqliteState {
+    fn record_alerts(&self, alerts: &[Alert], routes: &Routes) -> Result<Recorded, StateError> {
+        if alerts.is_empty() {
+            return Ok(Recorded::default());
+        }
+        self.write(failpoint::RECORD_ALERTS, |transaction| alerts::record(transaction, alerts, routes))
+    }
+}
+
 impl Outbox for SqliteState {
     fn claim(
         &self,
@@ -130,30 +141,19 @@ impl Outbox for SqliteState {
         if !self.read(|transaction| outbox::is_due(transaction, channel, now))? {
             return Ok(Vec::new());
         }
-        self.write(failpoint::CLAIM, |transaction| outbox::claim_of(transaction, channel, now, lease, limit))
+        self.write(failpoint::CLAIM, |transaction| outbox::claim(transaction, channel, now, lease, limit))
     }
 
     fn settle(&self, channel: &str, outcomes: &[(AlertId, Outcome)]) -> Result<(), StateError> {
-        self.write(failpoint::SETTLE, |transaction| outbox::settle_all(transaction, channel, outcomes))
+        self.write(failpoint::SETTLE, |transaction| outbox::settle(transaction, channel, outcomes))
     }
 
     fn hold(&self, channel: &str, alerts: &[AlertId], until: Timestamp) -> Result<(), StateError> {
         self.write(failpoint::CLAIM, |transaction| outbox::hold(transaction, channel, alerts, until))
     }
-
-    fn record(&self, alerts: &[Alert], routes: &Routes) -> Result<Recorded, StateError> {
-        self.record_alerts(alerts, routes)
-    }
 }
 
 impl StateStore for SqliteState {
-    fn record_alerts(&self, alerts: &[Alert], routes: &Routes) -> Result<Recorded, StateError> {
-        if alerts.is_empty() {
-            return Ok(Recorded::default());
-        }
-        self.write(failpoint::RECORD_ALERTS, |transaction| alerts::record(transaction, alerts, routes))
-    }
-
     fn alerts(&self, filter: &AlertFilter, page: &Page) -> Result<Vec<Alert>, StateError> {
         self.read(|transaction| alerts::list(transaction, filter, page))
     }
@@ -184,19 +184,6 @@ impl StateStore for SqliteState {
 
     fn expire_alerts(&self, before: Timestamp) -> Result<u64, StateError> {
         self.write(failpoint::EXPIRE_ALERTS, |transaction| alerts::expire(transaction, before))
-    }
-
-    fn claim_notifications(
-        &self,
-        now: Timestamp,
-        lease: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Notification>, StateError> {
-        self.write(failpoint::CLAIM, |transaction| outbox::claim(transaction, now, lease, limit))
-    }
-
-    fn settle_notification(&self, alert: &AlertId, channel: &str, outcome: &Outcome) -> Result<(), StateError> {
-        self.write(failpoint::SETTLE, |transaction| outbox::settle(transaction, alert, channel, outcome))
     }
 
     fn outbox(&self, state: Delivery, limit: usize) -> Result<Vec<OutboxRow>, StateError> {

@@ -115,7 +115,7 @@ fn run(files: &[Vec<u8>], threads: usize, options: WriterOptions, commit_every: 
     let named = files.iter().enumerate().map(|(number, bytes)| (format!("file-{number}"), bytes.clone()));
     let mut report = Ingest {
         store: &LakeStore::new(&lake, options).unwrap(),
-        state: &state,
+        ledger: &state,
         aside: &JsonlAside::open(home.path()).unwrap(),
         clock: &StoppedClock(now),
         registry: &detect::Registry::default(),

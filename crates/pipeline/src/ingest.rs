@@ -20,7 +20,7 @@ use crate::intake::{Intake, Parts, Recording, lock};
 use crate::outbox::Routes;
 use crate::report::{Problem, Report};
 use crate::source::{Content, Item, Source};
-use crate::state::{StateError, StateStore};
+use crate::state::{Ledger, StateError};
 use crate::store::{Clock, EventStore, StoreError};
 use crate::suppress::Suppressions;
 
@@ -29,7 +29,7 @@ pub struct Ingest<'a> {
     /// Keeps the events.
     pub store: &'a dyn EventStore,
     /// Keeps the alerts.
-    pub state: &'a dyn StateStore,
+    pub ledger: &'a dyn Ledger,
     /// Keeps what is not stored.
     pub aside: &'a dyn Aside,
     /// Tells when an event was ingested.
@@ -138,7 +138,7 @@ impl Ingest<'_> {
     fn intake(&self) -> Intake<'_> {
         let parts = Parts {
             store: self.store,
-            state: self.state,
+            ledger: self.ledger,
             aside: self.aside,
             clock: self.clock,
             registry: self.registry,

@@ -16,7 +16,7 @@ use crate::filter::Filters;
 use crate::ingest::{IngestError, Progress};
 use crate::outbox::Routes;
 use crate::report::Report;
-use crate::state::StateStore;
+use crate::state::Ledger;
 use crate::store::{Clock, EventStore, Variant};
 use crate::suppress::Suppressions;
 
@@ -26,7 +26,7 @@ const PENDING_ALERTS: usize = 512;
 /// Where records go, for every thread of a run.
 pub(crate) struct Intake<'a> {
     pub(crate) store: &'a dyn EventStore,
-    pub(crate) state: &'a dyn StateStore,
+    pub(crate) ledger: &'a dyn Ledger,
     pub(crate) aside: &'a dyn Aside,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) registry: &'a Registry,
@@ -44,7 +44,7 @@ pub(crate) struct Intake<'a> {
 /// The parts of an [`Intake`] that its user brings.
 pub(crate) struct Parts<'a> {
     pub(crate) store: &'a dyn EventStore,
-    pub(crate) state: &'a dyn StateStore,
+    pub(crate) ledger: &'a dyn Ledger,
     pub(crate) aside: &'a dyn Aside,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) registry: &'a Registry,
@@ -65,10 +65,10 @@ pub(crate) enum Recording {
 
 impl<'a> Intake<'a> {
     pub(crate) fn new(parts: Parts<'a>, recording: Recording) -> Intake<'a> {
-        let Parts { store, state, aside, clock, registry, filters, suppressions, routes, progress } = parts;
+        let Parts { store, ledger, aside, clock, registry, filters, suppressions, routes, progress } = parts;
         Intake {
             store,
-            state,
+            ledger,
             aside,
             clock,
             registry,
@@ -194,7 +194,7 @@ impl<'a> Intake<'a> {
         if alerts.is_empty() {
             return Ok(());
         }
-        let recorded = self.state.record_alerts(alerts, self.routes)?;
+        let recorded = self.ledger.record_alerts(alerts, self.routes)?;
         tally.alerts.add(alerts.len(), &recorded);
         self.report().alerts.add(alerts.len(), &recorded);
         Ok(())

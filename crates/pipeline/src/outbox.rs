@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::alert::{Alert, AlertId, Arrival, as_text};
 use crate::pattern::Pattern;
-use crate::state::{Recorded, StateError};
+use crate::state::{Ledger, StateError};
 
 /// Where alerts of a run are sent.
 #[derive(Debug, Clone, Default)]
@@ -131,7 +131,7 @@ pub enum Outcome {
 }
 
 /// The port to the outbox as one channel's sender uses it. Every method is one step: it happens wholly or not at all.
-pub trait Outbox: Send + Sync {
+pub trait Outbox: Ledger {
     /// Hands out at most `limit` of the channel's notifications that are due at `now`, the most serious first, then the
     /// one that has been due for longest, and keeps them from other senders until `lease`.
     ///
@@ -157,13 +157,6 @@ pub trait Outbox: Send + Sync {
     /// # Errors
     /// [`StateError`].
     fn hold(&self, channel: &str, alerts: &[AlertId], until: Timestamp) -> Result<(), StateError>;
-
-    /// Records alerts as [`record_alerts`](crate::state::StateStore::record_alerts) does: the alert about alerting goes
-    /// the way of every other.
-    ///
-    /// # Errors
-    /// [`StateError`].
-    fn record(&self, alerts: &[Alert], routes: &Routes) -> Result<Recorded, StateError>;
 }
 
 /// A row of the outbox, for people to look at.

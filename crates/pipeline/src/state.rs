@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::alert::{Acknowledgement, Alert, AlertId};
 use crate::history::{PastRun, RunEnd, RunId, SeverityCounts};
-use crate::outbox::{Delivery, Notification, OutboxRow, Outcome, Routes};
+use crate::outbox::{Delivery, OutboxRow, Routes};
 use crate::pattern::Pattern;
 use crate::suppress::{Removal, Suppression, SuppressionId};
 
@@ -273,8 +273,8 @@ pub enum LakeFit {
     },
 }
 
-/// What the program remembers beside the events.
-pub trait StateStore: Send + Sync {
+/// The alert ledger: all that is needed of the state by whoever finds something dangerous.
+pub trait Ledger: Send + Sync {
     /// Records alerts, and with each of them its rows in the outbox.
     ///
     /// An alert that is there already stays as it is, with two exceptions: it takes the more urgent [`Arrival`](crate::alert::Arrival) of the
@@ -284,7 +284,10 @@ pub trait StateStore: Send + Sync {
     /// # Errors
     /// [`StateError`].
     fn record_alerts(&self, alerts: &[Alert], routes: &Routes) -> Result<Recorded, StateError>;
+}
 
+/// What the program remembers beside the events.
+pub trait StateStore: Ledger {
     /// The alerts asked for, newest event first.
     ///
     /// # Errors
@@ -334,24 +337,6 @@ pub trait StateStore: Send + Sync {
     /// # Errors
     /// [`StateError`].
     fn expire_alerts(&self, before: Timestamp) -> Result<u64, StateError>;
-
-    /// Hands out at most `limit` notifications that are due at `now`, the most serious first, and keeps them from other
-    /// senders until `lease`. Whoever claims one [settles](StateStore::settle_notification) it.
-    ///
-    /// # Errors
-    /// [`StateError`].
-    fn claim_notifications(
-        &self,
-        now: Timestamp,
-        lease: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Notification>, StateError>;
-
-    /// Writes down how an attempt to send ended.
-    ///
-    /// # Errors
-    /// [`StateError::Unknown`] if there is no such notification.
-    fn settle_notification(&self, alert: &AlertId, channel: &str, outcome: &Outcome) -> Result<(), StateError>;
 
     /// The rows of the outbox in a state, oldest first, at most `limit`.
     ///

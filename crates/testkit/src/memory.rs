@@ -7,14 +7,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event::{Event, Timestamp};
-use pipeline::alert::{Acknowledgement, Alert, AlertId};
+use pipeline::alert::{Alert, AlertId};
 use pipeline::aside::{Aside, Rejection, VariantCopy};
 use pipeline::collect::{Pause, Stream, StreamChange, StreamState, StreamStore};
-use pipeline::history::{PastRun, RunEnd, RunId};
-use pipeline::outbox::{Delivery, Notification, OutboxRow, Outcome, Routes};
-use pipeline::state::{AlertCounts, AlertFilter, LakeFit, ObjectVersion, Page, Recorded, StateError, StateStore};
+use pipeline::outbox::Routes;
+use pipeline::state::{Ledger, Recorded, StateError};
 use pipeline::store::{Appended, Committed, EventStore, StoreError, Variant};
-use pipeline::suppress::{Removal, Suppression, SuppressionId};
 
 /// What is on the disk: it outlives every process.
 #[derive(Debug, Default)]
@@ -154,8 +152,7 @@ impl StreamStore for Process {
     }
 }
 
-/// The part of the state that reading needs; nobody calls the rest.
-impl StateStore for Process {
+impl Ledger for Process {
     fn record_alerts(&self, alerts: &[Alert], _: &Routes) -> Result<Recorded, StateError> {
         self.state_step(|| {
             let mut known = lock(&self.disk.alerts);
@@ -170,85 +167,5 @@ impl StateStore for Process {
             }
             recorded
         })
-    }
-
-    fn alerts(&self, filter: &AlertFilter, _: &Page) -> Result<Vec<Alert>, StateError> {
-        self.state_step(|| lock(&self.disk.alerts).values().filter(|alert| filter.admits(alert)).cloned().collect())
-    }
-
-    fn count_alerts(&self, _: &AlertFilter) -> Result<AlertCounts, StateError> {
-        unimplemented!()
-    }
-
-    fn alert(&self, id: &AlertId) -> Result<Option<Alert>, StateError> {
-        self.state_step(|| lock(&self.disk.alerts).get(id).cloned())
-    }
-
-    fn alert_ids(&self, _: &str, _: usize) -> Result<Vec<AlertId>, StateError> {
-        unimplemented!()
-    }
-
-    fn acknowledge(&self, _: &[AlertId], _: &Acknowledgement) -> Result<u64, StateError> {
-        unimplemented!()
-    }
-
-    fn unacknowledge(&self, _: &[AlertId]) -> Result<u64, StateError> {
-        unimplemented!()
-    }
-
-    fn suppress_alerts(&self, _: &[AlertId], _: &SuppressionId) -> Result<u64, StateError> {
-        unimplemented!()
-    }
-
-    fn expire_alerts(&self, _: Timestamp) -> Result<u64, StateError> {
-        unimplemented!()
-    }
-
-    fn claim_notifications(&self, _: Timestamp, _: Timestamp, _: usize) -> Result<Vec<Notification>, StateError> {
-        unimplemented!()
-    }
-
-    fn settle_notification(&self, _: &AlertId, _: &str, _: &Outcome) -> Result<(), StateError> {
-        unimplemented!()
-    }
-
-    fn outbox(&self, _: Delivery, _: usize) -> Result<Vec<OutboxRow>, StateError> {
-        unimplemented!()
-    }
-
-    fn add_suppression(&self, _: &Suppression) -> Result<bool, StateError> {
-        unimplemented!()
-    }
-
-    fn suppressions(&self) -> Result<Vec<Suppression>, StateError> {
-        unimplemented!()
-    }
-
-    fn remove_suppression(&self, _: &SuppressionId, _: &Removal) -> Result<bool, StateError> {
-        unimplemented!()
-    }
-
-    fn begin_run(&self, _: &str, _: Timestamp) -> Result<RunId, StateError> {
-        unimplemented!()
-    }
-
-    fn end_run(&self, _: RunId, _: &RunEnd) -> Result<(), StateError> {
-        unimplemented!()
-    }
-
-    fn runs(&self, _: usize) -> Result<Vec<PastRun>, StateError> {
-        unimplemented!()
-    }
-
-    fn seen_objects(&self, _: &[ObjectVersion]) -> Result<Vec<bool>, StateError> {
-        unimplemented!()
-    }
-
-    fn mark_objects(&self, _: &[ObjectVersion], _: Timestamp) -> Result<(), StateError> {
-        unimplemented!()
-    }
-
-    fn fit_lake(&self, _: &str, _: i64) -> Result<LakeFit, StateError> {
-        unimplemented!()
     }
 }

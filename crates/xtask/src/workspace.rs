@@ -53,6 +53,12 @@ impl Workspace {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
+        // What `cargo run` tells this task of itself. Build scripts that watch these would run again, and half of the
+        // dependencies be built again, whenever a task follows a cargo typed by hand.
+        let ours = |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix));
+        for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(ours)) {
+            command.env_remove(name);
+        }
         command
     }
 }

@@ -104,7 +104,7 @@ pub(crate) fn read(session: &Session, reading: &Reading<'_>, paths: &[PathBuf]) 
         .map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from);
     let outcome = Ingest {
         store: &store,
-        state: &state,
+        ledger: &state,
         aside: &aside,
         clock: &clock,
         registry: &registry,

@@ -3,38 +3,10 @@
 use event::Timestamp;
 use pipeline::alert::AlertId;
 use pipeline::outbox::{Delivery, Notification, OutboxRow, Outcome};
-use pipeline::state::StateError;
 use rusqlite::{Transaction, params};
 
 use super::error::Failure;
 use super::row::{ALERT_COLUMNS, alert, stored_limit, time};
-
-/// Hands out what is due, and puts it off until the lease ends.
-pub(super) fn claim(
-    transaction: &Transaction<'_>,
-    now: Timestamp,
-    lease: Timestamp,
-    limit: usize,
-) -> Result<Vec<Notification>, Failure> {
-    let select = format!(
-        "SELECT {ALERT_COLUMNS}, outbox.channel, outbox.attempts
-         FROM outbox JOIN alerts ON alerts.id = outbox.alert
-         WHERE outbox.state = ?1 AND outbox.at <= ?2
-         ORDER BY severity DESC, outbox.at, alerts.id, outbox.channel
-         LIMIT ?3"
-    );
-    let mut statement = transaction.prepare(&select)?;
-    let mut rows = statement.query(params![Delivery::Pending.as_str(), now.micros(), stored_limit(Some(limit))])?;
-    let mut claimed = Vec::new();
-    while let Some(row) = rows.next()? {
-        claimed.push(Notification { alert: alert(row)?, channel: row.get("channel")?, attempts: row.get("attempts")? });
-    }
-    let mut put_off = transaction.prepare("UPDATE outbox SET at = ?3 WHERE alert = ?1 AND channel = ?2")?;
-    for notification in &claimed {
-        put_off.execute(params![notification.alert.id.as_str(), notification.channel, lease.micros()])?;
-    }
-    Ok(claimed)
-}
 
 /// Whether anything of a channel's is due.
 pub(super) fn is_due(transaction: &Transaction<'_>, channel: &str, now: Timestamp) -> Result<bool, Failure> {
@@ -43,7 +15,7 @@ pub(super) fn is_due(transaction: &Transaction<'_>, channel: &str, now: Timestam
 }
 
 /// Hands out what is due of one channel, and puts it off until the lease ends.
-pub(super) fn claim_of(
+pub(super) fn claim(
     transaction: &Transaction<'_>,
     channel: &str,
     now: Timestamp,
@@ -85,39 +57,21 @@ pub(super) fn hold(
 }
 
 /// Writes down how attempts ended. What is no longer there was silenced or has expired meanwhile.
-pub(super) fn settle_all(
+pub(super) fn settle(
     transaction: &Transaction<'_>,
     channel: &str,
     outcomes: &[(AlertId, Outcome)],
 ) -> Result<(), Failure> {
-    for (alert, outcome) in outcomes {
-        match settle(transaction, alert, channel, outcome) {
-            Ok(()) | Err(Failure::State(StateError::Unknown { .. })) => {}
-            Err(failure) => return Err(failure),
-        }
-    }
-    Ok(())
-}
-
-/// Writes down how an attempt ended.
-pub(super) fn settle(
-    transaction: &Transaction<'_>,
-    alert: &AlertId,
-    channel: &str,
-    outcome: &Outcome,
-) -> Result<(), Failure> {
-    let (state, at, error) = match outcome {
-        Outcome::Sent { at } => (Delivery::Sent, at, None),
-        Outcome::Retry { after, error } => (Delivery::Pending, after, Some(error)),
-        Outcome::Failed { at, error } => (Delivery::Failed, at, Some(error)),
-    };
-    let changed = transaction.execute(
+    let mut settle = transaction.prepare(
         "UPDATE outbox SET state = ?3, attempts = attempts + 1, at = ?4, error = ?5 WHERE alert = ?1 AND channel = ?2",
-        params![alert.as_str(), channel, state.as_str(), at.micros(), error],
     )?;
-    if changed == 0 {
-        let reference = format!("{} to {channel}", alert.short());
-        return Err(StateError::Unknown { what: "notification", reference }.into());
+    for (alert, outcome) in outcomes {
+        let (state, at, error) = match outcome {
+            Outcome::Sent { at } => (Delivery::Sent, at, None),
+            Outcome::Retry { after, error } => (Delivery::Pending, after, Some(error)),
+            Outcome::Failed { at, error } => (Delivery::Failed, at, Some(error)),
+        };
+        settle.execute(params![alert.as_str(), channel, state.as_str(), at.micros(), error])?;
     }
     Ok(())
 }

@@ -8,8 +8,8 @@ use local::state::{FAILPOINTS, SqliteState};
 use pipeline::alert::{Acknowledgement, Alert};
 use pipeline::collect::{StreamState, StreamStore};
 use pipeline::history::{RecordCounts, RunEnd, SeverityCounts};
-use pipeline::outbox::{Delivery, OutboxRow, Outcome};
-use pipeline::state::{AlertFilter, LakeFit, ObjectVersion, Page, StateStore};
+use pipeline::outbox::{Delivery, Outbox, OutboxRow, Outcome};
+use pipeline::state::{AlertFilter, LakeFit, Ledger, ObjectVersion, Page, StateStore};
 use pipeline::suppress::{Removal, Suppression};
 use tempfile::TempDir;
 
@@ -36,8 +36,8 @@ fn do_everything(state: &SqliteState) {
     state.acknowledge(&ids, &Acknowledgement { at: now, by, note: String::new() }).unwrap();
     state.unacknowledge(&ids[..1]).unwrap();
     state.suppress_alerts(&ids[2..], &kept.id).unwrap();
-    state.claim_notifications(now, time("2026-02-01T00:05:00Z"), 100).unwrap();
-    state.settle_notification(&alert(5).id, "mail", &Outcome::Sent { at: now }).unwrap();
+    state.claim("mail", now, time("2026-02-01T00:05:00Z"), 100).unwrap();
+    state.settle("mail", &[(alert(5).id, Outcome::Sent { at: now })]).unwrap();
     state.record_alerts(&[Alert { event_time: time("2020-01-01T00:00:00Z"), ..alert(9) }], &mail(true)).unwrap();
     state.expire_alerts(time("2020-01-02T00:00:00Z")).unwrap();
     state.mark_objects(&[object()], now).unwrap();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use local::state::SqliteState;
 use pipeline::outbox::Routes;
-use pipeline::state::{AlertFilter, Page, StateError, StateStore};
+use pipeline::state::{AlertFilter, Ledger, Page, StateError, StateStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
 

@@ -2,8 +2,8 @@
 
 use local::state::SqliteState;
 use pipeline::alert::{Acknowledgement, Alert, AlertId, Arrival};
-use pipeline::outbox::{Delivery, Notification, Outcome};
-use pipeline::state::{StateError, StateStore};
+use pipeline::outbox::{Delivery, Notification, Outbox, Outcome, Route, Routes};
+use pipeline::state::{Ledger, StateError, StateStore};
 
 use crate::{alert, alerts, mail, suppression, time};
 
@@ -16,7 +16,7 @@ fn pending(state: &SqliteState) -> Vec<AlertId> {
 }
 
 fn claim(state: &SqliteState, now: &str) -> Vec<Notification> {
-    state.claim_notifications(time(now), time("2026-02-01T01:00:00Z"), 10).unwrap()
+    state.claim("mail", time(now), time("2026-02-01T01:00:00Z"), 10).unwrap()
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn an_attempt_ends_in_one_of_three_ways() {
     let now = "2026-02-01T00:00:00Z";
     assert_eq!(claim(&state, now).len(), 3);
     let after = time("2026-02-01T00:05:00Z");
-    let settle = |number, outcome| state.settle_notification(&alert(number).id, "mail", &outcome).unwrap();
+    let settle = |number, outcome| state.settle("mail", &[(alert(number).id, outcome)]).unwrap();
     settle(1, Outcome::Sent { at: time(now) });
     settle(2, Outcome::Retry { after, error: "timed out".to_owned() });
     settle(3, Outcome::Failed { at: time(now), error: "no such topic".to_owned() });
@@ -96,13 +96,13 @@ fn an_attempt_ends_in_one_of_three_ways() {
     let [again] = claim(&state, "2026-02-01T00:05:00Z").try_into().unwrap();
     assert_eq!((again.alert.id, again.attempts), (alert(2).id, 1));
 
-    let nowhere = state.settle_notification(&alert(1).id, "pager", &Outcome::Sent { at: time(now) });
-    assert!(matches!(nowhere, Err(StateError::Unknown { what: "notification", .. })));
+    // What was never given to a channel, or is no longer there, is passed over.
+    state.settle("pager", &[(alert(1).id, Outcome::Sent { at: time(now) })]).unwrap();
+    assert_eq!(state.outbox(Delivery::Sent, 9).unwrap().len(), 1);
 }
 
 #[test]
 fn a_courier_claims_holds_and_settles_its_own_channel() {
-    use pipeline::outbox::{Outbox, Route, Routes};
     let state = SqliteState::in_memory().unwrap();
     let channels = ["mail", "pager"].map(|name| Route::new(name, detect::Severity::Informational)).to_vec();
     let routes = Routes { channels, backfill: false };
@@ -110,17 +110,17 @@ fn a_courier_claims_holds_and_settles_its_own_channel() {
     let (now, lease) = (time("2026-02-01T00:00:00Z"), time("2026-02-01T00:15:00Z"));
     let ids = |claimed: Vec<Notification>| claimed.into_iter().map(|each| each.alert.id).collect::<Vec<_>>();
 
-    let claimed = Outbox::claim(&state, "mail", now, lease, 2).unwrap();
+    let claimed = state.claim("mail", now, lease, 2).unwrap();
     assert!(claimed.iter().all(|each| each.channel == "mail" && each.attempts == 0));
     // The most serious first: by the rank of their severities.
     assert_eq!(ids(claimed), [alert(1).id, alert(2).id]);
-    assert_eq!(ids(Outbox::claim(&state, "mail", now, lease, 9).unwrap()), [alert(3).id]);
-    assert_eq!(ids(Outbox::claim(&state, "mail", now, lease, 9).unwrap()), []);
-    assert_eq!(ids(Outbox::claim(&state, "pager", now, lease, 9).unwrap()).len(), 3);
+    assert_eq!(ids(state.claim("mail", now, lease, 9).unwrap()), [alert(3).id]);
+    assert_eq!(ids(state.claim("mail", now, lease, 9).unwrap()), []);
+    assert_eq!(ids(state.claim("pager", now, lease, 9).unwrap()).len(), 3);
 
     // Holding counts no attempt and does not touch another channel's.
     state.hold("mail", &[alert(3).id], now).unwrap();
-    let [held] = Outbox::claim(&state, "mail", now, lease, 9).unwrap().try_into().unwrap();
+    let [held] = state.claim("mail", now, lease, 9).unwrap().try_into().unwrap();
     assert_eq!((held.alert.id, held.attempts), (alert(3).id, 0));
 
     let silenced = suppression("alice");
@@ -128,12 +128,12 @@ fn a_courier_claims_holds_and_settles_its_own_channel() {
     state.suppress_alerts(&[alert(2).id], &silenced.id).unwrap();
     let sent = |number| (alert(number).id, Outcome::Sent { at: now });
     let retry = (alert(3).id, Outcome::Retry { after: lease, error: "HTTP 500".to_owned() });
-    Outbox::settle(&state, "mail", &[sent(1), sent(2), retry]).unwrap();
+    state.settle("mail", &[sent(1), sent(2), retry]).unwrap();
     let [row] = state.outbox(Delivery::Sent, 9).unwrap().try_into().unwrap();
     assert_eq!((row.alert, row.channel), (alert(1).id, "mail".to_owned()));
     // What was sent is not held back into being sent again.
     state.hold("mail", &[alert(1).id], now).unwrap();
     assert_eq!(state.outbox(Delivery::Sent, 9).unwrap()[0].at, now);
-    let [again] = Outbox::claim(&state, "mail", lease, lease, 9).unwrap().try_into().unwrap();
+    let [again] = state.claim("mail", lease, lease, 9).unwrap().try_into().unwrap();
     assert_eq!((again.alert.id, again.attempts), (alert(3).id, 1));
 }

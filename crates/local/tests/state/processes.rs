@@ -4,8 +4,8 @@ use std::process::{Child, Command};
 use std::thread;
 
 use local::state::SqliteState;
-use pipeline::outbox::{Delivery, Routes};
-use pipeline::state::{AlertFilter, Page, StateStore};
+use pipeline::outbox::{Delivery, Outbox, Routes};
+use pipeline::state::{AlertFilter, Ledger, Page, StateStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -73,7 +73,7 @@ fn of_many_senders_exactly_one_gets_each_notification() {
             let state = open(folder.path());
             let mut mine = Vec::new();
             loop {
-                let batch = state.claim_notifications(now, lease, 7).unwrap();
+                let batch = state.claim("mail", now, lease, 7).unwrap();
                 if batch.is_empty() || mine.len() > 100 {
                     return mine;
                 }

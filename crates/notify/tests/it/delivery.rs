@@ -10,7 +10,7 @@ use event::Timestamp;
 use pipeline::alert::{Alert, AlertId};
 use pipeline::notify::{Bell, Courier, Office, deliver, flush};
 use pipeline::outbox::{Notification, Outbox, Outcome, Routes};
-use pipeline::state::{Recorded, StateError};
+use pipeline::state::{Ledger, Recorded, StateError};
 
 use crate::server::{Reply, Server, say};
 use crate::{Noon, alerts, channel};
@@ -40,8 +40,10 @@ impl Outbox for Memory {
     fn hold(&self, _: &str, _: &[AlertId], _: Timestamp) -> Result<(), StateError> {
         Ok(())
     }
+}
 
-    fn record(&self, _: &[Alert], _: &Routes) -> Result<Recorded, StateError> {
+impl Ledger for Memory {
+    fn record_alerts(&self, _: &[Alert], _: &Routes) -> Result<Recorded, StateError> {
         Ok(Recorded::default())
     }
 }

@@ -30,7 +30,7 @@ use crate::history::RunId;
 use crate::ingest::{IngestError, Progress};
 use crate::intake::{Intake, Parts, Recording, lock};
 use crate::outbox::Routes;
-use crate::state::StateStore;
+use crate::state::Ledger;
 use crate::store::EventStore;
 use crate::suppress::Suppressions;
 
@@ -87,7 +87,7 @@ pub struct Collect<'a> {
     /// Keeps the events.
     pub store: &'a dyn EventStore,
     /// Keeps the alerts.
-    pub state: &'a dyn StateStore,
+    pub ledger: &'a dyn Ledger,
     /// Keeps what is not stored.
     pub aside: &'a dyn Aside,
     /// The detections.
@@ -187,7 +187,7 @@ impl Collect<'_> {
     fn intake(&self) -> Intake<'_> {
         let parts = Parts {
             store: self.store,
-            state: self.state,
+            ledger: self.ledger,
             aside: self.aside,
             clock: self.timer,
             registry: self.registry,

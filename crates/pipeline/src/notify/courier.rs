@@ -226,7 +226,7 @@ impl<'a> Courier<'a> {
             if has_failed || is_alarming {
                 // Before it is settled, so that no crash leaves a failure that nobody is told of.
                 let others = self.office.routes.without(self.channel());
-                self.office.outbox.record(&[trouble(self.channel(), reason, now)], &others)?;
+                self.office.outbox.record_alerts(&[trouble(self.channel(), reason, now)], &others)?;
             }
         } else {
             round.messages += 1;

@@ -10,7 +10,7 @@ use crate::alert::Alert;
 use crate::alert::tests::alert_on;
 use crate::notify::{Digest, QuietHours, RateLimit, TROUBLE};
 use crate::outbox::Delivery;
-use crate::state::Recorded;
+use crate::state::{Ledger, Recorded};
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
@@ -115,8 +115,10 @@ impl Outbox for World {
         }
         Ok(())
     }
+}
 
-    fn record(&self, alerts: &[Alert], routes: &Routes) -> Result<Recorded, StateError> {
+impl Ledger for World {
+    fn record_alerts(&self, alerts: &[Alert], routes: &Routes) -> Result<Recorded, StateError> {
         self.lives_on()?;
         for alert in alerts {
             let channels: Vec<String> = routes.channels_for(alert).map(str::to_owned).collect();

@@ -125,7 +125,7 @@ impl Scenario {
             timer: &self.world,
             regions,
             store: process,
-            state: process,
+            ledger: process,
             aside: process,
             registry: self.registry,
             filters: &Filters::new(&FilterConfig::default()).unwrap(),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray, Int64Array, ListArray, ListBuilder,
+    StringViewArray,
 };
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
@@ -160,40 +161,32 @@ impl Seen {
         Ok(number)
     }
 
-    fn see(&mut self, group: usize, value: u32) -> Result<()> {
-        if self.pairs.insert(pair(group, value)?) {
-            self.counts[group] += 1;
+    fn see(&mut self, pair: u64) {
+        if self.pairs.insert(pair) {
+            self.counts[(pair >> 32) as usize] += 1;
         }
-        Ok(())
     }
 
     fn grow(&mut self, groups: usize) {
         self.counts.resize(groups.max(self.counts.len()), 0);
     }
 
-    /// Sees a column's values. What stood in the row before, for the same group, was seen already.
+    /// Sees a column's values. A value that stood in the row before is known, and a pair that did was seen.
     fn see_all(&mut self, column: &ArrayRef, rows: impl Iterator<Item = (usize, usize)>) -> Result<()> {
-        let mut last: Option<(u64, Option<u128>)> = None;
         let keys = Keys::of(column)?;
-        for (row, group) in rows {
-            if column.is_null(row) {
-                continue;
-            }
+        let (mut known, mut seen) = (None, None);
+        for (row, group) in rows.filter(|(row, _)| column.is_valid(*row)) {
             let view = keys.view(row);
-            if let Some((seen, known)) = last
-                && known.is_some()
-                && known == view
-            {
-                let value = u32::try_from(seen & u64::from(u32::MAX)).expect("half of a pair");
-                if pair(group, value)? != seen {
-                    self.see(group, value)?;
-                    last = Some((pair(group, value)?, view));
-                }
-                continue;
+            let value = match known {
+                Some((known, value)) if view == Some(known) => value,
+                _ => keys.with(row, |bytes| self.number(bytes))?,
+            };
+            known = view.map(|view| (view, value));
+            let pair = pair(group, value)?;
+            if seen != Some(pair) {
+                self.see(pair);
+                seen = Some(pair);
             }
-            let value = keys.with(row, |bytes| self.number(bytes))?;
-            self.see(group, value)?;
-            last = Some((pair(group, value)?, view));
         }
         Ok(())
     }
@@ -261,7 +254,7 @@ impl GroupsAccumulator for Seen {
             let Some(list) = list else { continue };
             for value in list.as_binary::<i32>().iter().flatten() {
                 let value = self.number(value)?;
-                self.see(group, value)?;
+                self.see(pair(group, value)?);
             }
         }
         Ok(())
@@ -328,7 +321,7 @@ impl Accumulator for OneGroup {
 
 /// A column's values as bytes.
 enum Keys {
-    View(datafusion::arrow::array::StringViewArray),
+    View(StringViewArray),
     Bytes(BinaryArray),
     Numbers(Int64Array),
 }
@@ -370,7 +363,6 @@ impl Keys {
 mod tests {
     use std::collections::BTreeSet;
 
-    use datafusion::arrow::array::StringViewArray;
     use proptest::prelude::*;
 
     use super::*;
