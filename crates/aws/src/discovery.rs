@@ -1,12 +1,144 @@
 //! Where there is something to read: the regions of an account, the accounts of an organisation.
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
 use aws_config::Region;
 use aws_sdk_account::types::RegionOptStatus;
 use aws_sdk_organizations::types::AccountState;
-use pipeline::collect::Partition;
+use event::Timestamp;
+use pipeline::collect::{AccountScope, Partition, Scope, streams};
 
-use crate::access::{Account, Aws};
+use crate::access::{Account, Aws, Role};
 use crate::error::{AwsError, classify};
+
+/// How many accounts are asked for their regions at once.
+const AT_ONCE: usize = 8;
+
+/// Which accounts and regions are to be read.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// The account of the credentials themselves.
+    pub own: bool,
+    /// Accounts by the role that is assumed there.
+    pub roles: Vec<Role>,
+    /// Every account of the organisation: the role to assume in each.
+    pub organization: Option<MemberRole>,
+    /// These regions; none for those that each account can use.
+    pub regions: Vec<String>,
+    /// The home region of Identity Center.
+    pub sso_region: Option<String>,
+    /// Event sources beside the identity ones.
+    pub sources: Vec<String>,
+}
+
+/// The role that an organisation's accounts have in common.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MemberRole {
+    /// Its name, with its path.
+    pub name: String,
+    /// What its trust policy asks for; a secret.
+    pub external_id: Option<String>,
+}
+
+impl std::fmt::Debug for MemberRole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemberRole").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What there is to read, as far as it could be found out.
+#[derive(Debug)]
+pub struct Discovery {
+    /// The accounts that can be asked.
+    pub accounts: Vec<Account>,
+    /// The streams, and what could not be found out.
+    pub scope: Scope,
+}
+
+impl Aws {
+    /// Finds out what there is to read. What cannot be found out is named in the scope; what was known of it `before`
+    /// stays.
+    #[must_use]
+    pub fn discover(&self, wanted: &Wanted, before: &Scope, now: Timestamp) -> Discovery {
+        let mut scope = Scope::default();
+        let mut unknown = |subject: &str, error: AwsError| scope.unknown.push(error.unknown(subject, now));
+        let mut accounts: Vec<Account> = Vec::new();
+        let own = match self.own() {
+            Ok(own) => Some(own),
+            Err(error) => {
+                unknown("credentials", error);
+                None
+            }
+        };
+        for role in &wanted.roles {
+            match self.assume(role) {
+                Ok(account) => accounts.push(account),
+                Err(error) => unknown(&role.arn, error),
+            }
+        }
+        if let (Some(member), Some(own)) = (&wanted.organization, &own) {
+            let numbers = self.organization().unwrap_or_else(|error| {
+                unknown("organization", error);
+                before.accounts().into_iter().map(str::to_owned).collect()
+            });
+            for number in numbers.iter().filter(|number| **number != own.id) {
+                let arn = format!("arn:{}:iam::{number}:role/{}", own.partition.as_str(), member.name);
+                match self.assume(&Role { arn: arn.clone(), external_id: member.external_id.clone() }) {
+                    Ok(account) => accounts.push(account),
+                    Err(error) => unknown(&arn, error),
+                }
+            }
+        }
+        if wanted.own {
+            accounts.splice(0..0, own);
+        }
+        let mut seen = BTreeSet::new();
+        accounts.retain(|account| seen.insert(account.id.clone()));
+
+        for (account, regions) in accounts.iter().zip(regions_of(&accounts, &wanted.regions)) {
+            let regions = regions.unwrap_or_else(|error| {
+                unknown(&account.id, error);
+                let known = before.streams.iter().filter(|stream| stream.account == account.id);
+                known.map(|stream| stream.region.clone()).collect()
+            });
+            let place = AccountScope {
+                account: account.id.clone(),
+                partition: account.partition,
+                regions,
+                sso_region: wanted.sso_region.clone(),
+            };
+            scope.streams.extend(streams(&place, &wanted.sources));
+        }
+        if !scope.unknown.is_empty() {
+            // Who could not be asked this time was not taken out of the configuration.
+            let gone = before.streams.iter().filter(|stream| !seen.contains(&stream.account));
+            scope.streams.extend(gone.cloned());
+        }
+        scope.continue_from(before);
+        Discovery { accounts, scope }
+    }
+}
+
+/// The regions of each account, in the order of the accounts.
+fn regions_of(accounts: &[Account], given: &[String]) -> Vec<Result<Vec<String>, AwsError>> {
+    if !given.is_empty() {
+        return accounts.iter().map(|_| Ok(given.to_vec())).collect();
+    }
+    let next = Mutex::new(0..accounts.len());
+    let take = || next.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+    let found: Vec<(usize, _)> = std::thread::scope(|scope| {
+        let ask = || -> Vec<_> { std::iter::from_fn(take).map(|place| (place, accounts[place].regions())).collect() };
+        let threads: Vec<_> = (0..AT_ONCE.min(accounts.len())).map(|_| scope.spawn(ask)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+    });
+    let mut regions: Vec<_> =
+        accounts.iter().map(|_| Err(AwsError::Threads("the thread that asked has ended".to_owned()))).collect();
+    for (place, answer) in found {
+        regions[place] = answer;
+    }
+    regions
+}
 
 impl Account {
     /// The regions that the account can use, all of them: a failure is an error and never a shorter list.

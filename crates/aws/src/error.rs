@@ -7,7 +7,8 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use pipeline::collect::LookupError;
+use event::Timestamp;
+use pipeline::collect::{LookupError, Unknown};
 
 /// The longest message of a service that is passed on.
 const MESSAGE_MAX: usize = 400;
@@ -30,6 +31,16 @@ pub enum AwsError {
         /// Why.
         source: LookupError,
     },
+}
+
+impl AwsError {
+    /// What could not be found out, for the scope.
+    pub(crate) fn unknown(self, subject: &str, now: Timestamp) -> Unknown {
+        match self {
+            AwsError::Call { call, source } => Unknown::new(subject, call, &source, now),
+            other => Unknown::new(subject, "configuration", &LookupError::Refused(other.to_string()), now),
+        }
+    }
 }
 
 /// A refusal, as little as the services have in common.

@@ -14,5 +14,6 @@ mod error;
 mod lookup;
 
 pub use access::{Access, Account, Aws, Role};
+pub use discovery::{Discovery, MemberRole, Wanted};
 pub use error::AwsError;
 pub use lookup::EventHistory;

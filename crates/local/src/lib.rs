@@ -7,5 +7,7 @@ pub mod aside;
 pub mod files;
 pub mod state;
 mod store;
+mod timer;
 
 pub use store::{LakeStore, SystemClock};
+pub use timer::SystemTimer;

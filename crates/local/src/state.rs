@@ -13,6 +13,7 @@ mod outbox;
 mod row;
 mod runs;
 mod schema;
+mod scope;
 mod streams;
 mod suppressions;
 
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 use event::Timestamp;
 use pipeline::alert::{Acknowledgement, Alert, AlertId};
-use pipeline::collect::{Pause, Stream, StreamChange, StreamState, StreamStore};
+use pipeline::collect::{Pause, Scope, Stream, StreamChange, StreamState, StreamStore};
 use pipeline::history::{PastRun, RunEnd, RunId};
 use pipeline::outbox::{Delivery, Notification, Outbox, OutboxRow, Outcome, Routes};
 use pipeline::state::{
@@ -237,6 +238,14 @@ impl StreamStore for SqliteState {
             return Ok(());
         }
         self.write(failpoint::SAVE_STREAMS, |transaction| streams::save(transaction, changes))
+    }
+
+    fn scope(&self) -> Result<Scope, StateError> {
+        self.read(scope::read)
+    }
+
+    fn save_scope(&self, scope: &Scope) -> Result<(), StateError> {
+        self.write(failpoint::SAVE_SCOPE, |transaction| scope::save(transaction, scope))
     }
 
     fn pause_stream(&self, stream: &Stream, pause: Option<&Pause>) -> Result<bool, StateError> {

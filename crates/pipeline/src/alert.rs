@@ -181,7 +181,54 @@ pub struct Alert {
     pub record: String,
 }
 
+/// An alert about ourselves, which is no event's.
+#[derive(Debug)]
+pub(crate) struct OurOwn {
+    /// What stands in the place of a detection's id.
+    pub(crate) detection: &'static str,
+    /// What stands in the place of an event's: the same for what is to be told once.
+    pub(crate) event_id: String,
+    pub(crate) title: &'static str,
+    pub(crate) summary: String,
+    pub(crate) action_required: &'static str,
+    pub(crate) record: String,
+    pub(crate) now: Timestamp,
+}
+
 impl Alert {
+    /// The alert about ourselves: it stands in the ledger and is sent as the rest are.
+    pub(crate) fn our_own(own: OurOwn) -> Alert {
+        let OurOwn { detection, event_id, title, summary, action_required, record, now } = own;
+        Alert {
+            id: AlertId::of(&event_id, detection),
+            event_id,
+            detection: detection.to_owned(),
+            severity: Severity::High,
+            title: title.to_owned(),
+            summary,
+            action_required: action_required.to_owned(),
+            techniques: Vec::new(),
+            attempted: false,
+            event_time: now,
+            event_name: None,
+            event_source: None,
+            account: None,
+            region: None,
+            user: None,
+            session: None,
+            actor_arn: None,
+            role_arn: None,
+            source_ip: None,
+            user_agent: None,
+            arrival: Arrival::Live,
+            first_seen: now,
+            run: None,
+            suppressed_by: None,
+            acknowledged: None,
+            record,
+        }
+    }
+
     /// The alert that a finding on an event makes. It is not suppressed yet:
     /// see [`Suppressions::apply`](crate::suppress::Suppressions::apply).
     #[must_use]

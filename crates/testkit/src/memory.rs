@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use event::{Event, Timestamp};
 use pipeline::alert::{Alert, AlertId};
 use pipeline::aside::{Aside, Rejection, VariantCopy};
-use pipeline::collect::{Pause, Stream, StreamChange, StreamState, StreamStore};
+use pipeline::collect::{Pause, Scope, Stream, StreamChange, StreamState, StreamStore};
 use pipeline::outbox::Routes;
 use pipeline::state::{Ledger, Recorded, StateError};
 use pipeline::store::{Appended, Committed, EventStore, StoreError, Variant};
@@ -23,6 +23,8 @@ pub struct Disk {
     pub alerts: Mutex<BTreeMap<AlertId, Alert>>,
     /// What is known of streams.
     pub streams: Mutex<BTreeMap<Stream, StreamState>>,
+    /// What is to be collected.
+    pub scope: Mutex<Scope>,
 }
 
 /// A process that works on a disk, and may die: from a certain call on every call fails, and what was not on the disk is
@@ -139,6 +141,14 @@ impl StreamStore for Process {
                 state.health.clone_from(health);
             }
         })
+    }
+
+    fn scope(&self) -> Result<Scope, StateError> {
+        self.state_step(|| lock(&self.disk.scope).clone())
+    }
+
+    fn save_scope(&self, scope: &Scope) -> Result<(), StateError> {
+        self.state_step(|| lock(&self.disk.scope).clone_from(scope))
     }
 
     fn pause_stream(&self, stream: &Stream, pause: Option<&Pause>) -> Result<bool, StateError> {

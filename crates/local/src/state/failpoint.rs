@@ -44,6 +44,7 @@ operations! {
     MARK_OBJECTS "mark-objects";
     FIT_LAKE "fit-lake";
     SAVE_STREAMS "save-streams";
+    SAVE_SCOPE "save-scope";
     PAUSE_STREAM "pause-stream";
 }
 

@@ -13,8 +13,12 @@ use super::failpoint::{MIGRATE, failpoint};
 const APPLICATION_ID: i64 = 0x5452_4844;
 
 /// The steps, the first of which creates the tables.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql"), include_str!("migrations/0003.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
+];
 
 /// The format this version writes.
 const FORMAT: i64 = MIGRATIONS.len() as i64;

@@ -204,7 +204,7 @@ fn maybe_time(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>, Failure
     row.get::<_, Option<i64>>(column)?.map(time).transpose()
 }
 
-fn trouble_kind(name: &str) -> Result<TroubleKind, Failure> {
+pub(super) fn trouble_kind(name: &str) -> Result<TroubleKind, Failure> {
     let kind = TroubleKind::ALL.into_iter().find(|kind| kind.as_str() == name);
     kind.ok_or_else(|| Failure::Damaged(format!("{name:?} is no kind of trouble")))
 }

@@ -4,6 +4,7 @@ use event::Timestamp;
 use serde::Serialize;
 
 use super::port::LookupError;
+use super::scope::Scope;
 use super::stream::Stream;
 use super::walk::Walk;
 use crate::alert::as_text;
@@ -25,6 +26,18 @@ pub trait StreamStore: Send + Sync {
     /// # Errors
     /// [`StateError`].
     fn save_streams(&self, changes: &[StreamChange]) -> Result<(), StateError>;
+
+    /// What was to be collected last.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn scope(&self) -> Result<Scope, StateError>;
+
+    /// Writes down what is to be collected, in the place of what was.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn save_scope(&self, scope: &Scope) -> Result<(), StateError>;
 
     /// Pauses a stream, known or not, or lets it go on. Returns whether that changed anything.
     ///
@@ -136,6 +149,20 @@ pub enum TroubleKind {
 }
 
 impl TroubleKind {
+    /// What somebody can do about it.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            TroubleKind::AccessDenied => "allow the action to the role or user that collects",
+            TroubleKind::Credentials => "renew the credentials",
+            TroubleKind::Throttled => "find out who else calls LookupEvents in that account and region",
+            TroubleKind::Unavailable => "check the network; it is tried again by itself",
+            TroubleKind::Refused => "see the message",
+            TroubleKind::TooDense => "ingest the trail's files of that second, if there is a trail",
+            TroubleKind::Clock => "set this machine's clock",
+        }
+    }
+
     /// Every kind.
     pub const ALL: [TroubleKind; 7] = [
         TroubleKind::AccessDenied,

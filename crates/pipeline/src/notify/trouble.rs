@@ -1,9 +1,8 @@
 //! The alert about alerting.
 
-use detect::Severity;
 use event::Timestamp;
 
-use crate::alert::{Alert, AlertId, Arrival};
+use crate::alert::{Alert, OurOwn};
 
 /// What stands in the place of a detection's id in the alert about alerting.
 pub const TROUBLE: &str = "alerting-failed";
@@ -15,34 +14,15 @@ pub const TROUBLE: &str = "alerting-failed";
 pub fn trouble(channel: &str, reason: &str, now: Timestamp) -> Alert {
     let event_id = format!("{TROUBLE}/{channel}/{}", now.day());
     let record = serde_json::json!({"alert": TROUBLE, "channel": channel, "reason": reason, "at": now.to_string()});
-    Alert {
-        id: AlertId::of(&event_id, TROUBLE),
+    Alert::our_own(OurOwn {
+        detection: TROUBLE,
         event_id,
-        detection: TROUBLE.to_owned(),
-        severity: Severity::High,
-        title: "Alerts Are Not Delivered".to_owned(),
+        title: "Alerts Are Not Delivered",
         summary: format!("The channel {channel} does not take alerts: {reason}."),
-        action_required: "Look at what the channel says and mend it; the alerts are in the ledger.".to_owned(),
-        techniques: Vec::new(),
-        attempted: false,
-        event_time: now,
-        event_name: None,
-        event_source: None,
-        account: None,
-        region: None,
-        user: None,
-        session: None,
-        actor_arn: None,
-        role_arn: None,
-        source_ip: None,
-        user_agent: None,
-        arrival: Arrival::Live,
-        first_seen: now,
-        run: None,
-        suppressed_by: None,
-        acknowledged: None,
+        action_required: "Look at what the channel says and mend it; the alerts are in the ledger.",
         record: record.to_string(),
-    }
+        now,
+    })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use event::Timestamp;
 
+use crate::alert::{Alert, OurOwn};
 use crate::collect::state::{StreamState, Trouble, TroubleKind};
 use crate::collect::stream::Stream;
 use crate::collect::walk::{earlier, later};
@@ -72,6 +73,37 @@ impl Silence {
             Silence::AccessLost { stream, trouble } => format!("access-lost/{}/{stream}", trouble.kind.as_str()),
             Silence::Silent { stream, .. } => format!("silent/{stream}"),
         }
+    }
+}
+
+/// What stands in the place of a detection's id in alerts of the dead-man switch.
+pub const SILENCE: &str = "trail-silent";
+
+impl Silence {
+    /// The alert: one for each subject and day, however often it is found.
+    #[must_use]
+    pub fn alert(&self, now: Timestamp) -> Alert {
+        let subject = self.subject();
+        let record =
+            serde_json::json!({"alert": SILENCE, "subject": subject, "says": self.to_string(), "at": now.to_string()});
+        let (title, action_required) = match self {
+            Silence::NoPass { .. } => {
+                ("Collecting Has Stopped", "Look at the daemon's log and at `trailhound status`.")
+            }
+            Silence::AccessLost { trouble, .. } => ("A Stream Can No Longer Be Read", trouble.kind.advice()),
+            Silence::Silent { .. } => {
+                ("A Stream Has Fallen Silent", "Find out whether somebody stopped the logging or the activity.")
+            }
+        };
+        Alert::our_own(OurOwn {
+            detection: SILENCE,
+            event_id: format!("{SILENCE}/{subject}/{}", now.day()),
+            title,
+            summary: format!("{self}."),
+            action_required,
+            record: record.to_string(),
+            now,
+        })
     }
 }
 
@@ -194,6 +226,15 @@ mod tests {
         // It was never there: the status says so.
         state.health.last_success = None;
         assert_eq!(found(state, "2026-01-31T12:30:00Z"), [""; 0]);
+    }
+
+    #[test]
+    fn a_silence_is_told_once_a_day() {
+        let silence = Silence::NoPass { last: None };
+        let at = |text: &str| silence.alert(time(text)).id;
+        assert_eq!(at("2026-01-15T00:00:00Z"), at("2026-01-15T23:59:59Z"));
+        assert_ne!(at("2026-01-15T00:00:00Z"), at("2026-01-16T00:00:00Z"));
+        assert_eq!(detect::find(SILENCE), None, "no detection has its id");
     }
 
     #[test]

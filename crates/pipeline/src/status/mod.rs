@@ -13,6 +13,7 @@ use serde::{Serialize, Serializer};
 
 use crate::alert::as_text;
 use crate::collect::plan::Rules;
+use crate::collect::scope::{Scope, Unknown};
 use crate::collect::sources;
 use crate::collect::state::{Health, Pause, StreamState, TroubleKind, maybe_text};
 use crate::collect::stream::Stream;
@@ -35,6 +36,8 @@ pub struct Status {
     pub verdict: String,
     /// Each stream.
     pub streams: Vec<StreamStatus>,
+    /// What could not be found out: where else there may be something to read.
+    pub unknown: Vec<Unknown>,
 }
 
 /// What is covered of a stream.
@@ -107,15 +110,7 @@ impl Reason {
             Reason::BeingRead | Reason::NotReadYet => None,
             Reason::Paused { .. } => Some("resume the stream"),
             Reason::Lost => Some("ingest the trail's files of that time, if there is a trail"),
-            Reason::Trouble { kind, .. } => Some(match kind {
-                TroubleKind::AccessDenied => "allow the action to the role or user that collects",
-                TroubleKind::Credentials => "renew the credentials",
-                TroubleKind::Throttled => "find out who else calls LookupEvents in that account and region",
-                TroubleKind::Unavailable => "check the network; it is tried again by itself",
-                TroubleKind::Refused => "see the message",
-                TroubleKind::TooDense => "ingest the trail's files of that second, if there is a trail",
-                TroubleKind::Clock => "set this machine's clock",
-            }),
+            Reason::Trouble { kind, .. } => Some(kind.advice()),
         }
     }
 }
@@ -146,21 +141,21 @@ impl StreamStatus {
 }
 
 impl Status {
-    /// The status of the streams that are configured, in their order; what is remembered of others is left out.
+    /// The status of the streams that are to be collected, in their order; what is remembered of others is left out.
     #[must_use]
-    pub fn new(wanted: &[Stream], known: &[StreamState], expectation: &Expectation, now: Timestamp) -> Status {
+    pub fn new(scope: &Scope, known: &[StreamState], expectation: &Expectation, now: Timestamp) -> Status {
         let status = |stream: &Stream| {
             let state = known.iter().find(|state| state.stream == *stream).cloned();
             of_stream(&state.unwrap_or_else(|| StreamState::new(stream.clone())), expectation, now)
         };
-        let streams: Vec<StreamStatus> = wanted.iter().map(status).collect();
-        Status { verdict: verdict(&streams), streams }
+        let streams: Vec<StreamStatus> = scope.streams.iter().map(status).collect();
+        Status { verdict: verdict(&streams, &scope.unknown), streams, unknown: scope.unknown.clone() }
     }
 
     /// Whether everything that should be read is: otherwise the exit code is 4.
     #[must_use]
     pub fn is_covered(&self) -> bool {
-        self.streams.iter().all(StreamStatus::is_covered)
+        self.unknown.is_empty() && self.streams.iter().all(StreamStatus::is_covered)
     }
 }
 
@@ -227,7 +222,17 @@ fn why(state: &StreamState) -> Option<Reason> {
     Some(Reason::Trouble { kind: trouble.kind, message: trouble.message.clone() })
 }
 
-fn verdict(streams: &[StreamStatus]) -> String {
+fn verdict(streams: &[StreamStatus], unknown: &[Unknown]) -> String {
+    let of_streams = verdict_of(streams);
+    match unknown.first() {
+        None => of_streams,
+        Some(Unknown { subject, trouble }) => {
+            format!("not all that should be collected is known, {subject}: {}; {of_streams}", trouble.message)
+        }
+    }
+}
+
+fn verdict_of(streams: &[StreamStatus]) -> String {
     let Some(behind) = streams.iter().filter_map(|stream| stream.covered_to).min() else {
         return match streams.len() {
             0 => "no streams are configured".to_owned(),
@@ -248,6 +253,7 @@ fn verdict(streams: &[StreamStatus]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::port::LookupError;
     use crate::collect::state::Trouble;
     use crate::collect::walk::Walk;
 
@@ -266,7 +272,8 @@ mod tests {
 
     fn status(state: StreamState, now: &str) -> Status {
         let expectation = Expectation { rules: Rules::default(), every: Duration::from_secs(300) };
-        Status::new(&[stream()], &[state], &expectation, time(now))
+        let scope = Scope { streams: vec![stream()], ..Scope::default() };
+        Status::new(&scope, &[state], &expectation, time(now))
     }
 
     fn gaps(status: &Status) -> Vec<String> {
@@ -326,7 +333,23 @@ mod tests {
     #[test]
     fn a_stream_that_was_never_read_is_a_gap() {
         let expectation = Expectation { rules: Rules::default(), every: Duration::ZERO };
-        let never = Status::new(&[stream()], &[], &expectation, time("2026-04-01T13:00:00Z"));
+        let scope = Scope { streams: vec![stream()], ..Scope::default() };
+        let never = Status::new(&scope, &[], &expectation, time("2026-04-01T13:00:00Z"));
         assert_eq!((never.verdict.as_str(), never.is_covered()), ("nothing is covered yet", false));
+    }
+
+    #[test]
+    fn what_could_not_be_found_out_is_not_covered() {
+        let now = time("2026-04-01T12:05:00Z");
+        let denied = LookupError::AccessDenied { action: "account:ListRegions".to_owned(), message: String::new() };
+        let scope = Scope {
+            streams: vec![stream()],
+            unknown: vec![Unknown::new("123456789012", "account:ListRegions", &denied, now)],
+        };
+        let covered = state(&[("2026-01-01T12:00:01Z", "2026-04-01T11:45:00Z")]);
+        let expectation = Expectation { rules: Rules::default(), every: Duration::from_secs(300) };
+        let status = Status::new(&scope, &[covered], &expectation, now);
+        assert!(!status.is_covered());
+        assert!(status.verdict.starts_with("not all that should be collected is known, 123456789012: "));
     }
 }
