@@ -1,9 +1,19 @@
 //! The command line: every command, its flags and its help.
 
+mod alerts;
+mod ask;
+mod lake;
+mod live;
+
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use self::alerts::*;
+pub(crate) use self::ask::*;
+pub(crate) use self::lake::*;
+pub(crate) use self::live::*;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -26,6 +36,7 @@ const STYLES: Styles = Styles::styled()
         trailhound demo                         a month of a small organisation, with an intrusion in it\n  \
         trailhound ingest ./AWSLogs             read a folder of CloudTrail logs\n  \
         trailhound alerts                       what is dangerous in them\n  \
+        trailhound collect                      or read a live account's history, with your AWS credentials\n  \
         trailhound events --user alice          what alice did\n\n\
         Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 done but some input was rejected,\n\
         4 a check found what it looks for, 130 interrupted."
@@ -109,6 +120,32 @@ pub(crate) enum Command {
         aws cloudtrail lookup-events | trailhound ingest -\n  \
         trailhound ingest ./AWSLogs --fail-on high")]
     Ingest(IngestArgs),
+    /// Read what is new in CloudTrail's event history, in every region: one pass.
+    ///
+    /// The first pass reads the 90 days that the event history keeps, which takes a while: CloudTrail answers two
+    /// requests a second. It can be interrupted; the next one goes on. Credentials are those of the AWS CLI.
+    #[command(after_help = "Examples:\n  \
+        trailhound collect\n  \
+        trailhound collect --profile audit --region us-east-1\n  \
+        trailhound collect --source ai --source kms\n  \
+        trailhound collect pause '*/eu-west-3/*' --reason 'load test'\n\n\
+        Exit codes: 4 if a stream could not be read to its end, or --fail-on says so.")]
+    Collect(CollectArgs),
+    /// Collect again and again, and tell people: the daemon.
+    ///
+    /// Reads every stream at the pace of the configuration, sends alerts to the channels of [[notify]], and watches over
+    /// itself. SIGHUP reads the configuration again; SIGTERM and ctrl-C end it, keeping what was read.
+    #[command(after_help = "Examples:\n  \
+        trailhound run\n  \
+        trailhound run --listen 127.0.0.1:9477\n  \
+        curl http://127.0.0.1:9477/metrics")]
+    Run(RunArgs),
+    /// Show events and alerts as they are stored, as `tail -f` does.
+    #[command(after_help = "Examples:\n  \
+        trailhound watch\n  \
+        trailhound watch --only alerts --severity high\n  \
+        trailhound watch --user 'ci-*' --failed --format jsonl")]
+    Watch(WatchArgs),
     /// Search the stored events.
     #[command(after_help = "Examples:\n  \
         trailhound events --user alice --from -7d\n  \
@@ -203,6 +240,9 @@ pub(crate) struct IngestArgs {
     /// End with exit code 4 if a new alert of this severity or above is raised.
     #[arg(long, value_name = "SEVERITY", value_parser = parse_severity)]
     pub(crate) fail_on: Option<detect::Severity>,
+    /// Send new alerts to the channels of [[notify]], although what they tell of is past.
+    #[arg(long)]
+    pub(crate) notify: bool,
     /// How many threads read [default: one for each processor].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) threads: Option<u16>,
@@ -231,10 +271,9 @@ pub(crate) struct Window {
     pub(crate) to: Option<String>,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct EventsArgs {
-    #[command(flatten)]
-    pub(crate) window: Window,
+/// Which events.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EventFilter {
     /// Who acted: the user, the role, or the session's name. Takes * and ?.
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
@@ -265,6 +304,14 @@ pub(crate) struct EventsArgs {
     /// Only calls that were denied or failed.
     #[arg(long)]
     pub(crate) failed: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    #[command(flatten)]
+    pub(crate) window: Window,
+    #[command(flatten)]
+    pub(crate) filter: EventFilter,
     /// Write the original records, one a line.
     #[arg(long, conflicts_with = "format")]
     pub(crate) raw: bool,
@@ -274,344 +321,6 @@ pub(crate) struct EventsArgs {
     /// How the events are written.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct QueryArgs {
-    #[command(subcommand)]
-    pub(crate) command: QueryCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum QueryCommand {
-    /// List the queries: those that come with the program, and your own in the folder queries of the home folder.
-    #[command(after_help = "Examples:\n  \
-        trailhound query list\n  \
-        trailhound query list --format json")]
-    List {
-        /// How they are written.
-        #[arg(long, value_enum, default_value_t = Format::Table)]
-        format: Format,
-    },
-    /// Show what a query answers, its parameters and its text.
-    #[command(after_help = "Examples:\n  \
-        trailhound query show root_usage\n  \
-        trailhound query show root_usage --engine athena --days 30")]
-    Show(QueryShowArgs),
-    /// Run a query.
-    #[command(after_help = "Examples:\n  \
-        trailhound query run user_lookup\n  \
-        trailhound query run permission_changes --user alice --from 2026-01-01 --to 2026-01-31\n  \
-        trailhound query run access_key_activity --set key=AKIAIOSFODNN7EXAMPLE --format json\n  \
-        trailhound query run daily_summary --format parquet --output days.parquet")]
-    Run(QueryRunArgs),
-    /// Write every query as one SQL file for the console of another engine.
-    #[command(after_help = "Examples:\n  \
-        trailhound query export --engine athena > trailhound-queries.sql")]
-    Export(QueryExportArgs),
-}
-
-/// Whose SQL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SqlEngine {
-    /// This program's own.
-    Embedded,
-    /// Amazon Athena.
-    Athena,
-}
-
-/// What a query of the catalogue is asked for.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Parameters")]
-pub(crate) struct QueryParameters {
-    /// From this day on: a date, or so long before now (-7d). Whole UTC days.
-    #[arg(long, value_name = "DAY", allow_hyphen_values = true)]
-    pub(crate) from: Option<String>,
-    /// Up to and including this day [default: today].
-    #[arg(long, value_name = "DAY", allow_hyphen_values = true)]
-    pub(crate) to: Option<String>,
-    /// So many days back [default: the query's own].
-    #[arg(long, value_name = "N", conflicts_with = "from")]
-    pub(crate) days: Option<u32>,
-    /// Only this account.
-    #[arg(long, value_name = "ACCOUNT")]
-    pub(crate) account: Option<String>,
-    /// Only this region.
-    #[arg(long, value_name = "REGION")]
-    pub(crate) region: Option<String>,
-    /// Only this user, role or session.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) user: Option<String>,
-    /// At most so many rows [default: the query's own].
-    #[arg(long, value_name = "N")]
-    pub(crate) limit: Option<u64>,
-    /// The time zone of working hours, such as Europe/Berlin.
-    #[arg(long, value_name = "ZONE")]
-    pub(crate) tz: Option<String>,
-    /// A parameter of the query's own, as `query show` lists them.
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub(crate) set: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct QueryShowArgs {
-    /// The query.
-    pub(crate) name: String,
-    /// The text as this engine runs it, parameters in their places.
-    #[arg(long, value_enum)]
-    pub(crate) engine: Option<SqlEngine>,
-    #[command(flatten)]
-    pub(crate) parameters: QueryParameters,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct QueryRunArgs {
-    /// The query.
-    pub(crate) name: String,
-    #[command(flatten)]
-    pub(crate) parameters: QueryParameters,
-    #[command(flatten)]
-    pub(crate) answer: AnswerArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct QueryExportArgs {
-    /// Whose SQL.
-    #[arg(long, value_enum, default_value_t = SqlEngine::Athena)]
-    pub(crate) engine: SqlEngine,
-    /// Write it to this file.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-}
-
-/// How an answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum AnswerFormat {
-    /// A table that fits the terminal.
-    Table,
-    /// One JSON array.
-    Json,
-    /// One JSON object a line.
-    Jsonl,
-    /// Comma-separated values, safe to open in a spreadsheet.
-    Csv,
-    /// A Parquet file (with --output).
-    Parquet,
-}
-
-/// How a question is asked and its answer written.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Answer")]
-pub(crate) struct AnswerArgs {
-    /// How the answer is written; a table shows the columns that a person reads, the others all.
-    #[arg(long, value_enum, default_value_t = AnswerFormat::Table)]
-    pub(crate) format: AnswerFormat,
-    /// Stop after so many rows; 0 for all [default: 1000 in a table, else all].
-    #[arg(long, value_name = "N")]
-    pub(crate) max_rows: Option<u64>,
-    /// Write to this file.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-    /// Show how the question would be answered.
-    #[arg(long)]
-    pub(crate) explain: bool,
-    /// Ask the lake in this folder, or at s3://BUCKET/PREFIX, instead of the home folder's.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) lake: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SqlArgs {
-    /// The statement; - for standard input [default: a prompt].
-    #[arg(value_name = "SQL", conflicts_with = "serve")]
-    pub(crate) statement: Option<String>,
-    #[command(flatten)]
-    pub(crate) answer: AnswerArgs,
-    /// Serve the PostgreSQL protocol, for queries only, at this address.
-    #[arg(long, value_name = "ADDRESS", help_heading = "Serving")]
-    pub(crate) serve: Option<String>,
-    /// The user name that clients give.
-    #[arg(long, value_name = "NAME", default_value = "trailhound", help_heading = "Serving")]
-    pub(crate) serve_user: String,
-    /// The file that holds the password [default: one is made and shown].
-    #[arg(long, value_name = "FILE", help_heading = "Serving")]
-    pub(crate) serve_password_file: Option<PathBuf>,
-    /// Let anybody who reaches the address in, without a password.
-    #[arg(long, help_heading = "Serving", conflicts_with = "serve_password_file")]
-    pub(crate) serve_without_password: bool,
-    /// Serve at an address that other machines reach; the traffic is not encrypted.
-    #[arg(long, help_heading = "Serving")]
-    pub(crate) serve_beyond_loopback: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AlertsArgs {
-    #[command(subcommand)]
-    pub(crate) command: Option<AlertsCommand>,
-    #[command(flatten)]
-    pub(crate) list: AlertsListArgs,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AlertsCommand {
-    /// List alerts, the newest first.
-    #[command(after_help = "Examples:\n  \
-        trailhound alerts list --severity high --from -24h\n  \
-        trailhound alerts list --user alice --acked --suppressed\n  \
-        trailhound alerts list --fail-on critical")]
-    List(AlertsListArgs),
-    /// Show one alert with all there is to know.
-    #[command(after_help = "Examples:\n  \
-        trailhound alerts show 3f9c2a1b\n  \
-        trailhound alerts show 3f9c2a1b --message\n  \
-        trailhound alerts show 3f9c2a1b --json")]
-    Show(AlertsShowArgs),
-    /// Mark alerts as seen.
-    #[command(after_help = "Examples:\n  \
-        trailhound alerts ack 3f9c2a1b 71d04e5a --note 'planned, change 4711'\n  \
-        trailhound alerts ack 3f9c2a1b --undo")]
-    Ack(AlertsAckArgs),
-    /// Write alerts for other tools; as JSON with their records.
-    #[command(after_help = "Examples:\n  \
-        trailhound alerts export --from -30d > alerts.jsonl\n  \
-        trailhound alerts export --severity high --format csv > alerts.csv")]
-    Export(AlertsExportArgs),
-}
-
-/// Which alerts.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct AlertFilter {
-    #[command(flatten)]
-    pub(crate) window: Window,
-    /// This severity and above.
-    #[arg(long, value_name = "SEVERITY", value_parser = parse_severity)]
-    pub(crate) severity: Option<detect::Severity>,
-    /// Of this detection.
-    #[arg(long, value_name = "ID")]
-    pub(crate) detection: Option<String>,
-    /// Of this account.
-    #[arg(long, value_name = "ACCOUNT")]
-    pub(crate) account: Option<String>,
-    /// Of this user, role or session.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) user: Option<String>,
-    /// Suppressed alerts too.
-    #[arg(long)]
-    pub(crate) suppressed: bool,
-    /// Acknowledged alerts too.
-    #[arg(long)]
-    pub(crate) acked: bool,
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct AlertsListArgs {
-    #[command(flatten)]
-    pub(crate) filter: AlertFilter,
-    /// At most so many; 0 for all.
-    #[arg(long, default_value_t = 50, value_name = "N")]
-    pub(crate) limit: usize,
-    /// How the alerts are written.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub(crate) format: Format,
-    /// End with exit code 4 if an alert of this severity or above answers, beyond --limit too.
-    #[arg(long, value_name = "SEVERITY", value_parser = parse_severity)]
-    pub(crate) fail_on: Option<detect::Severity>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AlertsShowArgs {
-    /// The alert's id, or the start of it.
-    pub(crate) id: String,
-    /// As the message that notifications send.
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) message: bool,
-    /// As JSON, with the whole record.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AlertsAckArgs {
-    /// The alerts' ids, or the starts of them.
-    #[arg(required = true, value_name = "ID")]
-    pub(crate) ids: Vec<String>,
-    /// Why it is fine.
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub(crate) note: String,
-    /// Who says so [default: the user of this machine].
-    #[arg(long, env = "USER", hide_env_values = true, value_name = "NAME")]
-    pub(crate) by: Option<String>,
-    /// Take the acknowledgement back.
-    #[arg(long)]
-    pub(crate) undo: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AlertsExportArgs {
-    #[command(flatten)]
-    pub(crate) filter: AlertFilter,
-    /// How the alerts are written.
-    #[arg(long, value_enum, default_value_t = Format::Jsonl)]
-    pub(crate) format: Format,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SuppressArgs {
-    #[command(subcommand)]
-    pub(crate) command: SuppressCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum SuppressCommand {
-    /// Add a suppression. All that is given must hold for an alert to be silenced.
-    #[command(after_help = "Examples:\n  \
-        trailhound suppress add --detection access-key-created --principal ci-deploy \\\n      \
-          --reason 'key rotation, ticket 4711' --until +30d\n  \
-        trailhound suppress add --account 111122223333 --source-ip 198.51.100.0/24 \\\n      \
-          --reason 'penetration test' --until 2026-12-31")]
-    Add(SuppressAddArgs),
-    /// List the suppressions, with how many alerts each has silenced.
-    #[command(after_help = "Examples:\n  \
-        trailhound suppress list\n  \
-        trailhound suppress list --format json")]
-    List {
-        /// How they are written.
-        #[arg(long, value_enum, default_value_t = Format::Table)]
-        format: Format,
-    },
-    /// End suppressions now. What they silenced stays silenced and counted.
-    #[command(after_help = "Examples:\n  \
-        trailhound suppress remove 8d4208eb08")]
-    Remove {
-        /// The suppressions' ids.
-        #[arg(required = true, value_name = "ID")]
-        ids: Vec<String>,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SuppressAddArgs {
-    /// The detection's id. Takes * and ?.
-    #[arg(long, value_name = "ID")]
-    pub(crate) detection: Option<String>,
-    /// The user, role, session or ARN. Takes * and ?.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) principal: Option<String>,
-    /// The account.
-    #[arg(long, value_name = "ACCOUNT")]
-    pub(crate) account: Option<String>,
-    /// The address or network (CIDR) the call came from.
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) source_ip: Option<String>,
-    /// Why it is fine.
-    #[arg(long, required = true)]
-    pub(crate) reason: String,
-    /// Events up to, but not including, this time: a date, a time, or so long after now (+30d).
-    #[arg(long, required = true, value_name = "TIME")]
-    pub(crate) until: String,
-    /// Who says so [default: the user of this machine].
-    #[arg(long, env = "USER", hide_env_values = true, value_name = "NAME")]
-    pub(crate) by: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -638,74 +347,6 @@ pub(crate) enum DetectionsCommand {
         /// The detection's id.
         id: String,
     },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct LakeArgs {
-    #[command(subcommand)]
-    pub(crate) command: LakeCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum LakeCommand {
-    /// Show what the table holds.
-    #[command(after_help = "Examples:\n  \
-        trailhound lake status\n  \
-        trailhound lake status --format json")]
-    Status {
-        /// How it is written.
-        #[arg(long, value_enum, default_value_t = DocumentFormat::Table)]
-        format: DocumentFormat,
-    },
-    /// Merge small files, and remove what nothing refers to any more.
-    #[command(after_help = "Examples:\n  \
-        trailhound lake compact\n  \
-        trailhound lake compact --vacuum 7d")]
-    Compact {
-        /// Delete replaced files that are older than this.
-        #[arg(long, default_value = "24h", value_name = "AGE")]
-        vacuum: String,
-    },
-    /// Remove whole days of events, and the alerts on them.
-    #[command(after_help = "Examples:\n  \
-        trailhound lake expire --older-than 3y --dry-run\n  \
-        trailhound lake expire --older-than 400d")]
-    Expire {
-        /// Days that ended so long ago: 3y, 18mo, 400d, 12w.
-        #[arg(long, required = true, value_name = "AGE")]
-        older_than: String,
-        /// Say what would be removed, and remove nothing.
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// Check every file of the table against the table's log.
-    #[command(after_help = "Examples:\n  \
-        trailhound lake verify\n  \
-        trailhound lake verify --format json")]
-    Verify {
-        /// How problems are written.
-        #[arg(long, value_enum, default_value_t = Format::Table)]
-        format: Format,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ExportArgs {
-    /// The layout of the folders.
-    #[arg(long, value_enum, default_value_t = Layout::Classic)]
-    pub(crate) layout: Layout,
-    /// The folder to write to.
-    #[arg(long, short, required = true, value_name = "DIR")]
-    pub(crate) output: PathBuf,
-    #[command(flatten)]
-    pub(crate) window: Window,
-}
-
-/// A layout of exported folders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Layout {
-    /// year=2026/month=1/day=15/region=us-east-1/: plain Parquet.
-    Classic,
 }
 
 #[derive(Debug, Args)]

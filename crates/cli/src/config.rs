@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use detect::DetectConfig;
 use event::decode::Limits;
+use notify::{ChannelConfig, SecretSource};
 use pipeline::filter::FilterConfig;
 use query::nearest;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,131 @@ pub(crate) struct Config {
     pub(crate) detect: DetectConfig,
     /// What questions may cost.
     pub(crate) query: QueryConfig,
+    /// How AWS is reached.
+    pub(crate) aws: AwsConfig,
+    /// What is collected live.
+    pub(crate) collect: CollectConfig,
+    /// The daemon.
+    pub(crate) run: RunConfig,
+    /// Accounts to collect from besides the credentials' own.
+    pub(crate) accounts: Vec<AccountConfig>,
+    /// Who is told of alerts.
+    pub(crate) notify: Vec<ChannelConfig>,
+}
+
+/// How AWS is reached.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct AwsConfig {
+    /// The profile of the AWS configuration; empty for what the environment says. Default: `""`.
+    ///
+    /// Example: `profile = "audit"`
+    pub(crate) profile: String,
+    /// The region that is asked where any will do; empty for what the profile says. Default: `""`.
+    ///
+    /// Example: `region = "eu-central-1"`
+    pub(crate) region: String,
+}
+
+/// What is collected live.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct CollectConfig {
+    /// Whether the account of the credentials themselves is read. Default: `true`.
+    ///
+    /// Example: `own_account = false`
+    pub(crate) own_account: bool,
+    /// The regions; none for those that each account can use. Default: `[]`.
+    ///
+    /// Example: `regions = ["us-east-1", "eu-central-1"]`
+    pub(crate) regions: Vec<String>,
+    /// The home region of Identity Center. Default: `""`.
+    ///
+    /// Example: `sso_region = "eu-central-1"`
+    pub(crate) sso_region: String,
+    /// Event sources besides the identity ones: services, or the preset `ai`. Default: `[]`.
+    ///
+    /// Example: `sources = ["ai", "kms.amazonaws.com"]`
+    pub(crate) sources: Vec<String>,
+    /// The minutes in which an event may still appear; they are read again. Default: `15`.
+    ///
+    /// Example: `settle_minutes = 30`
+    pub(crate) settle_minutes: u16,
+    /// From which age on, in minutes, an event that was missed counts as late. Default: `30`.
+    ///
+    /// Example: `late_minutes = 60`
+    pub(crate) late_minutes: u16,
+    /// How many accounts and regions are read at once. Default: `8`.
+    ///
+    /// Example: `max_workers = 16`
+    pub(crate) max_workers: u16,
+    /// Requests a second to one account in one region, CloudTrail's own limit; 0 for no limit. Default: `2`.
+    ///
+    /// Example: `calls_per_second = 1`
+    pub(crate) calls_per_second: u16,
+}
+
+impl Default for CollectConfig {
+    fn default() -> Self {
+        CollectConfig {
+            own_account: true,
+            regions: Vec::new(),
+            sso_region: String::new(),
+            sources: Vec::new(),
+            settle_minutes: 15,
+            late_minutes: 30,
+            max_workers: 8,
+            calls_per_second: 2,
+        }
+    }
+}
+
+/// The daemon.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RunConfig {
+    /// Seconds from the beginning of one pass to the next, give or take a tenth. Default: `60`.
+    ///
+    /// Example: `every_seconds = 300`
+    pub(crate) every_seconds: u32,
+    /// Minutes after which regions and accounts are looked up again. Default: `60`.
+    ///
+    /// Example: `discover_minutes = 1440`
+    pub(crate) discover_minutes: u32,
+    /// Where `/healthz` and `/metrics` are served; empty for nowhere. Default: `"127.0.0.1:9477"`.
+    ///
+    /// Example: `listen = ""`
+    pub(crate) listen: String,
+    /// Minutes without a complete pass after which that is an alert. Default: `60`.
+    ///
+    /// Example: `pass_within_minutes = 15`
+    pub(crate) pass_within_minutes: u32,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        RunConfig {
+            every_seconds: 60,
+            discover_minutes: 60,
+            listen: "127.0.0.1:9477".to_owned(),
+            pass_within_minutes: 60,
+        }
+    }
+}
+
+/// Accounts to collect from: one by its role, or all of the organisation.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccountConfig {
+    /// The ARN of the role to assume there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) role: Option<String>,
+    /// The name of the role to assume in every account of the organisation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) organization_role: Option<String>,
+    /// What the role's trust policy asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) external_id: Option<SecretSource>,
 }
 
 /// What questions may cost.
@@ -155,7 +281,7 @@ impl Loaded {
         let mut provenance: BTreeMap<String, Provenance> =
             known.keys().map(|key| (key.clone(), Provenance::Default)).collect();
         let mut table = match std::fs::read_to_string(file) {
-            Ok(text) => text.parse::<Table>().map_err(|error| usage(format!("{}: {error}", file.display())))?,
+            Ok(text) => text.parse::<Table>().map_err(|error| usage(not_toml(file, &text, &error)))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => Table::new(),
             Err(error) => return Err(usage(format!("{} cannot be read: {error}", file.display()))),
         };
@@ -198,12 +324,24 @@ impl Loaded {
     }
 }
 
+/// What is wrong with a file that is no TOML. The line itself is not shown: a secret may stand in it.
+fn not_toml(file: &Path, text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map(|before| format!(", line {}", before.matches('\n').count() + 1)).unwrap_or_default();
+    format!("{}{line}: {}", file.display(), error.message())
+}
+
 /// The keys there are, with their defaults.
 fn known_keys() -> anyhow::Result<BTreeMap<String, Value>> {
     let mut keys = BTreeMap::new();
     for (section, fields) in Table::try_from(Config::default())? {
-        if let Value::Table(fields) = fields {
-            keys.extend(fields.into_iter().map(|(field, value)| (format!("{section}.{field}"), value)));
+        match fields {
+            Value::Table(fields) => {
+                keys.extend(fields.into_iter().map(|(field, value)| (format!("{section}.{field}"), value)));
+            }
+            tables => {
+                keys.insert(section, tables);
+            }
         }
     }
     Ok(keys)
@@ -238,8 +376,10 @@ fn check(key: &str, known: &BTreeMap<String, Value>) -> Result<(), String> {
 /// `TRAILHOUND_FILTER_SERVICE_EVENTS` is `filter.service_events`.
 fn key_of_variable(name: &str, known: &BTreeMap<String, Value>) -> anyhow::Result<String> {
     let variable = |key: &str| format!("{PREFIX}{}", key.replace('.', "_").to_uppercase());
+    // Lists of tables can be written in the file alone.
+    let known: BTreeMap<&String, &Value> = known.iter().filter(|(key, _)| key.contains('.')).collect();
     if let Some(key) = known.keys().find(|key| variable(key) == name) {
-        return Ok(key.clone());
+        return Ok((*key).clone());
     }
     let variables: Vec<String> = known.keys().map(|key| variable(key)).collect();
     let mut problem = format!("unknown variable {name}");
@@ -282,7 +422,7 @@ fn set(table: &mut Table, key: &str, value: Value) {
 
 /// The reference of the configuration, as a file in which everything is commented out.
 pub(crate) fn template() -> String {
-    reference::TEMPLATE.to_owned()
+    format!("{}\n{}", reference::TEMPLATE, notify::TEMPLATE)
 }
 
 mod reference {
@@ -346,13 +486,14 @@ mod tests {
                 .next()
                 .is_some_and(|key| key.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase()))
         };
-        let uncommented: String = template()
+        let uncommented: String = reference::TEMPLATE
             .lines()
             .map(|line| line.strip_prefix("# ").filter(is_value).unwrap_or(line))
             .fold(String::new(), |text, line| text + line + "\n");
         let table: Table = uncommented.parse().expect("the template is TOML");
         let keys = leaves(&table, &known_keys().expect("keys"));
-        assert_eq!(keys.len(), known_keys().expect("keys").len(), "{keys:?}");
+        let of_file = known_keys().expect("keys").into_keys().filter(|key| key.contains('.'));
+        assert_eq!(keys.len(), of_file.count(), "{keys:?}");
         assert_eq!(Config::deserialize(Value::Table(table)).expect("valid"), Config::default());
     }
 }

@@ -8,10 +8,12 @@ mod ask;
 mod commands;
 mod config;
 mod exit;
+mod live;
 mod output;
 mod progress;
 mod session;
 mod tables;
+mod tell;
 mod times;
 
 use std::io::{IsTerminal, Write};
@@ -60,6 +62,9 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
     let exit = match cli.command {
         Command::Demo(arguments) => commands::demo::run(&mut session, &arguments),
         Command::Ingest(arguments) => commands::ingest::run(&mut session, &arguments),
+        Command::Collect(arguments) => commands::collect::run(&mut session, &arguments),
+        Command::Run(arguments) => commands::run::run(&mut session, &arguments),
+        Command::Watch(arguments) => commands::watch::run(&mut session, &arguments),
         Command::Events(arguments) => commands::events::run(&mut session, &arguments),
         Command::Query(arguments) => commands::query::run(&mut session, arguments.command),
         Command::Sql(arguments) => commands::sql::run(&mut session, &arguments),

@@ -19,7 +19,8 @@ pub(crate) struct Bar {
 }
 
 impl Bar {
-    pub(crate) fn start(progress: &Arc<Progress>, size: SizeHint, wanted: bool) -> Bar {
+    /// Items are called `items`: files, pages.
+    pub(crate) fn start(progress: &Arc<Progress>, size: SizeHint, items: &'static str, wanted: bool) -> Bar {
         let done = Arc::new(AtomicBool::new(false));
         if !wanted {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
@@ -35,7 +36,7 @@ impl Bar {
         }
         let follower = std::thread::spawn({
             let (bar, done, progress) = (bar.clone(), Arc::clone(&done), Arc::clone(progress));
-            move || follow(&bar, &done, &progress, size)
+            move || follow(&bar, &done, &progress, size, items)
         });
         Bar { bar, done, follower: Some(follower) }
     }
@@ -57,7 +58,7 @@ impl Bar {
     }
 }
 
-fn follow(bar: &ProgressBar, done: &AtomicBool, progress: &Progress, size: SizeHint) {
+fn follow(bar: &ProgressBar, done: &AtomicBool, progress: &Progress, size: SizeHint, noun: &str) {
     while !done.load(Ordering::Relaxed) {
         std::thread::park_timeout(Duration::from_millis(100));
         let seconds = bar.elapsed().as_secs_f64().max(0.1);
@@ -67,7 +68,7 @@ fn follow(bar: &ProgressBar, done: &AtomicBool, progress: &Progress, size: SizeH
         let of = size.items.map(|all| format!("/{}", count(all))).unwrap_or_default();
         bar.set_position(progress.bytes.load(Ordering::Relaxed));
         bar.set_message(format!(
-            "{}{of} files  {}/s  {} events/s  {} alerts",
+            "{}{of} {noun}  {}/s  {} events/s  {} alerts",
             count(items),
             bytes((inflated as f64 / seconds) as u64),
             count((records as f64 / seconds) as u64),

@@ -37,9 +37,7 @@ impl Session {
                 .join("trailhound"),
         };
         let config_file = global.config.clone().unwrap_or_else(|| home.join("trailhound.toml"));
-        let environment =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let loaded = Loaded::load(&config_file, global.config.is_some(), environment)?;
+        let loaded = load(&config_file, global.config.is_some())?;
         let clock = SystemClock.now();
         let now = match &global.now {
             None => clock,
@@ -47,6 +45,12 @@ impl Session {
         };
         let out = Output::new(global.color);
         Ok(Session { home, config_file, loaded, now, global, out })
+    }
+
+    /// Reads the configuration again.
+    pub(crate) fn reload(&mut self) -> anyhow::Result<()> {
+        self.loaded = load(&self.config_file, self.global.config.is_some())?;
+        Ok(())
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -109,6 +113,13 @@ impl Session {
     pub(crate) fn person(given: Option<&String>) -> String {
         given.filter(|name| !name.is_empty()).cloned().unwrap_or_else(|| "unknown".to_owned())
     }
+}
+
+/// Reads the configuration, and the environment with it.
+fn load(file: &Path, required: bool) -> anyhow::Result<Loaded> {
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Loaded::load(file, required, environment)
 }
 
 /// Makes a folder and those above it for this user alone: what CloudTrail records is nobody else's to read.

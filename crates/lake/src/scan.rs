@@ -42,6 +42,8 @@ pub struct Scan {
     pub any_of: Vec<(Column, Vec<String>)>,
     /// Names of which one must be the user's or the session's.
     pub who: Vec<String>,
+    /// Only what stands in files written at this time or later. An old event may stand there too: merging writes it again.
+    pub written_since: Option<Timestamp>,
     /// The order of the events.
     pub order: Order,
     /// At most so many events.
@@ -109,7 +111,9 @@ impl Scan {
         let stats = &file.stats;
         let in_time = stats.time.is_none_or(|(first, last)| self.overlaps(first, last));
         let has = |column: Column, values: &[String]| values.iter().any(|value| stats.may_hold(column, value));
+        let is_new = self.written_since.is_none_or(|since| since.micros() / 1_000 <= file.modified_millis());
         in_time
+            && is_new
             && self.any_of.iter().all(|(column, values)| has(*column, values))
             && (self.who.is_empty() || has(Column::UserName, &self.who) || has(Column::SessionName, &self.who))
     }

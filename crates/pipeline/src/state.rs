@@ -131,6 +131,8 @@ pub struct AlertFilter {
     pub since: Option<Timestamp>,
     /// Events before this time.
     pub until: Option<Timestamp>,
+    /// Recorded at this time or later.
+    pub recorded_since: Option<Timestamp>,
     /// This severity or a more serious one.
     pub at_least: Option<Severity>,
     /// Detections, by id.
@@ -162,6 +164,7 @@ impl AlertFilter {
         let is = |wanted: &Option<String>, text: Option<&str>| wanted.is_none() || wanted.as_deref() == text;
         self.since.is_none_or(|since| since <= alert.event_time)
             && self.until.is_none_or(|until| alert.event_time < until)
+            && self.recorded_since.is_none_or(|since| since <= alert.first_seen)
             && self.at_least.is_none_or(|least| least <= alert.severity)
             && is(&self.account, alert.account.as_deref())
             && is(&self.event_id, Some(&alert.event_id))

@@ -10,18 +10,21 @@ use pipeline::escape;
 use pipeline::history::SEVERITIES;
 use pipeline::lookup::{each_alert, find_alert};
 use pipeline::message::Message;
+use pipeline::notify::{Channel, Parcel, Verdict};
 use pipeline::pattern::Pattern;
 use pipeline::state::{self, Include, Page, StateStore};
 use pipeline::store::Clock;
 use serde_json::{Value, json};
 
 use crate::args::{
-    AlertFilter, AlertsAckArgs, AlertsArgs, AlertsCommand, AlertsExportArgs, AlertsListArgs, AlertsShowArgs, Format,
+    AlertFilter, AlertsAckArgs, AlertsArgs, AlertsCommand, AlertsExportArgs, AlertsListArgs, AlertsShowArgs,
+    AlertsTestArgs, Format,
 };
 use crate::commands::detections::{self, wrapped};
 use crate::exit::{Exit, usage};
 use crate::output::{Rows, plural};
 use crate::session::Session;
+use crate::tell::Tell;
 use crate::times::Between;
 
 pub(crate) fn run(session: &mut Session, arguments: AlertsArgs) -> anyhow::Result<Exit> {
@@ -30,6 +33,7 @@ pub(crate) fn run(session: &mut Session, arguments: AlertsArgs) -> anyhow::Resul
         AlertsCommand::Show(arguments) => show(session, &arguments),
         AlertsCommand::Ack(arguments) => ack(session, &arguments),
         AlertsCommand::Export(arguments) => export(session, &arguments),
+        AlertsCommand::Test(arguments) => test(session, &arguments),
     }
 }
 
@@ -109,6 +113,7 @@ pub(crate) fn filter(arguments: &AlertFilter, now: Timestamp) -> anyhow::Result<
     };
     let include = |given| if given { Include::With } else { Include::Without };
     Ok(state::AlertFilter {
+        recorded_since: None,
         since: between.from,
         until: between.to,
         at_least: arguments.severity,
@@ -281,4 +286,49 @@ fn export(session: &mut Session, arguments: &AlertsExportArgs) -> anyhow::Result
     }
     std::io::stdout().flush()?;
     Ok(Exit::Done)
+}
+
+/// Sends samples past the ledger and the outbox, straight to the channels.
+fn test(session: &mut Session, arguments: &AlertsTestArgs) -> anyhow::Result<Exit> {
+    let tell = Tell::build(session)?;
+    let channels: Vec<&Channel> = tell
+        .channels
+        .iter()
+        .filter(|channel| arguments.channel.as_ref().is_none_or(|name| *name == channel.name))
+        .collect();
+    if channels.is_empty() {
+        let names: Vec<&str> = tell.channels.iter().map(|channel| channel.name.as_str()).collect();
+        return Err(usage(match &arguments.channel {
+            Some(name) if !names.is_empty() => format!("there is no channel {name:?}, but {}", names.join(", ")),
+            _ => format!("there are no channels: add [[notify]] to {}", session.config_file.display()),
+        }));
+    }
+    let mut samples = notify::samples(SystemClock.now());
+    if !arguments.all_detections {
+        samples.sort_by_key(|alert| std::cmp::Reverse(alert.severity));
+        samples.truncate(1);
+    }
+    let mut failed = false;
+    for channel in channels {
+        for sample in &samples {
+            if arguments.dry_run {
+                let text = notify::preview(channel, sample.clone());
+                session.out.line(&format!("{} would be sent of {}:", channel.name, sample.detection))?;
+                for line in text.lines() {
+                    session.out.line(&escape::terminal(line))?;
+                }
+                continue;
+            }
+            let line = match channel.notifier.send(&Parcel::one(sample.clone())) {
+                Verdict::Delivered => format!("{}: sent {}", channel.name, sample.detection),
+                Verdict::Retry { reason, .. } | Verdict::Refused { reason } => {
+                    failed = true;
+                    format!("{}: {} was not taken: {reason}", channel.name, sample.detection)
+                }
+            };
+            session.out.line(&escape::terminal(&line))?;
+            session.out.flush()?;
+        }
+    }
+    Ok(if failed { Exit::Found } else { Exit::Done })
 }

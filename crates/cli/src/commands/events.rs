@@ -8,7 +8,7 @@ use pipeline::escape;
 use pipeline::pattern::Pattern;
 use serde_json::{Value, json};
 
-use crate::args::{EventsArgs, Format};
+use crate::args::{EventFilter, EventsArgs, Format};
 use crate::exit::{Exit, usage};
 use crate::output::{Output, Rows, plural};
 use crate::session::Session;
@@ -49,16 +49,16 @@ const LIMIT: usize = 50;
 pub(crate) fn run(session: &mut Session, arguments: &EventsArgs) -> anyhow::Result<Exit> {
     let question = Question::of(arguments, session)?;
     let lake = session.open_lake()?;
-    if arguments.raw && question.unlimited() && question.conditions.is_empty() {
-        let scan = Scan { order: Order::Stored, ..question.scan };
+    if arguments.raw && question.unlimited() && question.asked.conditions.is_empty() {
+        let scan = Scan { order: Order::Stored, ..question.asked.scan };
         return raw(&lake, &scan, &mut session.out);
     }
     let mut rows = Rows::new(COLUMNS);
     let mut found = 0;
     let mut more = false;
-    for event in lake.scan(&question.scan)? {
+    for event in lake.scan(&question.asked.scan)? {
         let event = event?;
-        if !question.accepts(&event) {
+        if !question.asked.accepts(&event) {
             continue;
         }
         if question.limit.is_some_and(|limit| found == limit) {
@@ -116,9 +116,14 @@ fn raw(lake: &lake::Lake, scan: &Scan, out: &mut Output) -> anyhow::Result<Exit>
 
 /// What is asked: what the lake can find by itself, and what is looked at event by event.
 struct Question {
-    scan: Scan,
-    conditions: Vec<Condition>,
+    asked: Asked,
     limit: Option<usize>,
+}
+
+/// Which events: what the lake can find by itself, and what is looked at event by event.
+pub(crate) struct Asked {
+    pub(crate) scan: Scan,
+    conditions: Vec<Condition>,
 }
 
 enum Condition {
@@ -130,26 +135,44 @@ enum Condition {
 impl Question {
     fn of(arguments: &EventsArgs, session: &Session) -> anyhow::Result<Question> {
         let between = Between::of(&arguments.window, session.now)?;
-        let mut scan = Scan { from: between.from, until: between.to, order: Order::Newest, ..Scan::default() };
+        let mut asked = Asked::of(&arguments.filter)?;
+        asked.scan = Scan { from: between.from, until: between.to, order: Order::Newest, ..asked.scan };
+        let default = if arguments.raw || arguments.format != Format::Table { 0 } else { LIMIT };
+        let limit = Some(arguments.limit.unwrap_or(default)).filter(|&limit| limit > 0);
+        if asked.conditions.is_empty() {
+            // One more than is shown, to know whether there are more.
+            asked.scan.limit = limit.map(|limit| limit + 1);
+        }
+        Ok(Question { asked, limit })
+    }
+
+    fn unlimited(&self) -> bool {
+        self.limit.is_none()
+    }
+}
+
+impl Asked {
+    pub(crate) fn of(filter: &EventFilter) -> anyhow::Result<Asked> {
+        let mut scan = Scan::default();
         let mut conditions = Vec::new();
         for (column, wanted) in [
-            (Column::SourceIp, &arguments.ip),
-            (Column::AccessKeyId, &arguments.key),
-            (Column::AccountId, &arguments.account),
-            (Column::AwsRegion, &arguments.region),
-            (Column::EventId, &arguments.id),
+            (Column::SourceIp, &filter.ip),
+            (Column::AccessKeyId, &filter.key),
+            (Column::AccountId, &filter.account),
+            (Column::AwsRegion, &filter.region),
+            (Column::EventId, &filter.id),
         ] {
             if let Some(wanted) = wanted {
                 scan = scan.any_of(column, [wanted]);
             }
         }
-        if let Some(source) = &arguments.source {
+        if let Some(source) = &filter.source {
             let full = if source.contains('.') { source.clone() } else { format!("{source}.amazonaws.com") };
             scan = scan.any_of(Column::EventSource, [full]);
         }
         let pattern = |flag: &str, text: &str| Pattern::new(text).map_err(|error| usage(format!("{flag}: {error}")));
         for (flag, column, wanted) in
-            [("--name", Column::EventName, &arguments.name), ("--target", Column::Target, &arguments.target)]
+            [("--name", Column::EventName, &filter.name), ("--target", Column::Target, &filter.target)]
         {
             match wanted {
                 None => {}
@@ -157,28 +180,19 @@ impl Question {
                 Some(text) => scan = scan.any_of(column, [text]),
             }
         }
-        match &arguments.user {
+        match &filter.user {
             None => {}
             Some(text) if is_pattern(text) => conditions.push(Condition::Who(pattern("--user", text)?)),
             Some(text) => scan.who = vec![text.clone()],
         }
-        if arguments.failed {
+        if filter.failed {
             conditions.push(Condition::Failed);
         }
-        let default = if arguments.raw || arguments.format != Format::Table { 0 } else { LIMIT };
-        let limit = Some(arguments.limit.unwrap_or(default)).filter(|&limit| limit > 0);
-        if conditions.is_empty() {
-            // One more than is shown, to know whether there are more.
-            scan.limit = limit.map(|limit| limit + 1);
-        }
-        Ok(Question { scan, conditions, limit })
+        Ok(Asked { scan, conditions })
     }
 
-    fn unlimited(&self) -> bool {
-        self.limit.is_none()
-    }
-
-    fn accepts(&self, event: &Event<'_>) -> bool {
+    /// Whether an event that the lake found meets what the lake does not look at.
+    pub(crate) fn accepts(&self, event: &Event<'_>) -> bool {
         self.conditions.iter().all(|condition| match condition {
             Condition::Who(pattern) => {
                 [event.user_name(), event.session_name()].into_iter().flatten().any(|name| pattern.matches(name))

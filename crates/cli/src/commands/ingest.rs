@@ -30,9 +30,11 @@ use crate::exit::{Exit, usage};
 use crate::output::{bytes, count, plural};
 use crate::progress::Bar;
 use crate::session::Session;
+use crate::tell::Tell;
 
 pub(crate) fn run(session: &mut Session, arguments: &IngestArgs) -> anyhow::Result<Exit> {
-    let reading = Reading { command: "ingest", threads: arguments.threads, fail_on: arguments.fail_on };
+    let reading =
+        Reading { command: "ingest", threads: arguments.threads, fail_on: arguments.fail_on, notify: arguments.notify };
     let done = read(session, &reading, &arguments.paths)?;
     match arguments.summary {
         SummaryFormat::Json => session.out.json(&done.to_json())?,
@@ -66,6 +68,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) threads: Option<u16>,
     /// The severity from which on a new alert decides the exit code.
     pub(crate) fail_on: Option<Severity>,
+    /// Whether people are told of what is past.
+    pub(crate) notify: bool,
 }
 
 /// A run that came to its end.
@@ -89,6 +93,8 @@ pub(crate) fn read(session: &Session, reading: &Reading<'_>, paths: &[PathBuf]) 
     let aside = JsonlAside::open(&session.home)
         .with_context(|| format!("failed to open the files of rejected records in {}", session.home.display()))?;
     let suppressions = Suppressions::new(state.suppressions()?);
+    let tell = if reading.notify { Some(Tell::build(session)?) } else { None };
+    let routes = tell.as_ref().map(|tell| Routes { backfill: true, ..tell.routes.clone() }).unwrap_or_default();
 
     let clock = SystemClock;
     let started = Instant::now();
@@ -96,7 +102,7 @@ pub(crate) fn read(session: &Session, reading: &Reading<'_>, paths: &[PathBuf]) 
     let stop = stop_on_interrupt()?;
     let progress = Arc::new(Progress::default());
     let mut source = FileSource::new(paths, Options { inflated: config.limits.max_inflated });
-    let bar = Bar::start(&progress, source.size_hint(), bar_wanted(session));
+    let bar = Bar::start(&progress, source.size_hint(), "files", bar_wanted(session));
     let on_problem = |problem: &Problem| bar.suspend(|| crate::complain_of(&problem.name, &problem.reason));
     let threads = reading
         .threads
@@ -110,7 +116,7 @@ pub(crate) fn read(session: &Session, reading: &Reading<'_>, paths: &[PathBuf]) 
         registry: &registry,
         filters: &filters,
         suppressions: &suppressions,
-        routes: &Routes::default(),
+        routes: &routes,
         occasion: Occasion { now: clock.now(), arrival: Arrival::Backfill, run: Some(run) },
         limits: config.limits.limits(),
         threads,
@@ -134,6 +140,9 @@ pub(crate) fn read(session: &Session, reading: &Reading<'_>, paths: &[PathBuf]) 
         }
     };
     session.fit(&state, &lake)?;
+    if let Some(tell) = &tell {
+        tell.send_now(&state, &stop);
+    }
     let exit = exit(&report, reading.fail_on);
     let end = RunEnd {
         at,
@@ -152,7 +161,7 @@ fn bar_wanted(session: &Session) -> bool {
 }
 
 /// Set at the first ctrl-C; the second ends the program at once, which loses nothing that was committed.
-fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+pub(crate) fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || {
@@ -163,6 +172,39 @@ fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
     })
     .context("failed to listen for ctrl-C")?;
     Ok(stop)
+}
+
+/// What became of the records, in one line that adds up.
+pub(crate) fn fates(report: &Report) -> String {
+    let mut fates = vec![format!("{} stored", count(report.stored))];
+    let mut fate = |number: u64, what: &str| {
+        if number > 0 {
+            fates.push(format!("{} {what}", count(number)));
+        }
+    };
+    fate(report.duplicates, "duplicate");
+    fate(report.variants, "variant");
+    for (reason, number) in &report.filtered {
+        fate(*number, &format!("filtered ({reason})"));
+    }
+    fate(report.rejected, "rejected");
+    fate(report.insights, "insight");
+    format!("{} = {}", plural(report.read, "record", "records"), fates.join(" + "))
+}
+
+/// The alerts of a run, in one line.
+pub(crate) fn new_alerts(report: &Report) -> String {
+    let new = report.alerts.new.iter().filter(|(_, number)| *number > 0);
+    let mut alerts: Vec<String> = new.map(|(severity, number)| format!("{} {severity}", count(number))).collect();
+    if alerts.is_empty() {
+        alerts.push("none new".to_owned());
+    }
+    for (number, what) in [(report.alerts.suppressed, "suppressed"), (report.alerts.known, "known before")] {
+        if number > 0 {
+            alerts.push(format!("{} {what}", count(number)));
+        }
+    }
+    format!("alerts: {}", alerts.join(", "))
 }
 
 impl Done {
@@ -178,36 +220,8 @@ impl Done {
             bytes((report.inflated as f64 / seconds) as u64),
             count((report.read as f64 / seconds) as u64),
         )];
-        let mut fates = vec![format!("{} stored", count(report.stored))];
-        let mut fate = |number: u64, what: &str| {
-            if number > 0 {
-                fates.push(format!("{} {what}", count(number)));
-            }
-        };
-        fate(report.duplicates, "duplicate");
-        fate(report.variants, "variant");
-        for (reason, number) in &report.filtered {
-            fate(*number, &format!("filtered ({reason})"));
-        }
-        fate(report.rejected, "rejected");
-        fate(report.insights, "insight");
-        lines.push(format!("{} = {}", plural(report.read, "record", "records"), fates.join(" + ")));
-        let mut alerts: Vec<String> = report
-            .alerts
-            .new
-            .iter()
-            .filter(|(_, number)| *number > 0)
-            .map(|(severity, number)| format!("{} {severity}", count(number)))
-            .collect();
-        if alerts.is_empty() {
-            alerts.push("none new".to_owned());
-        }
-        for (number, what) in [(report.alerts.suppressed, "suppressed"), (report.alerts.known, "known before")] {
-            if number > 0 {
-                alerts.push(format!("{} {what}", count(number)));
-            }
-        }
-        lines.push(format!("alerts: {}", alerts.join(", ")));
+        lines.push(fates(report));
+        lines.push(new_alerts(report));
         let mut left = Vec::new();
         for (number, one, many) in [
             (report.unreadable, "unreadable path", "unreadable paths"),

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod alerts;
+pub(crate) mod collect;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
@@ -10,6 +11,8 @@ pub(crate) mod export;
 pub(crate) mod ingest;
 pub(crate) mod lake;
 pub(crate) mod query;
+pub(crate) mod run;
 pub(crate) mod sql;
 pub(crate) mod status;
 pub(crate) mod suppress;
+pub(crate) mod watch;

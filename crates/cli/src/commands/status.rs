@@ -1,13 +1,22 @@
 //! `trailhound status`: what is stored, what the last runs did, what is open.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use event::Timestamp;
+use local::state::SqliteState;
+use pipeline::collect::StreamStore;
+use pipeline::escape;
 use pipeline::history::SEVERITIES;
+use pipeline::notify::{ChannelHealth, health};
+use pipeline::outbox::Delivery;
 use pipeline::state::{AlertFilter, StateStore};
+use pipeline::status::{Gap, Status, StreamStatus};
 use serde_json::json;
 
 use crate::args::{DocumentFormat, Format};
 use crate::exit::Exit;
+use crate::live::expectation;
 use crate::output::{Rows, count, plural};
 use crate::session::Session;
 
@@ -26,6 +35,11 @@ pub(crate) fn run(session: &mut Session, format: DocumentFormat) -> anyhow::Resu
         .count();
     let rejected = lines_of(&session.home.join("rejected.jsonl"))?;
     let variants = lines_of(&session.home.join("variants.jsonl"))?;
+    let scope = state.scope()?;
+    let coverage = Status::new(&scope, &state.streams()?, &expectation(session.config()), session.now);
+    let is_collecting = !scope.streams.is_empty() || !scope.unknown.is_empty();
+    let channels = channels(&state, session.config().notify.iter().map(|channel| channel.name.as_str()))?;
+    let exit = if is_collecting && !coverage.is_covered() { Exit::Found } else { Exit::Done };
     let unfinished = runs.iter().filter(|run| run.end.is_none()).count();
 
     let verdict = match &lake {
@@ -41,6 +55,7 @@ pub(crate) fn run(session: &mut Session, format: DocumentFormat) -> anyhow::Resu
             format!("{} stored, {open}", plural(status.rows, "event", "events"))
         }
     };
+    let verdict = if is_collecting { format!("{verdict}; {}", coverage.verdict) } else { verdict };
     if format == DocumentFormat::Json {
         let document = json!({
             "verdict": verdict,
@@ -51,11 +66,13 @@ pub(crate) fn run(session: &mut Session, format: DocumentFormat) -> anyhow::Resu
             "rejections": rejected,
             "variants": variants,
             "runs": runs,
+            "collecting": is_collecting.then_some(&coverage),
+            "channels": channels,
         });
         session.out.json(&document)?;
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
-    let bold = session.out.bold(&verdict);
+    let bold = session.out.bold(&escape::terminal(&verdict));
     let mut lines = vec![bold, String::new(), format!("home          {}", session.home.display())];
     if let Some(status) = &lake {
         lines.extend(crate::commands::lake::status_lines(status));
@@ -126,7 +143,141 @@ pub(crate) fn run(session: &mut Session, format: DocumentFormat) -> anyhow::Resu
         }
         rows.write(Format::Table, 13, &mut session.out)?;
     }
-    Ok(Exit::Done)
+    if is_collecting {
+        streams(session, &coverage)?;
+    }
+    if !channels.is_empty() {
+        session.out.line("")?;
+        tell_channels(&channels, session)?;
+    }
+    Ok(exit)
+}
+
+/// How the channels are: those of the configuration, and those that something waits for.
+pub(crate) fn channels<'c>(
+    state: &SqliteState,
+    configured: impl IntoIterator<Item = &'c str>,
+) -> anyhow::Result<Vec<ChannelHealth>> {
+    let mut rows = Vec::new();
+    for delivery in [Delivery::Pending, Delivery::Failed, Delivery::Sent] {
+        rows.extend(state.outbox(delivery, usize::MAX)?);
+    }
+    Ok(health(configured, &rows))
+}
+
+/// Each stream: what is covered of it, and how it goes.
+fn streams(session: &mut Session, coverage: &Status) -> anyhow::Result<()> {
+    let time = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| time.whole_second().to_string());
+    session.out.line("")?;
+    let mut rows = Rows::new(&[
+        "account",
+        "region",
+        "source",
+        "covered from",
+        "to",
+        "lag",
+        "last run",
+        "events",
+        "calls",
+        "gaps",
+        "state",
+    ]);
+    for stream in &coverage.streams {
+        let name = &stream.stream;
+        let state = match (&stream.pause, &stream.health.trouble) {
+            (Some(_), _) => "paused",
+            (None, Some(trouble)) => trouble.kind.as_str(),
+            (None, None) if stream.is_covered() => "covered",
+            (None, None) => "behind",
+        };
+        rows.push(vec![
+            name.account.clone().into(),
+            name.region.clone().into(),
+            name.source.trim_end_matches(".amazonaws.com").into(),
+            time(stream.covered_from).into(),
+            time(stream.covered_to).into(),
+            stream.lag_seconds.map_or_else(|| "-".to_owned(), lasting).into(),
+            time(stream.health.last_run).into(),
+            stream.health.events.into(),
+            stream.health.calls.into(),
+            stream.gaps.len().into(),
+            state.into(),
+        ]);
+    }
+    rows.write(Format::Table, 11, &mut session.out)?;
+    for line in missing(coverage) {
+        session.out.line(&escape::terminal(&line))?;
+    }
+    Ok(())
+}
+
+/// What is missing and why, each reason once with what helps.
+fn missing(coverage: &Status) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for unknown in &coverage.unknown {
+        let trouble = &unknown.trouble;
+        lines.push(format!(
+            "not known since {}: {}: {}; {}",
+            trouble.since.whole_second(),
+            unknown.subject,
+            trouble.message,
+            trouble.kind.advice()
+        ));
+    }
+    let mut reasons: BTreeMap<String, Vec<(&StreamStatus, &Gap)>> = BTreeMap::new();
+    for stream in &coverage.streams {
+        for gap in &stream.gaps {
+            reasons.entry(gap.reason.to_string()).or_default().push((stream, gap));
+        }
+    }
+    for (reason, gaps) in reasons {
+        let (stream, gap) = gaps[0];
+        let more = match gaps.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {}", plural(more as u64, "more gap", "more gaps")),
+        };
+        let advice = gap.reason.advice().map(|advice| format!("; {advice}")).unwrap_or_default();
+        lines.push(format!("gap: {} from {} to {}{more}: {reason}{advice}", stream.stream, gap.from, gap.to));
+    }
+    let sources: BTreeMap<&str, &str> = coverage
+        .streams
+        .iter()
+        .filter_map(|stream| Some((stream.stream.source.as_str(), stream.only_in_a_trail?)))
+        .collect();
+    for (source, what) in sources {
+        lines.push(format!("{source}: {what} are data events, which only a trail delivers"));
+    }
+    if !lines.is_empty() {
+        lines.insert(0, String::new());
+    }
+    lines
+}
+
+fn tell_channels(channels: &[ChannelHealth], session: &mut Session) -> anyhow::Result<()> {
+    let mut rows = Rows::new(&["channel", "sent", "waiting", "retrying", "failed", "last sent", "last error"]);
+    for channel in channels {
+        let name = if channel.configured { channel.channel.clone() } else { format!("{} (gone)", channel.channel) };
+        rows.push(vec![
+            name.into(),
+            channel.sent.into(),
+            channel.waiting.into(),
+            channel.retrying.into(),
+            channel.failed.into(),
+            json!(channel.last_sent.map(|at| at.whole_second().to_string())),
+            json!(channel.last_error),
+        ]);
+    }
+    Ok(rows.write(Format::Table, 7, &mut session.out)?)
+}
+
+/// A length of time, as people say it.
+fn lasting(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
 }
 
 /// How many lines a file has; none where it is not there.

@@ -109,6 +109,9 @@ fn condition(filter: &AlertFilter, page: &Page) -> (String, Vec<Value>) {
     if let Some(until) = filter.until {
         and("event_time < ?", vec![until.micros().into()]);
     }
+    if let Some(since) = filter.recorded_since {
+        and("first_seen >= ?", vec![since.micros().into()]);
+    }
     if let Some(least) = filter.at_least {
         and("severity >= ?", vec![severity_rank(least).into()]);
     }

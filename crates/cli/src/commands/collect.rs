@@ -1,0 +1,178 @@
+//! `trailhound collect`: one pass over the event history.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use local::SystemClock;
+use pipeline::collect::{PassReport, Pause, Scope, Stream, StreamStore, Trouble};
+use pipeline::ingest::Progress;
+use pipeline::pattern::Pattern;
+use pipeline::source::SizeHint;
+use pipeline::store::Clock;
+use serde_json::json;
+
+use crate::args::{CollectArgs, CollectCommand, CollectPassArgs, SummaryFormat};
+use crate::commands::ingest::{fates, new_alerts, stop_on_interrupt};
+use crate::exit::{Exit, usage};
+use crate::live::{Live, Overrides, Pass};
+use crate::output::{count, plural};
+use crate::progress::Bar;
+use crate::session::Session;
+use crate::tell::Tell;
+
+pub(crate) fn run(session: &mut Session, arguments: &CollectArgs) -> anyhow::Result<Exit> {
+    match &arguments.command {
+        None => pass(session, &arguments.pass),
+        Some(CollectCommand::Pause { streams, reason, by }) => {
+            let (at, by) = (SystemClock.now(), Session::person(by.as_ref()));
+            pause(session, streams, Some(&Pause { at, by, reason: reason.clone() }))
+        }
+        Some(CollectCommand::Resume { streams }) => pause(session, streams, None),
+    }
+}
+
+fn pass(session: &mut Session, arguments: &CollectPassArgs) -> anyhow::Result<Exit> {
+    let overrides = Overrides {
+        profile: arguments.profile.clone(),
+        regions: arguments.regions.clone(),
+        sources: arguments.sources.clone(),
+    };
+    let state = session.open_state()?;
+    let tell = Tell::build(session)?;
+    let mut live = Live::open(session, &state, &overrides)?;
+    let stop = stop_on_interrupt()?;
+    live.discover(&state)?;
+    if live.scope.streams.is_empty() {
+        return Err(usage(match live.scope.unknown.first() {
+            Some(unknown) => unknown.trouble.message.clone(),
+            None => {
+                "there is nothing to collect: collect.own_account is false, and there are no [[accounts]]".to_owned()
+            }
+        }));
+    }
+    let progress = Arc::new(Progress::default());
+    let wanted = !session.global.quiet && std::io::stderr().is_terminal();
+    let bar = Bar::start(&progress, SizeHint::default(), "pages", wanted);
+    let outcome = live.pass(&Pass {
+        command: "collect",
+        state: &state,
+        ledger: &state,
+        routes: &tell.routes,
+        progress: &progress,
+        stop: &stop,
+    });
+    bar.finish();
+    let (report, took) = outcome?;
+    session.fit(&state, &live.lake)?;
+    tell.send_now(&state, &stop);
+    for line in problems(&report, &live.scope) {
+        crate::complain(&line);
+    }
+    match arguments.summary {
+        SummaryFormat::Json => {
+            let mut document = json!(report);
+            document["unknown"] = json!(live.scope.unknown);
+            document["seconds"] = json!(took.as_secs_f64());
+            session.out.json(&document)?;
+        }
+        SummaryFormat::Text if !session.global.quiet => {
+            for line in lines(&report, took) {
+                crate::complain(&line);
+            }
+        }
+        SummaryFormat::Text => {}
+    }
+    let is_complete = report.is_complete() && live.scope.unknown.is_empty();
+    Ok(if report.totals.interrupted {
+        Exit::Interrupted
+    } else if !is_complete || arguments.fail_on.is_some_and(|severity| report.totals.alerts.at_least(severity) > 0) {
+        Exit::Found
+    } else if report.totals.has_rejections() {
+        Exit::Rejected
+    } else {
+        Exit::Done
+    })
+}
+
+/// What could not be read or found out, each cause once, with what helps.
+pub(crate) fn problems(report: &PassReport, scope: &Scope) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for unknown in &scope.unknown {
+        lines.push(format!("{}: {}; {}", unknown.subject, unknown.trouble.message, unknown.trouble.kind.advice()));
+    }
+    let mut causes: BTreeMap<&str, Vec<(&Stream, &Trouble)>> = BTreeMap::new();
+    for (stream, trouble) in report.troubles() {
+        causes.entry(&trouble.message).or_default().push((stream, trouble));
+    }
+    for (message, streams) in causes {
+        let (first, trouble) = streams[0];
+        let more = match streams.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {}", plural(more as u64, "more stream", "more streams")),
+        };
+        lines.push(format!("{first}{more}: {message}; {}", trouble.kind.advice()));
+    }
+    lines
+}
+
+/// The summary, as people read it.
+fn lines(report: &PassReport, took: Duration) -> Vec<String> {
+    let sum = |part: fn(&pipeline::collect::StreamReport) -> u64| report.streams.iter().map(part).sum::<u64>();
+    let (calls, failed) = (sum(|stream| stream.calls), sum(|stream| stream.failed_calls));
+    let failed = if failed > 0 { format!(" and {} that failed", count(failed)) } else { String::new() };
+    let complete = report.streams.iter().filter(|stream| stream.complete).count() as u64;
+    let paused = report.streams.iter().filter(|stream| stream.paused).count() as u64;
+    let mut streams =
+        format!("{complete} of {} read to their end", plural(report.streams.len() as u64, "stream", "streams"));
+    if paused > 0 {
+        streams.push_str(&format!(", {} paused", count(paused)));
+    }
+    let mut lines = vec![
+        format!("{streams} in {:.1} s: {}{failed}", took.as_secs_f64(), plural(calls, "call", "calls")),
+        fates(&report.totals),
+        new_alerts(&report.totals),
+    ];
+    if report.totals.interrupted {
+        lines.push("interrupted: run the same command again to read the rest".to_owned());
+    }
+    lines
+}
+
+/// Pauses streams, or lets them go on.
+fn pause(session: &mut Session, patterns: &[String], pause: Option<&Pause>) -> anyhow::Result<Exit> {
+    let state = session.open_state()?;
+    let scope = state.scope()?;
+    let remembered = state.streams()?;
+    let known = scope.streams.iter().chain(remembered.iter().map(|state| &state.stream));
+    let known: std::collections::BTreeSet<&Stream> = known.collect();
+    let mut chosen: Vec<Stream> = Vec::new();
+    for text in patterns {
+        if text.contains(['*', '?']) {
+            let pattern = Pattern::new(text).map_err(|error| usage(format!("{text}: {error}")))?;
+            let before = chosen.len();
+            chosen.extend(
+                known.iter().filter(|stream| pattern.matches(&stream.to_string())).map(|&stream| stream.clone()),
+            );
+            if chosen.len() == before {
+                return Err(usage(format!("no stream is called {text:?}; `trailhound status` lists them")));
+            }
+        } else {
+            chosen.push(text.parse().map_err(|error: pipeline::collect::stream::NoStream| usage(error.to_string()))?);
+        }
+    }
+    let (done, already) = match pause {
+        Some(_) => ("paused", "was paused already"),
+        None => ("resumed", "was not paused"),
+    };
+    for stream in &chosen {
+        let changed = state.pause_stream(stream, pause)?;
+        let line = if changed { format!("{done} {stream}") } else { format!("{stream} {already}") };
+        session.out.line(&line)?;
+        if !known.contains(stream) {
+            crate::note(&format!("{stream} was never collected; is it spelt right?"));
+        }
+    }
+    Ok(Exit::Done)
+}

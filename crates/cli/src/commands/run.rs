@@ -1,0 +1,287 @@
+//! `trailhound run`: the daemon.
+//!
+//! A turn is what lasts as long as the configuration does: the stores, the channels, a pass every so often on this
+//! thread, couriers and the dead-man switch on others. SIGHUP ends a turn and begins the next.
+
+mod endpoint;
+mod signals;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use event::Timestamp;
+use local::state::SqliteState;
+use local::{SystemClock, SystemTimer};
+use pipeline::alert::Alert;
+use pipeline::collect::{StreamStore, Timer};
+use pipeline::ingest::Progress;
+use pipeline::notify::{Bell, deliver};
+use pipeline::outbox::Routes;
+use pipeline::state::{Ledger, Recorded, StateError, StateStore};
+use pipeline::status::deadman::{DeadManRules, silences};
+use pipeline::store::Clock;
+
+use self::endpoint::{Endpoint, Vitals};
+use self::signals::{Ending, Signals};
+use crate::args::RunArgs;
+use crate::commands::collect::problems;
+use crate::commands::ingest::{fates, new_alerts};
+use crate::exit::{Exit, usage};
+use crate::live::{Live, Overrides, Pass};
+use crate::session::Session;
+use crate::tell::{Tell, told};
+
+/// Pages of one walk in one pass: what is new comes before the rest of a long first load.
+const PAGES: u64 = 200;
+/// How often the dead-man switch looks.
+const WATCH: Duration = Duration::from_secs(30);
+/// How soon regions and accounts are looked up again where that failed.
+const DISCOVER_AGAIN: Duration = Duration::from_secs(300);
+
+pub(crate) fn run(session: &mut Session, arguments: &RunArgs) -> anyhow::Result<Exit> {
+    let signals = Signals::listen()?;
+    let state = session.open_state()?;
+    let vitals = Arc::new(Vitals::new(SystemClock.now(), last_pass(&state)?));
+    let overrides = Overrides { profile: arguments.profile.clone(), ..Overrides::default() };
+    // A mistake in the configuration ends the program when it starts, and is only told of later.
+    let mut turn = Turn::open(session, &state, &overrides)?;
+    let listen = match arguments.listen {
+        Some(address) => Some(address),
+        None => match session.config().run.listen.as_str() {
+            "" => None,
+            text => Some(text.parse().map_err(|_| usage(format!("run.listen: {text:?} is no address and port")))?),
+        },
+    };
+    let _endpoint = listen.map(|address| Endpoint::start(address, session, &vitals)).transpose()?;
+    loop {
+        vitals.configure(session);
+        match turn.serve(session, &state, &vitals, &signals)? {
+            Ending::Stop => return Ok(Exit::Done),
+            Ending::Reload => {}
+        }
+        signals.begin();
+        drop(turn);
+        turn = loop {
+            let before = session.loaded.clone();
+            match session.reload().and_then(|()| Turn::open(session, &state, &overrides)) {
+                Ok(turn) => {
+                    crate::note("the configuration was read again");
+                    break turn;
+                }
+                Err(error) => {
+                    crate::complain(&format!("the configuration stays as it was: {}", crate::chain(&error)));
+                    session.loaded = before;
+                    break Turn::open(session, &state, &overrides)?;
+                }
+            }
+        };
+    }
+}
+
+/// When a pass last came to its end, in this process or another.
+fn last_pass(state: &SqliteState) -> anyhow::Result<Option<Timestamp>> {
+    let runs = state.runs(100)?;
+    let passes = runs.iter().filter(|run| matches!(run.command.as_str(), "run" | "collect"));
+    Ok(passes.filter_map(|run| run.end.as_ref()).filter(|end| end.exit_code != 1).map(|end| end.at).max())
+}
+
+/// What lasts as long as the configuration does.
+struct Turn {
+    live: Live,
+    tell: Tell,
+    overrides: Overrides,
+    every: Duration,
+    discover_every: Duration,
+    deadman: DeadManRules,
+}
+
+/// The state, whose alerts call the couriers at once.
+struct Ringing<'a> {
+    state: &'a SqliteState,
+    bell: &'a Bell,
+}
+
+impl Ledger for Ringing<'_> {
+    fn record_alerts(&self, alerts: &[Alert], routes: &Routes) -> Result<Recorded, StateError> {
+        let recorded = self.state.record_alerts(alerts, routes)?;
+        if !recorded.new.is_empty() {
+            self.bell.ring();
+        }
+        Ok(recorded)
+    }
+}
+
+impl Turn {
+    fn open(session: &Session, state: &SqliteState, overrides: &Overrides) -> anyhow::Result<Turn> {
+        let config = &session.config().run;
+        let minutes = |minutes: u32| Duration::from_secs(u64::from(minutes.max(1)) * 60);
+        Ok(Turn {
+            tell: Tell::build(session)?,
+            live: Live::open(session, state, overrides)?.with_max_pages(PAGES),
+            overrides: overrides.clone(),
+            every: Duration::from_secs(u64::from(config.every_seconds.max(1))),
+            discover_every: minutes(config.discover_minutes),
+            deadman: DeadManRules { pass_within: minutes(config.pass_within_minutes), ..DeadManRules::default() },
+        })
+    }
+
+    /// Works until a signal ends the turn.
+    fn serve(
+        &mut self,
+        session: &Session,
+        state: &SqliteState,
+        vitals: &Vitals,
+        signals: &Signals,
+    ) -> anyhow::Result<Ending> {
+        let bell = Bell::default();
+        let stop = &signals.stop;
+        let Turn { live, tell, overrides, every, discover_every, deadman } = self;
+        let (tell, deadman) = (&*tell, &*deadman);
+        let outcome = std::thread::scope(|scope| {
+            scope.spawn(|| deliver(tell.couriers(state), &bell, stop, &told));
+            scope.spawn(|| watch_over(state, vitals, &Ringing { state, bell: &bell }, &tell.routes, deadman, stop));
+            let mut passes = Passes {
+                session,
+                state,
+                ledger: &Ringing { state, bell: &bell },
+                tell,
+                live,
+                overrides,
+                every: *every,
+                discover_every: *discover_every,
+                discovered: None,
+                told: Vec::new(),
+                vitals,
+            };
+            let outcome = passes.go_on(stop);
+            // The others have nothing to wait for any more, whatever ended the passes.
+            stop.store(true, Ordering::Relaxed);
+            bell.ring();
+            outcome
+        });
+        outcome?;
+        Ok(signals.ending())
+    }
+}
+
+/// A pass every so often.
+struct Passes<'a> {
+    session: &'a Session,
+    state: &'a SqliteState,
+    ledger: &'a dyn Ledger,
+    tell: &'a Tell,
+    live: &'a mut Live,
+    overrides: &'a Overrides,
+    every: Duration,
+    discover_every: Duration,
+    discovered: Option<Instant>,
+    /// The problems of the last pass: each is told when it begins and when it ends.
+    told: Vec<String>,
+    vitals: &'a Vitals,
+}
+
+impl Passes<'_> {
+    fn go_on(&mut self, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
+        let timer = SystemTimer::new(Arc::clone(stop));
+        while !stop.load(Ordering::Relaxed) {
+            let started = timer.monotonic();
+            if let Err(error) = self.once(stop) {
+                // A full disk, a state that is locked: it is tried again, with stores that know nothing of this pass.
+                self.vitals.failed();
+                self.tell_of(vec![format!("a pass failed: {}", crate::chain(&error))]);
+                timer.sleep(self.every.min(Duration::from_secs(10)));
+                match Live::open(self.session, self.state, self.overrides) {
+                    Ok(live) => {
+                        *self.live = live.with_max_pages(PAGES);
+                        self.discovered = None;
+                    }
+                    Err(error) => self.tell_of(vec![format!("a pass failed: {}", crate::chain(&error))]),
+                }
+            }
+            let took = timer.monotonic().saturating_sub(started);
+            timer.sleep(jittered(self.every, timer.now()).saturating_sub(took));
+        }
+        Ok(())
+    }
+
+    fn once(&mut self, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
+        let again = if self.live.scope.unknown.is_empty() { self.discover_every } else { DISCOVER_AGAIN };
+        if self.discovered.is_none_or(|at| at.elapsed() >= again.min(self.discover_every)) {
+            self.live.discover(self.state)?;
+            self.discovered = Some(Instant::now());
+        }
+        let progress = Progress::default();
+        let (report, took) = self.live.pass(&Pass {
+            command: "run",
+            state: self.state,
+            ledger: self.ledger,
+            routes: &self.tell.routes,
+            progress: &progress,
+            stop,
+        })?;
+        self.session.fit(self.state, &self.live.lake)?;
+        if !report.totals.interrupted {
+            self.vitals.passed(&report, took.as_secs_f64());
+        }
+        self.tell_of(problems(&report, &self.live.scope));
+        if report.totals.stored > 0 && !self.session.global.quiet {
+            crate::complain(&format!(
+                "{}  {}; {}",
+                report.ended.whole_second(),
+                fates(&report.totals),
+                new_alerts(&report.totals)
+            ));
+        }
+        Ok(())
+    }
+
+    /// Says what is new among the problems, and what is over.
+    fn tell_of(&mut self, problems: Vec<String>) {
+        for problem in problems.iter().filter(|problem| !self.told.contains(problem)) {
+            crate::complain(problem);
+        }
+        for over in self.told.iter().filter(|told| !problems.contains(told)) {
+            crate::note(&format!("over: {over}"));
+        }
+        self.told = problems;
+    }
+}
+
+/// The dead-man switch, on a thread of its own: a pass that hangs cannot say so itself.
+fn watch_over(
+    state: &SqliteState,
+    vitals: &Vitals,
+    ledger: &dyn Ledger,
+    routes: &Routes,
+    rules: &DeadManRules,
+    stop: &Arc<AtomicBool>,
+) {
+    let timer = SystemTimer::new(Arc::clone(stop));
+    while !stop.load(Ordering::Relaxed) {
+        let look = || -> Result<(), StateError> {
+            let now = timer.now();
+            let wanted = state.scope()?.streams;
+            let mut streams = state.streams()?;
+            streams.retain(|known| wanted.contains(&known.stream));
+            let found = silences(&streams, vitals.last_pass(), vitals.since, now, rules);
+            let alerts: Vec<Alert> = found.iter().map(|silence| silence.alert(now)).collect();
+            if !alerts.is_empty() {
+                for place in ledger.record_alerts(&alerts, routes)?.new {
+                    crate::complain(&alerts[place].summary);
+                }
+            }
+            Ok(())
+        };
+        if let Err(error) = look() {
+            tracing::warn!(%error, "the dead-man switch cannot look");
+        }
+        timer.sleep(WATCH);
+    }
+}
+
+/// The time to the next pass, give or take a tenth: many daemons must not call all at once.
+fn jittered(every: Duration, now: Timestamp) -> Duration {
+    let share = (now.micros().rem_euclid(1_000)) as f64 / 1_000.0;
+    every.mul_f64(0.9 + 0.2 * share)
+}

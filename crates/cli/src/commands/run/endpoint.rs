@@ -1,0 +1,142 @@
+//! `/healthz` and `/metrics` on loopback.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use event::Timestamp;
+use local::SystemClock;
+use local::state::SqliteState;
+use pipeline::collect::{PassReport, StreamStore};
+use pipeline::status::metrics::{Totals, ailment, metrics};
+use pipeline::status::{Expectation, Status};
+use pipeline::store::Clock;
+
+use crate::commands::status::channels;
+use crate::exit::usage;
+use crate::live::expectation;
+use crate::session::Session;
+
+/// How the daemon is.
+pub(super) struct Vitals {
+    /// When it began.
+    pub(super) since: Timestamp,
+    totals: Mutex<Totals>,
+    told: Mutex<Option<Told>>,
+}
+
+/// What the configuration says of how it should be.
+#[derive(Clone)]
+struct Told {
+    expectation: Expectation,
+    pass_within: Duration,
+    channels: Vec<String>,
+}
+
+impl Vitals {
+    pub(super) fn new(since: Timestamp, last_pass: Option<Timestamp>) -> Vitals {
+        Vitals { since, totals: Mutex::new(Totals { last_pass, ..Totals::default() }), told: Mutex::new(None) }
+    }
+
+    /// Takes over what a configuration says.
+    pub(super) fn configure(&self, session: &Session) {
+        let config = session.config();
+        let told = Told {
+            expectation: expectation(config),
+            pass_within: Duration::from_secs(u64::from(config.run.pass_within_minutes.max(1)) * 60),
+            channels: config.notify.iter().map(|channel| channel.name.clone()).collect(),
+        };
+        *lock(&self.told) = Some(told);
+    }
+
+    pub(super) fn passed(&self, report: &PassReport, seconds: f64) {
+        lock(&self.totals).add(report, seconds);
+    }
+
+    pub(super) fn failed(&self) {
+        lock(&self.totals).failed_passes += 1;
+    }
+
+    pub(super) fn last_pass(&self) -> Option<Timestamp> {
+        lock(&self.totals).last_pass
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The server, for as long as this is kept.
+pub(super) struct Endpoint(Option<tokio::runtime::Runtime>);
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// What an answer is made of.
+#[derive(Clone)]
+struct Shared {
+    vitals: Arc<Vitals>,
+    state: PathBuf,
+}
+
+impl Endpoint {
+    /// Begins to serve.
+    pub(super) fn start(address: SocketAddr, session: &Session, vitals: &Arc<Vitals>) -> anyhow::Result<Endpoint> {
+        if !address.ip().is_loopback() {
+            return Err(usage(format!(
+                "{address} can be reached from elsewhere, and what is served there has no password: listen on 127.0.0.1"
+            )));
+        }
+        let shared = Shared { vitals: Arc::clone(vitals), state: session.state_path() };
+        let router = Router::new().route("/healthz", get(healthz)).route("/metrics", get(page)).with_state(shared);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let listener = runtime.block_on(tokio::net::TcpListener::bind(address));
+        let listener = listener.with_context(|| format!("failed to listen on {address}"))?;
+        let address = listener.local_addr()?;
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        if !session.global.quiet {
+            crate::note(&format!("serving http://{address}/healthz and http://{address}/metrics"));
+        }
+        Ok(Endpoint(Some(runtime)))
+    }
+}
+
+async fn healthz(State(shared): State<Shared>) -> Response {
+    let told = lock(&shared.vitals.told).clone();
+    let totals = lock(&shared.vitals.totals).clone();
+    let within = told.map_or(Duration::from_secs(3600), |told| told.pass_within);
+    match ailment(&totals, shared.vitals.since, within, SystemClock.now()) {
+        None => "ok\n".into_response(),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+    }
+}
+
+async fn page(State(shared): State<Shared>) -> Response {
+    // The state is a file: its reader may wait.
+    let rendered = tokio::task::spawn_blocking(move || render(&shared)).await;
+    match rendered.map_err(anyhow::Error::from).and_then(|page| page) {
+        Ok(page) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{}\n", crate::chain(&error))).into_response(),
+    }
+}
+
+fn render(shared: &Shared) -> anyhow::Result<String> {
+    let Some(told) = lock(&shared.vitals.told).clone() else { return Ok(String::new()) };
+    let state = SqliteState::open(&shared.state)?;
+    let status = Status::new(&state.scope()?, &state.streams()?, &told.expectation, SystemClock.now());
+    let channels = channels(&state, told.channels.iter().map(String::as_str))?;
+    let totals = lock(&shared.vitals.totals).clone();
+    Ok(metrics(&status, &channels, &totals))
+}

@@ -1,0 +1,178 @@
+//! `trailhound watch`: events and alerts as they are stored.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use event::{Event, Timestamp};
+use lake::{Lake, Scan};
+use local::state::SqliteState;
+use local::{SystemClock, SystemTimer};
+use pipeline::alert::Alert;
+use pipeline::collect::Timer;
+use pipeline::escape;
+use pipeline::state::{AlertFilter, Page, StateStore};
+use pipeline::store::Clock;
+use serde_json::json;
+
+use crate::args::{WatchArgs, WatchFormat, Watched};
+use crate::commands::events::Asked;
+use crate::commands::ingest::stop_on_interrupt;
+use crate::exit::Exit;
+use crate::session::Session;
+
+/// How often is looked.
+const EVERY: Duration = Duration::from_millis(500);
+/// How long after its first event a commit may come: so far back what was shown is remembered.
+const REACH: i64 = 10 * 60 * 1_000_000;
+/// The most alerts that are shown at once; the rest is shown at the next look.
+const ALERTS: usize = 500;
+
+/// What is new, and how it is shown.
+struct Watch<'a> {
+    arguments: &'a WatchArgs,
+    asked: Asked,
+    /// What was stored before is not shown.
+    begun: Timestamp,
+    /// The lake's version that was last looked at, and when.
+    seen: Option<(u64, Timestamp)>,
+    /// What was shown, by when it was stored.
+    events: BTreeMap<(Timestamp, String), ()>,
+    alerts: BTreeMap<(Timestamp, String), ()>,
+}
+
+pub(crate) fn run(session: &mut Session, arguments: &WatchArgs) -> anyhow::Result<Exit> {
+    let state = session.open_state()?;
+    let stop = stop_on_interrupt()?;
+    let timer = SystemTimer::new(std::sync::Arc::clone(&stop));
+    let begun = back(timer.now(), i64::from(arguments.last) * 60_000_000);
+    let asked = Asked::of(&arguments.filter)?;
+    let mut watch = Watch { arguments, asked, begun, seen: None, events: BTreeMap::new(), alerts: BTreeMap::new() };
+    let mut lake: Option<Lake> = None;
+    if !session.global.quiet && arguments.format == WatchFormat::Text {
+        crate::complain("waiting for what is stored (ctrl-C to end)");
+    }
+    while !stop.load(Ordering::Relaxed) {
+        if lake.is_none() {
+            lake = session.find_lake()?;
+        }
+        let mut lines: Vec<(Timestamp, String)> = Vec::new();
+        if let Some(lake) = lake.as_ref().filter(|_| arguments.only != Watched::Alerts) {
+            watch.events(lake, &mut lines)?;
+        }
+        if arguments.only != Watched::Events {
+            watch.alerts(&state, session, &mut lines)?;
+        }
+        lines.sort_by_key(|(time, _)| *time);
+        for (_, line) in lines {
+            session.out.line(&line)?;
+        }
+        session.out.flush()?;
+        timer.sleep(EVERY);
+    }
+    Ok(Exit::Done)
+}
+
+impl Watch<'_> {
+    fn events(&mut self, lake: &Lake, lines: &mut Vec<(Timestamp, String)>) -> anyhow::Result<()> {
+        let version = lake.version()?;
+        let now = SystemClock.now();
+        let since = match self.seen {
+            Some((seen, _)) if seen == version => return Ok(()),
+            // The clock of whoever wrote the file may be a little behind ours.
+            Some((_, at)) => back(at, 60_000_000),
+            None => self.begun,
+        };
+        self.seen = Some((version, now));
+        let scan = Scan { written_since: Some(since), ..self.asked.scan.clone() };
+        let (asked, begun, format) = (&self.asked, self.begun, self.arguments.format);
+        let shown = &mut self.events;
+        lake.scan_batches(&scan, |batch| {
+            for row in 0..batch.len() {
+                let Some(stored) = batch.ingested_at(row).filter(|stored| *stored >= begun) else { continue };
+                let event = batch.event(row);
+                if asked.accepts(&event) && shown.insert((stored, event.id().to_owned()), ()).is_none() {
+                    lines.push((event.event_time, of_event(&event, format)));
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+        forget(shown, &mut self.begun);
+        Ok(())
+    }
+
+    fn alerts(
+        &mut self,
+        state: &SqliteState,
+        session: &Session,
+        lines: &mut Vec<(Timestamp, String)>,
+    ) -> anyhow::Result<()> {
+        let filter = AlertFilter {
+            recorded_since: Some(self.begun),
+            at_least: self.arguments.severity,
+            account: self.arguments.filter.account.clone(),
+            ..AlertFilter::open()
+        };
+        for alert in state.alerts(&filter, &Page { limit: Some(ALERTS), ..Page::default() })? {
+            let key = (alert.first_seen, alert.id.to_string());
+            if self.alerts.insert(key, ()).is_none() {
+                lines.push((alert.event_time, of_alert(&alert, session, self.arguments.format)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Forgets what lies so far back that it is not looked at any more.
+fn forget(shown: &mut BTreeMap<(Timestamp, String), ()>, begun: &mut Timestamp) {
+    let Some(((newest, _), ())) = shown.last_key_value() else { return };
+    let from = back(*newest, REACH);
+    if from > *begun {
+        *begun = from;
+        *shown = shown.split_off(&(from, String::new()));
+    }
+}
+
+fn of_event(event: &Event<'_>, format: WatchFormat) -> String {
+    if format == WatchFormat::Jsonl {
+        let record: serde_json::Value = serde_json::from_str(&event.to_json()).unwrap_or_default();
+        return escape::json(&json!({ "event": record }).to_string()).into_owned();
+    }
+    let text = |part: Option<&str>| escape::terminal(part.unwrap_or("-")).into_owned();
+    let mut line = format!(
+        "{}  {}  {}  {}  {}  {}",
+        event.event_time,
+        text(event.account_id()),
+        text(event.aws_region()),
+        text(event.event_name()),
+        text(event.who()),
+        text(event.source_ip()),
+    );
+    for (label, part) in [("→ ", event.target()), ("✗ ", event.error_code())] {
+        if let Some(part) = part {
+            line.push_str("  ");
+            line.push_str(label);
+            line.push_str(&escape::terminal(part));
+        }
+    }
+    line
+}
+
+fn of_alert(alert: &Alert, session: &Session, format: WatchFormat) -> String {
+    if format == WatchFormat::Jsonl {
+        return escape::json(&json!({ "alert": alert }).to_string()).into_owned();
+    }
+    format!(
+        "{}  {} {}: {}  ({})",
+        alert.event_time,
+        session.out.severity(alert.severity),
+        escape::terminal(&alert.title),
+        escape::terminal(&alert.summary),
+        alert.id.short(),
+    )
+}
+
+fn back(time: Timestamp, micros: i64) -> Timestamp {
+    Timestamp::from_micros(time.micros() - micros).unwrap_or(Timestamp::MIN)
+}

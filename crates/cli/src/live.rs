@@ -1,0 +1,217 @@
+//! What collecting works with: AWS, the streams, the stores. `collect` and `run` differ in how often.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use aws::{Access, Aws, EventHistory, MemberRole, Role, Wanted};
+use detect::Registry;
+use lake::{Lake, WriterOptions};
+use local::aside::JsonlAside;
+use local::state::SqliteState;
+use local::{LakeStore, SystemClock, SystemTimer};
+use notify::{NoSecretStore, SecretSource};
+use pipeline::collect::{Collect, Options, PassReport, Regions, Rules, Scope, StreamStore};
+use pipeline::filter::Filters;
+use pipeline::history::RunEnd;
+use pipeline::ingest::Progress;
+use pipeline::outbox::Routes;
+use pipeline::state::{Ledger, StateStore};
+use pipeline::status::Expectation;
+use pipeline::store::Clock;
+use pipeline::suppress::Suppressions;
+
+use crate::config::Config;
+use crate::exit::usage;
+use crate::session::Session;
+
+/// What the flags of a command say besides the configuration.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Overrides {
+    pub(crate) profile: Option<String>,
+    pub(crate) regions: Vec<String>,
+    pub(crate) sources: Vec<String>,
+}
+
+/// Everything a pass needs that stays from one to the next.
+pub(crate) struct Live {
+    pub(crate) lake: Lake,
+    store: LakeStore,
+    aside: JsonlAside,
+    registry: Registry,
+    filters: Filters,
+    aws: Aws,
+    wanted: Wanted,
+    regions: Regions,
+    options: Options,
+    history: EventHistory,
+    pub(crate) scope: Scope,
+}
+
+/// What one pass is given.
+pub(crate) struct Pass<'a> {
+    /// The command, as the history of runs names it.
+    pub(crate) command: &'a str,
+    pub(crate) state: &'a SqliteState,
+    /// The state, or something that hears of what is recorded there.
+    pub(crate) ledger: &'a dyn Ledger,
+    pub(crate) routes: &'a Routes,
+    pub(crate) progress: &'a Progress,
+    pub(crate) stop: &'a Arc<AtomicBool>,
+}
+
+impl Live {
+    /// Sets everything up; asks AWS nothing yet.
+    pub(crate) fn open(session: &Session, state: &SqliteState, overrides: &Overrides) -> anyhow::Result<Live> {
+        let config = session.config();
+        let registry = Registry::new(&config.detect).map_err(|error| usage(format!("[detect]: {error}")))?;
+        let filters = Filters::new(&config.filter).map_err(|error| usage(error.to_string()))?;
+        let lake = session.open_or_create_lake()?;
+        session.fit(state, &lake)?;
+        let store = LakeStore::new(&lake, WriterOptions::default())?;
+        let aside = JsonlAside::open(&session.home)
+            .with_context(|| format!("failed to open the files of rejected records in {}", session.home.display()))?;
+        let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        let profile = overrides.profile.clone().or_else(|| given(&config.aws.profile));
+        let aws = Aws::open(&Access { profile, region: given(&config.aws.region) })?;
+        Ok(Live {
+            lake,
+            store,
+            aside,
+            registry,
+            filters,
+            aws,
+            wanted: wanted(config, overrides)?,
+            regions: Regions::default(),
+            options: options(config),
+            history: EventHistory::default(),
+            scope: state.scope()?,
+        })
+    }
+
+    /// Reads at most so many pages of one walk in a pass.
+    pub(crate) fn with_max_pages(mut self, pages: u64) -> Live {
+        self.options.max_pages = Some(pages);
+        self
+    }
+
+    /// Finds out what there is to read, and writes it down.
+    pub(crate) fn discover(&mut self, state: &SqliteState) -> anyhow::Result<()> {
+        let found = self.aws.discover(&self.wanted, &self.scope, SystemClock.now());
+        state.save_scope(&found.scope)?;
+        self.scope = found.scope;
+        self.history = EventHistory::new(found.accounts);
+        Ok(())
+    }
+
+    /// Reads what there is to read of every stream, once.
+    pub(crate) fn pass(&self, pass: &Pass<'_>) -> anyhow::Result<(PassReport, Duration)> {
+        let Pass { command, state, ledger, routes, progress, stop } = *pass;
+        let started = Instant::now();
+        let suppressions = Suppressions::new(state.suppressions()?);
+        let timer = SystemTimer::new(Arc::clone(stop));
+        let run = state.begin_run(command, timer.now())?;
+        let options = Options { seed: seed(timer.now()), ..self.options.clone() };
+        let outcome = Collect {
+            lookup: &self.history,
+            streams: state,
+            timer: &timer,
+            regions: &self.regions,
+            store: &self.store,
+            ledger,
+            aside: &self.aside,
+            registry: &self.registry,
+            filters: &self.filters,
+            suppressions: &suppressions,
+            routes,
+            run: Some(run),
+            options: &options,
+            progress,
+            on_trouble: &|stream, trouble| tracing::info!(%stream, message = trouble.message, "cannot be read"),
+            stop,
+        }
+        .pass(&self.scope.streams);
+        let report = match outcome {
+            Ok(report) => report,
+            Err(error) => {
+                let (records, alerts) = Default::default();
+                let end = RunEnd { at: timer.now(), exit_code: 1, records, unread: 0, alerts, suppressed: 0 };
+                // The failure itself is what to tell; the history may be on the same full disk.
+                let _ = state.end_run(run, &end);
+                return Err(error.into());
+            }
+        };
+        let unread = report.streams.iter().filter(|stream| !stream.complete && !stream.paused).count();
+        let end = RunEnd {
+            at: timer.now(),
+            exit_code: i32::from(!report.is_complete() || !self.scope.unknown.is_empty()) * 4,
+            records: report.totals.records(),
+            unread: unread as u64,
+            alerts: report.totals.alerts.new,
+            suppressed: report.totals.alerts.suppressed,
+        };
+        state.end_run(run, &end)?;
+        Ok((report, started.elapsed()))
+    }
+}
+
+/// What is to be collected, by the configuration and the flags.
+fn wanted(config: &Config, overrides: &Overrides) -> anyhow::Result<Wanted> {
+    let collect = &config.collect;
+    let mut wanted = Wanted {
+        own: collect.own_account,
+        regions: if overrides.regions.is_empty() { collect.regions.clone() } else { overrides.regions.clone() },
+        sso_region: Some(collect.sso_region.clone()).filter(|region| !region.is_empty()),
+        sources: collect.sources.iter().chain(&overrides.sources).cloned().collect(),
+        ..Wanted::default()
+    };
+    let secret = |source: &Option<SecretSource>| match source {
+        None => Ok(None),
+        Some(source) => source
+            .resolve(&NoSecretStore)
+            .map(|secret| Some(secret.expose().to_owned()))
+            .map_err(|error| usage(format!("[[accounts]] external_id: {error}"))),
+    };
+    for account in &config.accounts {
+        let external_id = secret(&account.external_id)?;
+        match (&account.role, &account.organization_role) {
+            (Some(arn), None) => wanted.roles.push(Role { arn: arn.clone(), external_id }),
+            (None, Some(name)) if wanted.organization.is_none() => {
+                wanted.organization = Some(MemberRole { name: name.clone(), external_id });
+            }
+            (None, Some(_)) => return Err(usage("[[accounts]]: organization_role can be given once")),
+            _ => return Err(usage("[[accounts]]: each needs either a role or an organization_role")),
+        }
+    }
+    Ok(wanted)
+}
+
+fn rules(config: &Config) -> Rules {
+    let minutes = |minutes: u16| Duration::from_secs(u64::from(minutes) * 60);
+    let collect = &config.collect;
+    Rules { settle: minutes(collect.settle_minutes), late: minutes(collect.late_minutes), ..Rules::default() }
+}
+
+fn options(config: &Config) -> Options {
+    Options {
+        rules: rules(config),
+        max_workers: usize::from(config.collect.max_workers.max(1)),
+        rate: Some(f64::from(config.collect.calls_per_second)).filter(|&rate| rate > 0.0),
+        commit_every: Duration::from_secs(u64::from(config.ingest.commit_seconds.max(1))),
+        limits: config.limits.limits(),
+        ..Options::default()
+    }
+}
+
+/// What `status` expects of streams.
+pub(crate) fn expectation(config: &Config) -> Expectation {
+    // The next pass may be about to begin, and takes a while.
+    let every = Duration::from_secs(u64::from(config.run.every_seconds) * 2).max(Duration::from_secs(300));
+    Expectation { rules: rules(config), every }
+}
+
+/// Two processes that wait must not wait alike.
+fn seed(now: event::Timestamp) -> u64 {
+    now.micros().unsigned_abs() ^ (u64::from(std::process::id()) << 40)
+}

@@ -1,0 +1,68 @@
+//! Telling people: the channels of the configuration, and what carries alerts to them.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use local::SystemClock;
+use notify::{Edge, FileThreads, Means, NoSecretStore};
+use pipeline::notify::{Channel, Courier, Office, Round, flush};
+use pipeline::outbox::{Outbox, Routes};
+use pipeline::state::StateError;
+
+use crate::exit::usage;
+use crate::output::plural;
+use crate::session::Session;
+
+/// The channels, and which alerts go where.
+pub(crate) struct Tell {
+    pub(crate) channels: Vec<Channel>,
+    pub(crate) routes: Routes,
+}
+
+impl Tell {
+    /// Makes the channels of the configuration.
+    pub(crate) fn build(session: &Session) -> anyhow::Result<Tell> {
+        let configs = &session.config().notify;
+        if configs.is_empty() {
+            return Ok(Tell { channels: Vec::new(), routes: Routes::default() });
+        }
+        let means = Means {
+            edge: Arc::new(Edge::new()?),
+            clock: Arc::new(SystemClock),
+            secrets: Arc::new(NoSecretStore),
+            publisher: None,
+            importer: None,
+            threads: Arc::new(FileThreads::open(&session.home.join("threads.json"))),
+        };
+        let (channels, routes) =
+            notify::build(configs, &means).map_err(|error| usage(format!("[[notify]]: {error}")))?;
+        Ok(Tell { channels, routes })
+    }
+
+    /// A courier for each channel.
+    pub(crate) fn couriers<'a>(&'a self, outbox: &'a dyn Outbox) -> Vec<Courier<'a>> {
+        let office = Office { outbox, routes: &self.routes, clock: &SystemClock };
+        self.channels.iter().map(|channel| Courier::new(channel, office)).collect()
+    }
+
+    /// Sends what waits now, and says how that went. What could not be sent stays for the next run.
+    pub(crate) fn send_now(&self, outbox: &dyn Outbox, stop: &AtomicBool) {
+        flush(self.couriers(outbox), stop, &told);
+    }
+}
+
+/// Says how a channel's round went, where something went wrong.
+pub(crate) fn told(channel: &str, round: Result<Round, StateError>) {
+    match round {
+        Ok(round) => {
+            tracing::info!(channel, sent = round.sent, messages = round.messages, held = round.held, "told");
+            let waits = round.retried + round.failed;
+            if waits > 0 {
+                let what = plural(waits as u64, "alert was not delivered", "alerts were not delivered");
+                let why = round.problems.first().map(String::as_str).unwrap_or_default();
+                crate::complain(&format!("{channel}: {what}: {why}"));
+            }
+        }
+        Err(error) => crate::complain(&format!("{channel}: {error}")),
+    }
+}
