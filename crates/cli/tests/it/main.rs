@@ -7,5 +7,6 @@ mod bad_input;
 mod crash;
 mod everyday;
 mod formats;
+mod live;
 mod race;
 mod support;
