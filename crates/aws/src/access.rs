@@ -4,6 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
@@ -85,9 +88,16 @@ impl Aws {
         if let Some(profile) = &access.profile {
             loader = loader.profile_name(profile);
         }
-        if let Some(region) = &access.region {
-            loader = loader.region(Region::new(region.clone()));
+        // Not from an instance's metadata: a machine that is no instance would wait for it.
+        let mut profile = ProfileFileRegionProvider::builder();
+        if let Some(name) = &access.profile {
+            profile = profile.profile_name(name);
         }
+        loader = loader.region(
+            RegionProviderChain::first_try(access.region.clone().map(Region::new))
+                .or_else(EnvironmentVariableRegionProvider::new())
+                .or_else(profile.build()),
+        );
         let mut base = edge.run(loader.load());
         if base.region().is_none() {
             let anywhere = Region::from_static(Partition::Aws.global_region());

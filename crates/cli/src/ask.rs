@@ -17,7 +17,7 @@ use crate::args::{AnswerArgs, AnswerFormat, Format};
 use crate::exit::{Exit, usage};
 use crate::output::{Output, Rows, bytes, plural};
 use crate::session::Session;
-use crate::tables::{Alerts, Detections, Runs};
+use crate::tables::{Alerts, Covered, Detections, Runs};
 
 /// Rows of a table where no number was given.
 const TABLE_ROWS: u64 = 1_000;
@@ -40,8 +40,12 @@ impl Asker {
             Some(place) => (Some(open_elsewhere(place)?), vec![detections], place.to_owned()),
             None => {
                 let state = session.state_path();
-                let tables =
-                    vec![Arc::new(Alerts(state.clone())), detections, Arc::new(Runs(state)) as Arc<dyn RowTable>];
+                let tables: Vec<Arc<dyn RowTable>> = vec![
+                    Arc::new(Alerts(state.clone())),
+                    detections,
+                    Arc::new(Runs(state.clone())),
+                    Arc::new(Covered(state)),
+                ];
                 (session.find_lake()?, tables, session.home.display().to_string())
             }
         };

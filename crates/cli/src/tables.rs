@@ -1,10 +1,11 @@
-//! The small tables beside the events: alerts, detections, runs.
+//! The small tables beside the events: alerts, detections, runs, what is covered.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use detect::DetectConfig;
 use local::state::SqliteState;
+use pipeline::collect::{StreamState, StreamStore};
 use pipeline::state::{AlertFilter, Page, StateStore};
 use query::{RowTable, RowType};
 use serde_json::{Value, json};
@@ -179,5 +180,41 @@ impl RowTable for Runs {
             ]
         };
         Ok(state.runs(usize::MAX)?.into_iter().map(row).collect())
+    }
+}
+
+/// What of each stream is covered: a row for each stretch of time.
+pub(crate) struct Covered(pub(crate) PathBuf);
+
+impl RowTable for Covered {
+    fn name(&self) -> &'static str {
+        "coverage"
+    }
+
+    fn columns(&self) -> Columns {
+        &[
+            ("account_id", RowType::Text),
+            ("aws_region", RowType::Text),
+            ("event_source", RowType::Text),
+            ("covered_from", RowType::Time),
+            ("covered_to", RowType::Time),
+        ]
+    }
+
+    fn rows(&self) -> Answer {
+        let Some(state) = state(&self.0)? else { return Ok(Vec::new()) };
+        let mut rows = Vec::new();
+        for StreamState { stream, coverage, .. } in state.streams()? {
+            rows.extend(coverage.intervals().iter().map(|interval| {
+                vec![
+                    json!(stream.account),
+                    json!(stream.region),
+                    json!(stream.source),
+                    json!(interval.from.to_string()),
+                    json!(interval.to.to_string()),
+                ]
+            }));
+        }
+        Ok(rows)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use local::SystemClock;
-use pipeline::collect::{PassReport, Pause, Scope, Stream, StreamStore, Trouble};
+use pipeline::collect::{PassReport, Pause, Scope, Stream, StreamStore};
 use pipeline::ingest::Progress;
 use pipeline::pattern::Pattern;
 use pipeline::source::SizeHint;
@@ -100,19 +100,19 @@ fn pass(session: &mut Session, arguments: &CollectPassArgs) -> anyhow::Result<Ex
 pub(crate) fn problems(report: &PassReport, scope: &Scope) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for unknown in &scope.unknown {
-        lines.push(format!("{}: {}; {}", unknown.subject, unknown.trouble.message, unknown.trouble.kind.advice()));
+        lines.push(format!("{}: {}", unknown.subject, unknown.trouble.with_advice()));
     }
-    let mut causes: BTreeMap<&str, Vec<(&Stream, &Trouble)>> = BTreeMap::new();
+    let mut causes: BTreeMap<String, Vec<&Stream>> = BTreeMap::new();
     for (stream, trouble) in report.troubles() {
-        causes.entry(&trouble.message).or_default().push((stream, trouble));
+        causes.entry(trouble.with_advice()).or_default().push(stream);
     }
-    for (message, streams) in causes {
-        let (first, trouble) = streams[0];
+    for (cause, streams) in causes {
+        let first = streams[0];
         let more = match streams.len() - 1 {
             0 => String::new(),
             more => format!(" and {}", plural(more as u64, "more stream", "more streams")),
         };
-        lines.push(format!("{first}{more}: {message}; {}", trouble.kind.advice()));
+        lines.push(format!("{first}{more}: {cause}"));
     }
     lines
 }

@@ -217,11 +217,10 @@ fn missing(coverage: &Status) -> Vec<String> {
     for unknown in &coverage.unknown {
         let trouble = &unknown.trouble;
         lines.push(format!(
-            "not known since {}: {}: {}; {}",
+            "not known since {}: {}: {}",
             trouble.since.whole_second(),
             unknown.subject,
-            trouble.message,
-            trouble.kind.advice()
+            trouble.with_advice()
         ));
     }
     let mut reasons: BTreeMap<String, Vec<(&StreamStatus, &Gap)>> = BTreeMap::new();

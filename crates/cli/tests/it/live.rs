@@ -190,7 +190,10 @@ fn survive(seed: u64) {
         assert_eq!(sum(&report, "failed_calls"), 0, "seed {seed}");
     }
     let status = live.run(["status", "--format", "json"]).code(0).json();
-    assert!(status["collecting"]["verdict"].as_str().unwrap().starts_with("all 10 streams are covered up to"), "{status}");
+    assert!(
+        status["collecting"]["verdict"].as_str().unwrap().starts_with("all 10 streams are covered up to"),
+        "{status}"
+    );
 }
 
 #[test]
@@ -211,7 +214,8 @@ fn whatever_goes_wrong_on_the_way_everything_arrives() {
 
 #[test]
 fn a_second_pass_costs_a_call_for_each_stream() {
-    let records = [record("CreateUser", "iam", "us-east-1", 7200, "1"), record("AssumeRole", "sts", "eu-west-1", 60, "2")];
+    let records =
+        [record("CreateUser", "iam", "us-east-1", 7200, "1"), record("AssumeRole", "sts", "eu-west-1", 60, "2")];
     let live = Live::with(|_| (), &records);
     let first = live.collect().code(0).json();
     assert_eq!((sum(&first, "calls"), sum(&first, "stored")), (STREAMS, 2));
@@ -227,7 +231,8 @@ fn a_second_pass_costs_a_call_for_each_stream() {
 
 #[test]
 fn a_region_that_is_denied_is_named_and_stops_no_other() {
-    let records = [record("AssumeRole", "sts", "us-east-1", 60, "1"), record("AssumeRole", "sts", "eu-west-1", 60, "2")];
+    let records =
+        [record("AssumeRole", "sts", "us-east-1", 60, "1"), record("AssumeRole", "sts", "eu-west-1", 60, "2")];
     let live = Live::with(|setup| setup.denied.push("eu-west-1".to_owned()), &records);
     let ran = live.run(["collect"]).code(4);
     let told = ran.stderr();
@@ -249,7 +254,10 @@ fn a_paused_stream_is_not_read_until_it_is_resumed() {
     let status = live.run(["status"]).code(4).stdout();
     assert!(status.contains("paused by tester: load test; resume the stream"), "{status}");
     let told = live.run(["collect", "resume", "*/eu-west-1/*"]).code(0).stdout();
-    assert!(told.contains(&format!("resumed {stream}")) && told.contains("signin.amazonaws.com was not paused"), "{told}");
+    assert!(
+        told.contains(&format!("resumed {stream}")) && told.contains("signin.amazonaws.com was not paused"),
+        "{told}"
+    );
     assert_eq!(sum(&live.collect().code(0).json(), "stored"), 1);
     let unknown = live.run(["collect", "pause", "*/mars-1/*"]).code(2).stderr();
     assert!(unknown.contains("no stream is called"), "{unknown}");
@@ -258,7 +266,8 @@ fn a_paused_stream_is_not_read_until_it_is_resumed() {
 #[test]
 fn wrong_credentials_and_a_service_that_is_away_are_told_as_such() {
     let live = Live::new(|_| ());
-    let none = live.command().env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").arg("collect").output();
+    let none =
+        live.command().env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").arg("collect").output();
     let told = Ran(none.unwrap()).code(2).stderr();
     assert!(told.contains("the credentials are not accepted: none were found: set AWS_PROFILE"), "{told}");
     let away = live.command().env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").arg("collect").output();
@@ -285,7 +294,8 @@ fn accounts_are_read_by_their_roles_and_one_that_fails_stops_no_other() {
     assert!(ran.stderr().contains("\"nonsense\" is no ARN of a role"), "{}", ran.stderr());
     assert!(!ran.stderr().contains("hush-hush"));
     assert_eq!(live.ids(), BTreeSet::from(["CreateUser-other".to_owned()]));
-    let shown = Ran(live.command().env("THEIR_ID", "hush-hush").args(["config", "show"]).output().unwrap()).code(0).stdout();
+    let shown =
+        Ran(live.command().env("THEIR_ID", "hush-hush").args(["config", "show"]).output().unwrap()).code(0).stdout();
     assert!(!shown.contains("hush-hush"), "{shown}");
 }
 
@@ -315,7 +325,9 @@ impl Receiver {
                 let mut body = vec![0; length];
                 if reader.read_exact(&mut body).is_ok() {
                     kept.lock().unwrap().push(String::from_utf8(body).unwrap());
-                    let _ = reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                    let _ = reader
+                        .get_mut()
+                        .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
                 }
             }
         });
@@ -379,10 +391,8 @@ fn the_daemon_tells_people_and_can_be_looked_at_reloaded_and_ended() {
     let live = Live::new(|_| ());
     let hook = Receiver::start();
     let alerts = live.world.path("alerts.jsonl");
-    let channels = format!(
-        "[run]\nevery_seconds = 1\n[[notify]]\nname = 'hook'\nkind = 'webhook'\nurl = '{}'\n",
-        hook.url
-    );
+    let channels =
+        format!("[run]\nevery_seconds = 1\n[[notify]]\nname = 'hook'\nkind = 'webhook'\nurl = '{}'\n", hook.url);
     live.configure(&channels);
     let mut daemon = live.daemon();
     let address = eventually("the address", || {
@@ -409,7 +419,13 @@ fn the_daemon_tells_people_and_can_be_looked_at_reloaded_and_ended() {
     live.configure(&format!("{channels}[[notify]]\nname = 'file'\nkind = 'file'\npath = '{}'\n", alerts.display()));
     signal(&daemon, "-HUP");
     eventually("the reload", || live.log().contains("the configuration was read again").then_some(()));
-    live.add("2.json", &[record("DeleteTrail", "cloudtrail", "us-east-1", 5, "x"), record("CreateAccessKey", "iam", "us-east-1", 4, "second")]);
+    live.add(
+        "2.json",
+        &[
+            record("DeleteTrail", "cloudtrail", "us-east-1", 5, "x"),
+            record("CreateAccessKey", "iam", "us-east-1", 4, "second"),
+        ],
+    );
     eventually("the file", || std::fs::read_to_string(&alerts).ok().filter(|text| text.contains("second")));
 
     signal(&daemon, "-TERM");
@@ -471,8 +487,7 @@ fn ids_in(body: &Value) -> Vec<String> {
 #[test]
 fn watching_shows_what_is_stored_as_it_is() {
     let live = Live::new(|_| ());
-    let mut child =
-        live.command().args(["watch", "--format", "jsonl"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = live.command().args(["watch", "--format", "jsonl"]).stdout(Stdio::piped()).spawn().unwrap();
     let lines = Arc::new(Mutex::new(Vec::<Value>::new()));
     let output = BufReader::new(child.stdout.take().unwrap());
     let kept = Arc::clone(&lines);

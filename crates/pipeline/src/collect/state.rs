@@ -128,6 +128,17 @@ pub struct Trouble {
     pub last: Timestamp,
 }
 
+impl Trouble {
+    /// What happened and what helps, in one line.
+    #[must_use]
+    pub fn with_advice(&self) -> String {
+        match self.kind.advice() {
+            Some(advice) => format!("{}; {advice}", self.message),
+            None => self.message.clone(),
+        }
+    }
+}
+
 /// Kinds of trouble, by what helps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -149,18 +160,18 @@ pub enum TroubleKind {
 }
 
 impl TroubleKind {
-    /// What somebody can do about it.
+    /// What somebody can do about it; `None` where the message says all.
     #[must_use]
-    pub const fn advice(self) -> &'static str {
-        match self {
+    pub const fn advice(self) -> Option<&'static str> {
+        Some(match self {
+            TroubleKind::Refused => return None,
             TroubleKind::AccessDenied => "allow the action to the role or user that collects",
             TroubleKind::Credentials => "renew the credentials",
             TroubleKind::Throttled => "find out who else calls LookupEvents in that account and region",
             TroubleKind::Unavailable => "check the network; it is tried again by itself",
-            TroubleKind::Refused => "see the message",
             TroubleKind::TooDense => "ingest the trail's files of that second, if there is a trail",
             TroubleKind::Clock => "set this machine's clock",
-        }
+        })
     }
 
     /// Every kind.

@@ -90,7 +90,10 @@ impl Silence {
             Silence::NoPass { .. } => {
                 ("Collecting Has Stopped", "Look at the daemon's log and at `trailhound status`.")
             }
-            Silence::AccessLost { trouble, .. } => ("A Stream Can No Longer Be Read", trouble.kind.advice()),
+            Silence::AccessLost { trouble, .. } => (
+                "A Stream Can No Longer Be Read",
+                trouble.kind.advice().unwrap_or("Look at what the service says, and at `trailhound status`."),
+            ),
             Silence::Silent { .. } => {
                 ("A Stream Has Fallen Silent", "Find out whether somebody stopped the logging or the activity.")
             }

@@ -111,7 +111,7 @@ impl Reason {
             Reason::BeingRead | Reason::NotReadYet => None,
             Reason::Paused { .. } => Some("resume the stream"),
             Reason::Lost => Some("ingest the trail's files of that time, if there is a trail"),
-            Reason::Trouble { kind, .. } => Some(kind.advice()),
+            Reason::Trouble { kind, .. } => kind.advice(),
         }
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn answer(service: &Service, request: &Request) -> Answer {
     match (request.method.as_str(), target) {
         ("POST", Some("LookupEvents")) if request.is_lookup() => lookup(service, request),
         ("POST", Some("ListAccounts")) => list_accounts(service),
-        ("POST", None) if request.path.starts_with("/list-regions") => list_regions(service),
+        ("POST", None) if request.path.starts_with("/listRegions") => list_regions(service),
         ("POST", None) => token_service(service, request),
         _ => error(400, "UnknownOperationException", "this service knows no such operation"),
     }
