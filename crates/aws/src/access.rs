@@ -96,13 +96,10 @@ impl Aws {
         loader = loader.region(
             RegionProviderChain::first_try(access.region.clone().map(Region::new))
                 .or_else(EnvironmentVariableRegionProvider::new())
-                .or_else(profile.build()),
+                .or_else(profile.build())
+                .or_else(Region::from_static(Partition::Aws.global_region())),
         );
-        let mut base = edge.run(loader.load());
-        if base.region().is_none() {
-            let anywhere = Region::from_static(Partition::Aws.global_region());
-            base = base.into_builder().region(anywhere).build();
-        }
+        let base = edge.run(loader.load());
         Ok(Aws { edge: Arc::new(edge), base })
     }
 

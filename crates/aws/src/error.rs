@@ -159,7 +159,7 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
 }
 
 fn bounded(text: &str) -> String {
-    text.chars().take(MESSAGE_MAX).collect()
+    text.trim_end_matches(['.', ' ', '\n']).chars().take(MESSAGE_MAX).collect()
 }
 
 #[cfg(test)]

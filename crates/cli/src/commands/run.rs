@@ -221,7 +221,8 @@ impl Passes<'_> {
             stop,
         })?;
         self.session.fit(self.state, &self.live.lake)?;
-        if !report.totals.interrupted {
+        // A pass over nothing, because nobody could be asked, is none.
+        if !report.totals.interrupted && !report.streams.is_empty() {
             self.vitals.passed(&report, took.as_secs_f64());
         }
         self.tell_of(problems(&report, &self.live.scope));

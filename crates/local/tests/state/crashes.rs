@@ -6,7 +6,7 @@ use std::time::Duration;
 use fail::FailScenario;
 use local::state::{FAILPOINTS, SqliteState};
 use pipeline::alert::{Acknowledgement, Alert};
-use pipeline::collect::{StreamState, StreamStore};
+use pipeline::collect::{Scope, StreamState, StreamStore};
 use pipeline::history::{RecordCounts, RunEnd, SeverityCounts};
 use pipeline::outbox::{Delivery, Outbox, OutboxRow, Outcome};
 use pipeline::state::{AlertFilter, LakeFit, Ledger, ObjectVersion, Page, StateStore};
@@ -14,7 +14,7 @@ use pipeline::suppress::{Removal, Suppression};
 use tempfile::TempDir;
 
 use crate::processes::{start, state_of_this_process};
-use crate::streams::{paused, stream_change};
+use crate::streams::{paused, scope, stream_change};
 use crate::{alert, alerts, listed, mail, open, suppression, time};
 
 fn object() -> ObjectVersion {
@@ -43,6 +43,7 @@ fn do_everything(state: &SqliteState) {
     state.mark_objects(&[object()], now).unwrap();
     state.save_streams(&[stream_change()]).unwrap();
     state.pause_stream(&stream_change().stream, Some(&paused())).unwrap();
+    state.save_scope(&scope()).unwrap();
     let (records, alerts) = (RecordCounts::default(), SeverityCounts::default());
     state.end_run(run, &RunEnd { at: now, exit_code: 0, records, unread: 0, alerts, suppressed: 0 }).unwrap();
 }
@@ -57,6 +58,7 @@ struct Seen {
     objects: Vec<bool>,
     lake: LakeFit,
     streams: Vec<StreamState>,
+    scope: Scope,
 }
 
 fn see(state: &SqliteState) -> Seen {
@@ -70,6 +72,7 @@ fn see(state: &SqliteState) -> Seen {
         last_run_ended: state.runs(1).unwrap()[0].end.is_some(),
         objects: state.seen_objects(&[object()]).unwrap(),
         lake: state.fit_lake("lake", 1).unwrap(),
+        scope: state.scope().unwrap(),
         streams: state.streams().unwrap(),
     }
 }

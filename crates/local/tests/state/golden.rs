@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use local::state::SqliteState;
 use pipeline::alert::{Acknowledgement, Alert, Arrival};
-use pipeline::collect::StreamStore;
+use pipeline::collect::{Scope, StreamStore};
 use pipeline::history::{RecordCounts, RunEnd, SeverityCounts};
 use pipeline::outbox::{Delivery, Outbox, Outcome};
 use pipeline::pattern::Pattern;
@@ -19,11 +19,11 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use tempfile::TempDir;
 
-use crate::streams::{paused, read_state, stream_change};
+use crate::streams::{paused, read_state, scope, stream_change};
 use crate::{alert, listed, mail, open, suppression, time};
 
 /// The format that is written.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 fn golden(format: u32) -> PathBuf {
     PathBuf::from(format!("tests/golden/state-v{format}.sql"))
@@ -94,6 +94,7 @@ fn fill(state: &SqliteState) {
     let change = stream_change();
     state.save_streams(std::slice::from_ref(&change)).unwrap();
     state.pause_stream(&change.stream, Some(&paused())).unwrap();
+    state.save_scope(&scope()).unwrap();
 }
 
 /// Reads what [`fill`] wrote.
@@ -116,6 +117,8 @@ fn check(state: &SqliteState, format: u32) {
     // The first two formats knew no streams.
     let streams = if format < 3 { vec![] } else { vec![read_state()] };
     assert_eq!(state.streams().unwrap(), streams);
+    let known = if format < 4 { Scope::default() } else { scope() };
+    assert_eq!(state.scope().unwrap(), known);
     assert_eq!(state.verify().unwrap(), Vec::<String>::new());
 }
 

@@ -195,6 +195,7 @@ prop_compose! {
     fn filter()(
         since in proptest::option::of(0u32..60),
         until in proptest::option::of(0u32..60),
+        recorded in proptest::option::weighted(0.3, 0u32..60),
         at_least in proptest::option::of(proptest::sample::select(&[Severity::Critical, Severity::Medium, Severity::Low][..])),
         detection in pattern(&["root-*", "user-created", "*"]),
         account in proptest::option::of(0u32..3),
@@ -207,6 +208,7 @@ prop_compose! {
         AlertFilter {
             since: since.map(|number| alert(number).event_time),
             until: until.map(|number| alert(number).event_time),
+            recorded_since: recorded.map(|number| alert(number).first_seen),
             at_least,
             detection,
             account: account.map(|number| format!("{number:012}")),

@@ -1,7 +1,10 @@
 //! Streams: coverage only grows, positions are what was written last, and a pause is nobody else's.
 
 use local::state::SqliteState;
-use pipeline::collect::{Health, Pause, Stream, StreamChange, StreamState, StreamStore, Trouble, TroubleKind, Walk};
+use pipeline::collect::{
+    Health, LookupError, Pause, Scope, Stream, StreamChange, StreamState, StreamStore, Trouble, TroubleKind, Unknown,
+    Walk,
+};
 use pipeline::coverage::{Coverage, Interval};
 use pipeline::state::{LakeFit, StateStore};
 
@@ -9,6 +12,13 @@ use crate::time;
 
 fn interval(from: &str, to: &str) -> Interval {
     Interval::new(time(from), time(to))
+}
+
+/// What is to be collected: one stream, and something that could not be found out.
+pub(crate) fn scope() -> Scope {
+    let error = LookupError::Refused("not today".to_owned());
+    let unknown = Unknown::new("organization", "organizations:ListAccounts", &error, time("2026-02-02T00:00:00Z"));
+    Scope { streams: vec![stream_change().stream], unknown: vec![unknown] }
 }
 
 /// A change that sets everything there is.
@@ -102,4 +112,17 @@ fn another_lake_is_covered_by_nothing() {
     let read = only(&state);
     assert!(read.coverage.is_empty() && read.walks.is_empty());
     assert_eq!(read.since, stream_change().since);
+}
+
+#[test]
+fn what_is_to_be_collected_is_replaced_as_a_whole() {
+    let state = SqliteState::in_memory().unwrap();
+    assert_eq!(state.scope().unwrap(), Scope::default());
+    let (second, first) = (stream_change().stream, Stream::new("1", "us-east-1", "sts.amazonaws.com"));
+    let both = Scope { streams: vec![second.clone(), first], ..scope() };
+    state.save_scope(&both).unwrap();
+    assert_eq!(state.scope().unwrap(), both);
+    let one = Scope { streams: vec![second], ..Scope::default() };
+    state.save_scope(&one).unwrap();
+    assert_eq!(state.scope().unwrap(), one);
 }

@@ -182,16 +182,10 @@ pub fn metrics(status: &Status, channels: &[ChannelHealth], totals: &Totals) -> 
         "Regions, accounts or credentials that could not be found out.",
         one(status.unknown.len() as f64),
     );
-    let states: [(&str, fn(&ChannelHealth) -> u64); 4] = [
-        ("waiting", |channel| channel.waiting),
-        ("retrying", |channel| channel.retrying),
-        ("failed", |channel| channel.failed),
-        ("sent", |channel| channel.sent),
-    ];
     let samples = channels.iter().flat_map(|channel| {
-        states.iter().map(move |(state, number)| {
-            (vec![("channel", channel.channel.as_str()), ("state", *state)], number(channel) as f64)
-        })
+        let ChannelHealth { waiting, retrying, failed, sent, .. } = *channel;
+        let states = [("waiting", waiting), ("retrying", retrying), ("failed", failed), ("sent", sent)];
+        states.map(|(state, number)| (vec![("channel", channel.channel.as_str()), ("state", state)], number as f64))
     });
     page.metric("notifications", "gauge", "Notifications, by how far they are.", samples);
     page.0
