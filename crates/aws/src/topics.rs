@@ -33,6 +33,7 @@ pub struct Topics {
     clients: Mutex<HashMap<String, Client>>,
 }
 
+/// A client would show its configuration.
 impl fmt::Debug for Topics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Topics")
