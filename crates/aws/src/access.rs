@@ -12,6 +12,7 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_http_client::tls;
 use pipeline::collect::Partition;
 
 use crate::edge::Edge;
@@ -19,7 +20,7 @@ use crate::error::{AwsError, classify};
 
 /// How long one call may take: a page of the event history takes a second or two.
 const CALL: Duration = Duration::from_secs(60);
-const CONNECT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 
 /// How AWS is reached, where that is not left to the environment and the profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,14 +48,14 @@ impl fmt::Debug for Role {
 }
 
 /// AWS, as we reach it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Aws {
     pub(crate) edge: Arc<Edge>,
     pub(crate) base: SdkConfig,
 }
 
 /// An account that we have credentials for, or know how to get them: they are fetched when something is asked.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Account {
     /// Its number.
     pub id: String,
@@ -62,6 +63,20 @@ pub struct Account {
     pub partition: Partition,
     pub(crate) edge: Arc<Edge>,
     pub(crate) config: SdkConfig,
+}
+
+/// The configuration would show the external ids of roles.
+impl fmt::Debug for Aws {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Aws").field("region", &self.base.region()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Account { id, partition, .. } = self;
+        f.debug_struct("Account").field("id", id).field("partition", partition).finish_non_exhaustive()
+    }
 }
 
 impl Aws {
@@ -73,12 +88,9 @@ impl Aws {
     pub fn open(access: &Access) -> Result<Aws, AwsError> {
         let edge = Edge::new().map_err(|error| AwsError::Threads(error.to_string()))?;
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(CALL).build();
-        let tls = aws_smithy_http_client::tls::Provider::Rustls(
-            aws_smithy_http_client::tls::rustls_provider::CryptoMode::AwsLc,
-        );
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             // One for all: each would load the trusted certificates again.
-            .http_client(aws_smithy_http_client::Builder::new().tls_provider(tls).build_https())
+            .http_client(aws_smithy_http_client::Builder::new().tls_provider(tls()).build_https())
             // Exponential, with jitter.
             .retry_config(RetryConfig::standard().with_max_attempts(4))
             .timeout_config(timeouts);
@@ -142,6 +154,11 @@ impl Aws {
             self.base.clone().into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build();
         Ok(Account { id: id.to_owned(), partition: partition_of(&role.arn), edge: Arc::clone(&self.edge), config })
     }
+}
+
+/// TLS as all of our HTTP has it.
+pub(crate) fn tls() -> tls::Provider {
+    tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)
 }
 
 /// The partition an ARN names.

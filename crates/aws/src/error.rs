@@ -9,9 +9,13 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use event::Timestamp;
 use pipeline::collect::{LookupError, Unknown};
+use pipeline::escape::single_line;
+use pipeline::notify::Verdict;
 
 /// The longest message of a service that is passed on.
 const MESSAGE_MAX: usize = 400;
+/// The longest reason that a notification was not sent, in characters.
+const REASON_MAX: usize = 300;
 
 /// Why AWS could not be asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +54,12 @@ pub(crate) struct Refusal {
     status: u16,
 }
 
+impl Refusal {
+    pub(crate) fn new(code: &str, message: &str, status: u16) -> Refusal {
+        Refusal { code: code.to_owned(), message: bounded(message), status }
+    }
+}
+
 /// What became of a call that failed.
 pub(crate) fn classify<E>(action: &'static str, error: &SdkError<E, HttpResponse>) -> LookupError
 where
@@ -68,26 +78,46 @@ where
     }
 }
 
+/// What a call means for the notification it was made for. What passes by itself, or with new credentials or a clock that
+/// is set right, is tried again; what the service refuses is not.
+pub(crate) fn verdict(result: Result<(), LookupError>) -> Verdict {
+    let Err(error) = result else { return Verdict::Delivered };
+    let reason = single_line(&error.to_string(), REASON_MAX).into_owned();
+    match error {
+        LookupError::Throttled
+        | LookupError::Unavailable(_)
+        | LookupError::Credentials(_)
+        | LookupError::InvalidTimeRange(_) => Verdict::retry(reason),
+        _ => Verdict::refused(reason),
+    }
+}
+
 /// The service's own words, where it gave any.
 fn refusal<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<Refusal> {
     let SdkError::ServiceError(answer) = error else { return None };
     let (said, status) = (answer.err(), answer.raw().status().as_u16());
     let (code, message) = (said.code().unwrap_or_default(), said.message().unwrap_or_default());
-    Some(Refusal { code: code.to_owned(), message: bounded(message), status })
+    Some(Refusal::new(code, message, status))
 }
 
-fn of_refusal(action: &str, refusal: Refusal) -> LookupError {
+pub(crate) fn of_refusal(action: &str, refusal: Refusal) -> LookupError {
     let Refusal { code, message, status } = refusal;
     let said = if message.is_empty() { code.clone() } else { format!("{code}: {message}") };
     match code.as_str() {
-        "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded" => {
-            LookupError::Throttled
-        }
+        "ThrottlingException"
+        | "Throttling"
+        | "ThrottledException"
+        | "Throttled"
+        | "KMSThrottling"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded" => LookupError::Throttled,
         "InvalidNextTokenException" => LookupError::TokenExpired,
         "InvalidTimeRangeException" => LookupError::InvalidTimeRange(message),
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthorizationErrorException" => {
-            LookupError::AccessDenied { action: action.to_owned(), message }
-        }
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "AuthorizationError"
+        | "AuthorizationErrorException" => LookupError::AccessDenied { action: action.to_owned(), message },
         // A signature carries the time: it is refused where the clocks are minutes apart.
         "InvalidSignatureException" | "SignatureDoesNotMatch" | "RequestExpired" | "RequestTimeTooSkewed"
             if ["expired", "not yet", "skew", "time"].iter().any(|word| message.contains(word)) =>
@@ -112,7 +142,7 @@ fn of_refusal(action: &str, refusal: Refusal) -> LookupError {
 }
 
 /// Why there are no credentials: a role that may not be assumed is another matter than a profile that is not there.
-fn of_credentials(failed: &CredentialsError) -> LookupError {
+pub(crate) fn of_credentials(failed: &CredentialsError) -> LookupError {
     if let Some(denied) = find::<SdkError<AssumeRoleError, HttpResponse>>(failed) {
         return match classify("sts:AssumeRole", denied) {
             LookupError::Refused(said) => LookupError::Credentials(said),
@@ -121,7 +151,7 @@ fn of_credentials(failed: &CredentialsError) -> LookupError {
     }
     if let Some(denied) = find::<AssumeRoleError>(failed) {
         let (code, message) = (denied.code().unwrap_or_default(), denied.message().unwrap_or_default());
-        return of_refusal("sts:AssumeRole", Refusal { code: code.to_owned(), message: bounded(message), status: 400 });
+        return of_refusal("sts:AssumeRole", Refusal::new(code, message, 400));
     }
     match failed {
         CredentialsError::CredentialsNotLoaded(_) => LookupError::Credentials(
@@ -147,7 +177,7 @@ fn find<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e 
 }
 
 /// The words of the cause of all causes: those above it say what was tried, which the caller knows.
-fn innermost(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut last = error;
     for _ in 0..32 {
         match last.source() {
@@ -167,7 +197,7 @@ mod tests {
     use super::*;
 
     fn said(code: &str, message: &str, status: u16) -> LookupError {
-        of_refusal("cloudtrail:LookupEvents", Refusal { code: code.to_owned(), message: message.to_owned(), status })
+        of_refusal("cloudtrail:LookupEvents", Refusal::new(code, message, status))
     }
 
     #[test]
@@ -190,5 +220,21 @@ mod tests {
             panic!("denied");
         };
         assert_eq!(action, "cloudtrail:LookupEvents");
+    }
+
+    #[test]
+    fn what_passes_is_tried_again_and_what_is_refused_is_not() {
+        let verdict = |code, message, status| verdict(Err(said(code, message, status)));
+        for (code, status) in [("Throttled", 400), ("InternalError", 500), ("", 503), ("ExpiredToken", 403)] {
+            assert!(matches!(verdict(code, "", status), Verdict::Retry { .. }), "{code}");
+        }
+        assert_eq!(
+            verdict("AuthorizationError", "no\nstatement\u{1b}[2J", 403),
+            Verdict::refused(r"access denied: cloudtrail:LookupEvents is not allowed (no\nstatement\u{1b}[2J)")
+        );
+        assert_eq!(
+            verdict("NotFound", "Topic does not exist", 404),
+            Verdict::refused("the service refused: NotFound: Topic does not exist")
+        );
     }
 }

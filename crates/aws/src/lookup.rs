@@ -1,6 +1,7 @@
 //! CloudTrail's event history: LookupEvents behind the port of collecting.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use aws_config::Region;
@@ -20,10 +21,17 @@ use crate::error::classify;
 const CALL: &str = "cloudtrail:LookupEvents";
 
 /// The event history of some accounts.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct EventHistory {
     accounts: HashMap<String, Account>,
     clients: Mutex<HashMap<(String, String), Client>>,
+}
+
+/// A client would show its configuration.
+impl fmt::Debug for EventHistory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventHistory").field("accounts", &self.accounts).finish_non_exhaustive()
+    }
 }
 
 impl EventHistory {

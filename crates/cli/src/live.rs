@@ -5,13 +5,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use aws::{Access, Aws, EventHistory, MemberRole, Role, Wanted};
+use aws::{Aws, EventHistory, MemberRole, Role, Wanted};
 use detect::Registry;
 use lake::{Lake, WriterOptions};
 use local::aside::JsonlAside;
 use local::state::SqliteState;
 use local::{LakeStore, SystemClock, SystemTimer};
-use notify::{NoSecretStore, SecretSource};
+use notify::{SecretSource, SecretStore};
 use pipeline::collect::{Collect, Options, PassReport, Regions, Rules, Scope, StreamStore};
 use pipeline::filter::Filters;
 use pipeline::history::RunEnd;
@@ -25,11 +25,11 @@ use pipeline::suppress::Suppressions;
 use crate::config::Config;
 use crate::exit::usage;
 use crate::session::Session;
+use crate::tell::Secrets;
 
 /// What the flags of a command say besides the configuration.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Overrides {
-    pub(crate) profile: Option<String>,
     pub(crate) regions: Vec<String>,
     pub(crate) sources: Vec<String>,
 }
@@ -72,9 +72,7 @@ impl Live {
         let store = LakeStore::new(&lake, WriterOptions::default())?;
         let aside = JsonlAside::open(&session.home)
             .with_context(|| format!("failed to open the files of rejected records in {}", session.home.display()))?;
-        let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-        let profile = overrides.profile.clone().or_else(|| given(&config.aws.profile));
-        let aws = Aws::open(&Access { profile, region: given(&config.aws.region) })?;
+        let aws = Aws::open(&session.access())?;
         Ok(Live {
             lake,
             store,
@@ -82,7 +80,7 @@ impl Live {
             registry,
             filters,
             aws,
-            wanted: wanted(config, overrides)?,
+            wanted: wanted(config, overrides, &Secrets::new(session))?,
             regions: Regions::default(),
             options: options(config),
             history: EventHistory::default(),
@@ -157,7 +155,7 @@ impl Live {
 }
 
 /// What is to be collected, by the configuration and the flags.
-fn wanted(config: &Config, overrides: &Overrides) -> anyhow::Result<Wanted> {
+fn wanted(config: &Config, overrides: &Overrides, secrets: &dyn SecretStore) -> anyhow::Result<Wanted> {
     let collect = &config.collect;
     let mut wanted = Wanted {
         own: collect.own_account,
@@ -169,7 +167,7 @@ fn wanted(config: &Config, overrides: &Overrides) -> anyhow::Result<Wanted> {
     let secret = |source: &Option<SecretSource>| match source {
         None => Ok(None),
         Some(source) => source
-            .resolve(&NoSecretStore)
+            .resolve(secrets)
             .map(|secret| Some(secret.expose().to_owned()))
             .map_err(|error| usage(format!("[[accounts]] external_id: {error}"))),
     };

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use aws::Access;
 use etcetera::BaseStrategy;
 use event::Timestamp;
 use lake::{Lake, LakeError};
@@ -24,6 +25,8 @@ pub(crate) struct Session {
     pub(crate) loaded: Loaded,
     pub(crate) now: Timestamp,
     pub(crate) global: Global,
+    /// The profile that a flag names, in the place of the configuration's.
+    pub(crate) profile: Option<String>,
     pub(crate) out: Output,
 }
 
@@ -44,7 +47,7 @@ impl Session {
             Some(text) => times::instant("--now", text, clock)?,
         };
         let out = Output::new(global.color);
-        Ok(Session { home, config_file, loaded, now, global, out })
+        Ok(Session { home, config_file, loaded, now, global, profile: None, out })
     }
 
     /// Reads the configuration again.
@@ -55,6 +58,14 @@ impl Session {
 
     pub(crate) fn config(&self) -> &Config {
         &self.loaded.config
+    }
+
+    /// How AWS is reached.
+    pub(crate) fn access(&self) -> Access {
+        let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        let config = &self.config().aws;
+        let profile = self.profile.clone().or_else(|| given(&config.profile));
+        Access { profile, region: given(&config.region) }
     }
 
     pub(crate) fn lake_path(&self) -> PathBuf {

@@ -1,10 +1,12 @@
 //! Telling people: the channels of the configuration, and what carries alerts to them.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
+use anyhow::Context;
+use aws::{Access, Aws};
 use local::SystemClock;
-use notify::{Edge, FileThreads, Means, NoSecretStore};
+use notify::{Edge, FileThreads, Means, Secret, SecretStore};
 use pipeline::notify::{Channel, Courier, Office, Round, flush};
 use pipeline::outbox::{Outbox, Routes};
 use pipeline::state::StateError;
@@ -20,20 +22,28 @@ pub(crate) struct Tell {
 }
 
 impl Tell {
-    /// Makes the channels of the configuration.
+    /// Makes the channels of the configuration. AWS is asked only by those that are its services.
     pub(crate) fn build(session: &Session) -> anyhow::Result<Tell> {
         let configs = &session.config().notify;
         if configs.is_empty() {
             return Ok(Tell { channels: Vec::new(), routes: Routes::default() });
         }
-        let means = Means {
+        let has = |kind: &str| configs.iter().any(|config| config.common.enabled && config.settings.kind() == kind);
+        let mut means = Means {
             edge: Arc::new(Edge::new()?),
             clock: Arc::new(SystemClock),
-            secrets: Arc::new(NoSecretStore),
+            secrets: Arc::new(Secrets::new(session)),
             publisher: None,
             importer: None,
             threads: Arc::new(FileThreads::open(&session.home.join("threads.json"))),
         };
+        if has("sns") {
+            means.publisher = Some(Arc::new(Aws::open(&session.access())?.topics()));
+        }
+        if has("security-hub") {
+            let own = Aws::open(&session.access())?.own().context("the channel of kind security-hub cannot be made")?;
+            means.importer = Some(Arc::new(own.security_hub(None)));
+        }
         let (channels, routes) =
             notify::build(configs, &means).map_err(|error| usage(format!("[[notify]]: {error}")))?;
         Ok(Tell { channels, routes })
@@ -48,6 +58,25 @@ impl Tell {
     /// Sends what waits now, and says how that went. What could not be sent stays for the next run.
     pub(crate) fn send_now(&self, outbox: &dyn Outbox, stop: &AtomicBool) {
         flush(self.couriers(outbox), stop, &told);
+    }
+}
+
+/// The secrets that AWS has; it is asked for the first of them.
+pub(crate) struct Secrets {
+    access: Access,
+    opened: OnceLock<Result<aws::Secrets, String>>,
+}
+
+impl Secrets {
+    pub(crate) fn new(session: &Session) -> Secrets {
+        Secrets { access: session.access(), opened: OnceLock::new() }
+    }
+}
+
+impl SecretStore for Secrets {
+    fn get(&self, arn: &str) -> Result<Secret, String> {
+        let open = || Aws::open(&self.access).map(|aws| aws.secrets()).map_err(|error| error.to_string());
+        self.opened.get_or_init(open).as_ref().map_err(Clone::clone)?.get(arn)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use detect::Severity;
 use pipeline::alert::Alert;
@@ -30,8 +31,8 @@ pub trait ImportFindings: Send + Sync {
     /// account that imports them.
     fn home(&self) -> (String, String);
 
-    /// Imports at most 100 findings, and says how it went.
-    fn import(&self, findings: &[Value]) -> Verdict;
+    /// Imports at most 100 findings, and says how it went: within the limit, whatever the service does.
+    fn import(&self, findings: &[Value], limit: Duration) -> Verdict;
 }
 
 impl Kind for SecurityHubConfig {
@@ -39,17 +40,21 @@ impl Kind for SecurityHubConfig {
 
     fn build(&self, tools: &mut Tools<'_>) -> Result<Box<dyn Notifier>, BuildError> {
         match &tools.means.importer {
-            Some(importer) => Ok(Box::new(SecurityHub(Arc::clone(importer)))),
+            Some(importer) => Ok(Box::new(SecurityHub { importer: Arc::clone(importer), limit: tools.limit })),
             None => Err(tools.wrong("AWS Security Hub cannot be reached from here")),
         }
     }
 }
 
-struct SecurityHub(Arc<dyn ImportFindings>);
+struct SecurityHub {
+    importer: Arc<dyn ImportFindings>,
+    /// For all the batches of a parcel together.
+    limit: Duration,
+}
 
 impl SecurityHub {
     fn findings(&self, parcel: &Parcel) -> Vec<Value> {
-        let (account, region) = self.0.home();
+        let (account, region) = self.importer.home();
         parcel.alerts().map(|alert| asff(alert, Some((&account, &region)))).collect()
     }
 }
@@ -57,7 +62,9 @@ impl SecurityHub {
 impl Notifier for SecurityHub {
     fn send(&self, parcel: &Parcel) -> Verdict {
         let findings = self.findings(parcel);
-        let verdicts = findings.chunks(BATCH).map(|batch| self.0.import(batch));
+        let start = Instant::now();
+        let left = || self.limit.saturating_sub(start.elapsed());
+        let verdicts = findings.chunks(BATCH).map(|batch| self.importer.import(batch, left()));
         // The rest of the batches waits for the one that failed: importing the first ones again does no harm.
         verdicts.into_iter().find(|verdict| *verdict != Verdict::Delivered).unwrap_or(Verdict::Delivered)
     }

@@ -1,6 +1,7 @@
 //! `sns`: a message for Amazon SNS, with the attributes that subscriptions filter on. Publishing is a port.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pipeline::escape::single_line;
 use pipeline::message::Message;
@@ -52,8 +53,8 @@ pub struct Attribute {
 
 /// The port to Amazon SNS.
 pub trait Publish: Send + Sync {
-    /// Publishes a message, and says how it went.
-    fn publish(&self, publication: &Publication) -> Verdict;
+    /// Publishes a message, and says how it went: within the limit, whatever the service does.
+    fn publish(&self, publication: &Publication, limit: Duration) -> Verdict;
 }
 
 impl Kind for SnsConfig {
@@ -65,18 +66,19 @@ impl Kind for SnsConfig {
         let Some(publisher) = &tools.means.publisher else {
             return Err(tools.wrong("Amazon SNS cannot be reached from here"));
         };
-        Ok(Box::new(Sns { topic: self.topic.clone(), publisher: Arc::clone(publisher) }))
+        Ok(Box::new(Sns { topic: self.topic.clone(), limit: tools.limit, publisher: Arc::clone(publisher) }))
     }
 }
 
 struct Sns {
     topic: String,
+    limit: Duration,
     publisher: Arc<dyn Publish>,
 }
 
 impl Notifier for Sns {
     fn send(&self, parcel: &Parcel) -> Verdict {
-        self.publisher.publish(&publication(&self.topic, parcel))
+        self.publisher.publish(&publication(&self.topic, parcel), self.limit)
     }
 
     fn preview(&self, parcel: &Parcel) -> String {

@@ -133,7 +133,8 @@ pub enum Outcome {
 /// The port to the outbox as one channel's sender uses it. Every method is one step: it happens wholly or not at all.
 pub trait Outbox: Ledger {
     /// Hands out at most `limit` of the channel's notifications that are due at `now`, the most serious first, then the
-    /// one that has been due for longest, and keeps them from other senders until `lease`.
+    /// one that has been due for longest, and keeps them from other senders until `lease`. What was acknowledged while it
+    /// waited is passed over, for as long as that is not taken back.
     ///
     /// # Errors
     /// [`StateError`].

@@ -341,7 +341,8 @@ pub trait StateStore: Ledger {
     /// [`StateError`].
     fn expire_alerts(&self, before: Timestamp) -> Result<u64, StateError>;
 
-    /// The rows of the outbox in a state, oldest first, at most `limit`.
+    /// The rows of the outbox in a state, oldest first, at most `limit`. What was acknowledged while it waited is not among
+    /// those that wait.
     ///
     /// # Errors
     /// [`StateError`].

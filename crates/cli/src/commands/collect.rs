@@ -34,11 +34,8 @@ pub(crate) fn run(session: &mut Session, arguments: &CollectArgs) -> anyhow::Res
 }
 
 fn pass(session: &mut Session, arguments: &CollectPassArgs) -> anyhow::Result<Exit> {
-    let overrides = Overrides {
-        profile: arguments.profile.clone(),
-        regions: arguments.regions.clone(),
-        sources: arguments.sources.clone(),
-    };
+    session.profile.clone_from(&arguments.profile);
+    let overrides = Overrides { regions: arguments.regions.clone(), sources: arguments.sources.clone() };
     let state = session.open_state()?;
     let tell = Tell::build(session)?;
     let mut live = Live::open(session, &state, &overrides)?;

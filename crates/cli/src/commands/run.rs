@@ -43,7 +43,8 @@ pub(crate) fn run(session: &mut Session, arguments: &RunArgs) -> anyhow::Result<
     let signals = Signals::listen()?;
     let state = session.open_state()?;
     let vitals = Arc::new(Vitals::new(SystemClock.now(), last_pass(&state)?));
-    let overrides = Overrides { profile: arguments.profile.clone(), ..Overrides::default() };
+    session.profile.clone_from(&arguments.profile);
+    let overrides = Overrides::default();
     // A mistake in the configuration ends the program when it starts, and is only told of later.
     let mut turn = Turn::open(session, &state, &overrides)?;
     let listen = match arguments.listen {
@@ -62,18 +63,16 @@ pub(crate) fn run(session: &mut Session, arguments: &RunArgs) -> anyhow::Result<
         }
         signals.begin();
         drop(turn);
-        turn = loop {
-            let before = session.loaded.clone();
-            match session.reload().and_then(|()| Turn::open(session, &state, &overrides)) {
-                Ok(turn) => {
-                    crate::note("the configuration was read again");
-                    break turn;
-                }
-                Err(error) => {
-                    crate::complain(&format!("the configuration stays as it was: {}", crate::chain(&error)));
-                    session.loaded = before;
-                    break Turn::open(session, &state, &overrides)?;
-                }
+        let before = session.loaded.clone();
+        turn = match session.reload().and_then(|()| Turn::open(session, &state, &overrides)) {
+            Ok(turn) => {
+                crate::note("the configuration was read again");
+                turn
+            }
+            Err(error) => {
+                crate::complain(&format!("the configuration stays as it was: {}", crate::chain(&error)));
+                session.loaded = before;
+                Turn::open(session, &state, &overrides)?
             }
         };
     }

@@ -70,6 +70,7 @@ fn scans() -> impl Strategy<Value = Scan> {
     (times(), times(), conditions(), who, order, limit, sort_rows).prop_map(
         |(from, until, any_of, who, order, limit, sort_rows)| Scan {
             from,
+            written_since: None,
             until,
             any_of,
             who: who.into_iter().map(str::to_owned).collect(),
@@ -193,4 +194,17 @@ proptest! {
             prop_assert_eq!(lake.verify().expect("verify").problems, []);
         }
     }
+}
+
+#[test]
+fn what_was_written_since_is_found_by_the_files() {
+    let (_, lake, records) = &*LAKE;
+    let newest = lake.active_files().expect("files").iter().map(|file| file.modified_millis()).max().expect("a file");
+    let found = |millis: i64| {
+        let since = Timestamp::from_micros(millis * 1_000);
+        lake.scan(&Scan { written_since: since, ..Scan::default() }).expect("scan").count()
+    };
+    assert_eq!(found(946_684_800_000), events(records).len());
+    assert!(found(newest) > 0);
+    assert_eq!(found(newest + 1), 0);
 }

@@ -8,10 +8,16 @@ use rusqlite::{Transaction, params};
 use super::error::Failure;
 use super::row::{ALERT_COLUMNS, alert, stored_limit, time};
 
+/// What nobody has seen to: an alert that was acknowledged while it waited need not be sent, unless that is taken back.
+const OPEN: &str = "alerts.acknowledged_at IS NULL";
+
 /// Whether anything of a channel's is due.
 pub(super) fn is_due(transaction: &Transaction<'_>, channel: &str, now: Timestamp) -> Result<bool, Failure> {
-    let select = "SELECT EXISTS (SELECT 1 FROM outbox WHERE state = ?1 AND at <= ?2 AND channel = ?3)";
-    Ok(transaction.query_row(select, params![Delivery::Pending.as_str(), now.micros(), channel], |row| row.get(0))?)
+    let select = format!(
+        "SELECT EXISTS (SELECT 1 FROM outbox JOIN alerts ON alerts.id = outbox.alert
+         WHERE outbox.state = ?1 AND outbox.at <= ?2 AND outbox.channel = ?3 AND {OPEN})"
+    );
+    Ok(transaction.query_row(&select, params![Delivery::Pending.as_str(), now.micros(), channel], |row| row.get(0))?)
 }
 
 /// Hands out what is due of one channel, and puts it off until the lease ends.
@@ -25,7 +31,7 @@ pub(super) fn claim(
     let select = format!(
         "SELECT {ALERT_COLUMNS}, outbox.attempts
          FROM outbox JOIN alerts ON alerts.id = outbox.alert
-         WHERE outbox.state = ?1 AND outbox.at <= ?2 AND outbox.channel = ?3
+         WHERE outbox.state = ?1 AND outbox.at <= ?2 AND outbox.channel = ?3 AND {OPEN}
          ORDER BY severity DESC, outbox.at, alerts.id
          LIMIT ?4"
     );
@@ -76,12 +82,15 @@ pub(super) fn settle(
     Ok(())
 }
 
-/// The rows in a state, oldest first.
+/// The rows in a state, oldest first. What was acknowledged waits for nothing.
 pub(super) fn list(transaction: &Transaction<'_>, state: Delivery, limit: usize) -> Result<Vec<OutboxRow>, Failure> {
-    let mut statement = transaction.prepare(
-        "SELECT alert, channel, attempts, at, error FROM outbox WHERE state = ?1 ORDER BY at, alert, channel LIMIT ?2",
-    )?;
-    let mut rows = statement.query(params![state.as_str(), stored_limit(Some(limit))])?;
+    let mut statement = transaction.prepare(&format!(
+        "SELECT alert, channel, attempts, at, error FROM outbox JOIN alerts ON alerts.id = outbox.alert
+         WHERE state = ?1 AND (state <> ?3 OR {OPEN})
+         ORDER BY at, alert, channel LIMIT ?2"
+    ))?;
+    let waits = Delivery::Pending.as_str();
+    let mut rows = statement.query(params![state.as_str(), stored_limit(Some(limit)), waits])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(OutboxRow {

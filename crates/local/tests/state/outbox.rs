@@ -53,6 +53,22 @@ fn what_was_silenced_or_seen_to_is_not_sent_when_it_is_read_again() {
 }
 
 #[test]
+fn what_is_acknowledged_while_it_waits_is_not_sent_unless_that_is_taken_back() {
+    let state = SqliteState::in_memory().unwrap();
+    state.record_alerts(&[live(1), live(2)], &mail(false)).unwrap();
+    let seen = Acknowledgement { at: time("2026-02-01T00:00:00Z"), by: "carol".to_owned(), note: String::new() };
+    assert_eq!(state.acknowledge(&[alert(1).id], &seen).unwrap(), 1);
+    assert_eq!(pending(&state), [alert(2).id]);
+    let claimed = claim(&state, "2026-02-01T00:00:00Z");
+    assert_eq!(claimed.iter().map(|notification| &notification.alert).collect::<Vec<_>>(), [&live(2)]);
+    assert_eq!(claim(&state, "2026-02-01T00:00:00Z"), []);
+
+    state.unacknowledge(&[alert(1).id]).unwrap();
+    assert_eq!(pending(&state).len(), 2);
+    assert_eq!(claim(&state, "2026-02-01T00:00:00Z").len(), 1);
+}
+
+#[test]
 fn silencing_takes_back_what_was_not_sent_yet() {
     let state = SqliteState::in_memory().unwrap();
     let silenced = suppression("alice");

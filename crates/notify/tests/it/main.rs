@@ -12,6 +12,7 @@ mod syslog;
 mod webhooks;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use event::Timestamp;
 use notify::{ChannelConfig, Edge, ImportFindings, Means, MemoryThreads, NoSecretStore, Publication, Publish};
@@ -36,7 +37,7 @@ struct Aws {
 }
 
 impl Publish for Aws {
-    fn publish(&self, publication: &Publication) -> Verdict {
+    fn publish(&self, publication: &Publication, _: Duration) -> Verdict {
         self.published.lock().unwrap().push(publication.clone());
         Verdict::Delivered
     }
@@ -47,7 +48,7 @@ impl ImportFindings for Aws {
         ("999999999999".to_owned(), "eu-central-1".to_owned())
     }
 
-    fn import(&self, findings: &[serde_json::Value]) -> Verdict {
+    fn import(&self, findings: &[serde_json::Value], _: Duration) -> Verdict {
         self.imported.lock().unwrap().push(findings.len());
         Verdict::Delivered
     }

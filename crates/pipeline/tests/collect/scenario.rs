@@ -9,7 +9,7 @@ use detect::Registry;
 use event::Timestamp;
 use pipeline::alert::Arrival;
 use pipeline::collect::{
-    Collect, Options, PassReport, Pause, Regions, Rules, Stream, StreamChange, StreamState, StreamStore,
+    Collect, Options, PassReport, Pause, Regions, Rules, Scope, Stream, StreamChange, StreamState, StreamStore,
 };
 use pipeline::coverage::{Coverage, Interval};
 use pipeline::filter::{FilterConfig, Filters};
@@ -52,6 +52,14 @@ impl StreamStore for NewestEvent<'_> {
             }
         }
         self.0.save_streams(&changes)
+    }
+
+    fn scope(&self) -> Result<Scope, StateError> {
+        self.0.scope()
+    }
+
+    fn save_scope(&self, scope: &Scope) -> Result<(), StateError> {
+        self.0.save_scope(scope)
     }
 
     fn pause_stream(&self, stream: &Stream, pause: Option<&Pause>) -> Result<bool, StateError> {

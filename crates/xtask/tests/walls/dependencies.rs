@@ -38,6 +38,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("aws-config", &["aws"]),
     ("aws-smithy-", &["aws"]),
     ("aws-credential-types", &["aws"]),
+    ("aws-sigv4", &["aws"]),
+    ("aws-types", &["aws"]),
     ("aws-lc-rs", &["integrity", "sample"]),
     ("deltalake", &["lake"]),
     ("parquet", &["lake"]),
