@@ -14,9 +14,8 @@ use testkit::http::{HttpFaults, Setup, serve};
 use crate::support::{Ran, World};
 
 const ACCOUNT: &str = "111122223333";
-const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
-/// Streams of one account in these regions, without a home region of Identity Center.
-const STREAMS: u64 = 10;
+/// Streams of one account in the service's three regions, without a home region of Identity Center.
+const STREAMS: u64 = 12;
 
 /// A home, a folder of logs and the service that answers from it.
 struct Live {
@@ -35,9 +34,8 @@ impl Live {
         let mut with = Setup { data: world.path("history"), unlimited: true, ..Setup::default() };
         setup(&mut with);
         let live = Live { world, endpoint: String::new() };
-        // Every region has something: regions without a record are not known to the service.
-        let places: Vec<Value> = REGIONS.iter().map(|region| record("GetUser", "kms", region, 4000, region)).collect();
-        live.add("places.json", &places);
+        // The first account there is a record of is the credentials' own.
+        live.add("own.json", &[record("ListKeys", "kms", "us-east-1", 4000, "own")]);
         live.add("0.json", records);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -191,7 +189,7 @@ fn survive(seed: u64) {
     }
     let status = live.run(["status", "--format", "json"]).code(0).json();
     assert!(
-        status["collecting"]["verdict"].as_str().unwrap().starts_with("all 10 streams are covered up to"),
+        status["collecting"]["verdict"].as_str().unwrap().starts_with("all 12 streams are covered up to"),
         "{status}"
     );
 }
@@ -224,7 +222,7 @@ fn a_second_pass_costs_a_call_for_each_stream() {
     live.add("1.json", &[record("DeleteUser", "iam", "us-east-1", 30, "3")]);
     std::thread::sleep(Duration::from_millis(1100));
     let third = live.run(["collect"]).code(0).stderr();
-    assert!(third.contains("10 of 10 streams read to their end"), "{third}");
+    assert!(third.contains("12 of 12 streams read to their end"), "{third}");
     assert!(third.contains("= 1 stored"), "{third}");
     assert_eq!(live.ids().len(), 3);
 }
@@ -240,7 +238,7 @@ fn a_region_that_is_denied_is_named_and_stops_no_other() {
     assert!(told.contains("allow the action"), "{told}");
     assert_eq!(live.ids().len(), 1);
     let status = live.run(["status"]).code(4).stdout();
-    assert!(status.contains("2 of 10 streams have gaps"), "{status}");
+    assert!(status.contains("2 of 12 streams have gaps"), "{status}");
     assert!(status.contains("access-denied"), "{status}");
 }
 
@@ -405,7 +403,9 @@ fn the_daemon_tells_people_and_can_be_looked_at_reloaded_and_ended() {
         page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     };
     eventually("a pass", || metric("trailhound_passes_total").filter(|passes| *passes >= 1.0));
-    live.add("1.json", &[record("CreateAccessKey", "iam", "us-east-1", 5, "new")]);
+    // What is older than the first pass is backfill, of which nobody is told.
+    std::thread::sleep(Duration::from_secs(3));
+    live.add("1.json", &[record("CreateAccessKey", "iam", "us-east-1", 1, "new")]);
     let body = eventually("the alert", || hook.bodies.lock().unwrap().first().cloned());
     assert!(body.contains("access-key-created"), "{body}");
     assert!(get(&address, "/healthz").ends_with("ok\n"));
@@ -447,12 +447,13 @@ fn fifty_kills_of_the_daemon_lose_nothing_and_tell_nothing_twice() {
     ));
     // The first pass is over before anything happens: what is then found is news.
     live.collect().code(0);
+    std::thread::sleep(Duration::from_secs(3));
     let mut random = fastrand::Rng::with_seed(50);
     let mut expected = BTreeSet::new();
     for round in 0..50 {
         let daemon = live.daemon();
         let records: Vec<Value> = (0..random.usize(1..4))
-            .map(|place| record("CreateAccessKey", "iam", "us-east-1", random.i64(1..20), &format!("{round}-{place}")))
+            .map(|place| record("CreateAccessKey", "iam", "us-east-1", random.i64(0..2), &format!("{round}-{place}")))
             .collect();
         expected.extend(records.iter().map(id));
         live.add(&format!("{round}.json"), &records);
