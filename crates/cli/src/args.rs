@@ -23,7 +23,7 @@ const STYLES: Styles = Styles::styled()
 
 /// Trailhound follows the trail of identities in AWS.
 ///
-/// It reads CloudTrail logs, keeps the whole record of every event in an open table, and alerts on the dangerous ones.
+/// It reads CloudTrail logs, or the event history of live accounts, keeps the whole record of every event in an open table, and alerts on the dangerous ones.
 /// Everything lives in one folder on this machine; no cloud account is needed.
 #[derive(Debug, Parser)]
 #[command(
@@ -36,7 +36,7 @@ const STYLES: Styles = Styles::styled()
         trailhound demo                         a month of a small organisation, with an intrusion in it\n  \
         trailhound ingest ./AWSLogs             read a folder of CloudTrail logs\n  \
         trailhound alerts                       what is dangerous in them\n  \
-        trailhound collect                      or read a live account's history, with your AWS credentials\n  \
+        trailhound collect                      the same of a live account, with your AWS credentials\n  \
         trailhound events --user alice          what alice did\n\n\
         Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 done but some input was rejected,\n\
         4 a check found what it looks for, 130 interrupted."
