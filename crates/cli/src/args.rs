@@ -23,8 +23,8 @@ const STYLES: Styles = Styles::styled()
 
 /// Trailhound follows the trail of identities in AWS.
 ///
-/// It reads CloudTrail logs, or the event history of live accounts, keeps the whole record of every event in an open table, and alerts on the dangerous ones.
-/// Everything lives in one folder on this machine; no cloud account is needed.
+/// It reads CloudTrail logs, or the event history of live accounts, keeps the whole record of every event in an open
+/// table, and alerts on the dangerous ones. Everything lives in one folder on this machine; no cloud account is needed.
 #[derive(Debug, Parser)]
 #[command(
     name = "trailhound",

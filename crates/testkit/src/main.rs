@@ -53,9 +53,10 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
     }
     let listener = TcpListener::bind(("127.0.0.1", port)).map_err(|error| format!("port {port}: {error}"))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
-    tell(&format!("AWS_ENDPOINT_URL=http://{address}"));
     let folder = setup.data.display().to_string();
-    serve(&listener, setup).map_err(|error| format!("{folder}: {error}"))
+    tell(&format!("reading {folder}"));
+    serve(&listener, setup, || tell(&format!("AWS_ENDPOINT_URL=http://{address}")))
+        .map_err(|error| format!("{folder}: {error}"))
 }
 
 fn number<T: std::str::FromStr>(flag: &str, value: &str) -> Result<T, String> {

@@ -168,20 +168,16 @@ pub(crate) fn channels<'c>(
 /// Each stream: what is covered of it, and how it goes.
 fn streams(session: &mut Session, coverage: &Status) -> anyhow::Result<()> {
     let time = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| time.whole_second().to_string());
-    session.out.line("")?;
-    let mut rows = Rows::new(&[
-        "account",
-        "region",
-        "source",
-        "covered from",
-        "to",
-        "lag",
-        "last run",
-        "events",
-        "calls",
-        "gaps",
-        "state",
-    ]);
+    let ago = |at: Option<Timestamp>| match at {
+        None => "never".to_owned(),
+        Some(at) => {
+            let seconds = session.now.micros().saturating_sub(at.micros()) / 1_000_000;
+            format!("{} ago", lasting(u64::try_from(seconds).unwrap_or(0)))
+        }
+    };
+    // What has to fit the terminal comes first.
+    let columns = ["account", "region", "source", "state", "lag", "gaps", "events", "last run", "covered from", "to"];
+    let mut rows = Rows::new(&columns);
     for stream in &coverage.streams {
         let name = &stream.stream;
         let state = match (&stream.pause, &stream.health.trouble) {
@@ -194,17 +190,17 @@ fn streams(session: &mut Session, coverage: &Status) -> anyhow::Result<()> {
             name.account.clone().into(),
             name.region.clone().into(),
             name.source.trim_end_matches(".amazonaws.com").into(),
+            state.into(),
+            stream.lag_seconds.map_or_else(|| "-".to_owned(), lasting).into(),
+            stream.gaps.len().into(),
+            stream.health.events.into(),
+            ago(stream.health.last_run).into(),
             time(stream.covered_from).into(),
             time(stream.covered_to).into(),
-            stream.lag_seconds.map_or_else(|| "-".to_owned(), lasting).into(),
-            time(stream.health.last_run).into(),
-            stream.health.events.into(),
-            stream.health.calls.into(),
-            stream.gaps.len().into(),
-            state.into(),
         ]);
     }
-    rows.write(Format::Table, 11, &mut session.out)?;
+    session.out.line("")?;
+    rows.write(Format::Table, columns.len(), &mut session.out)?;
     for line in missing(coverage) {
         session.out.line(&escape::terminal(&line))?;
     }

@@ -40,7 +40,7 @@ impl Live {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         // It ends with the test program.
-        std::thread::spawn(move || serve(&listener, with));
+        std::thread::spawn(move || serve(&listener, with, || ()));
         Live { endpoint, ..live }
     }
 
@@ -295,6 +295,26 @@ fn accounts_are_read_by_their_roles_and_one_that_fails_stops_no_other() {
     let shown =
         Ran(live.command().env("THEIR_ID", "hush-hush").args(["config", "show"]).output().unwrap()).code(0).stdout();
     assert!(!shown.contains("hush-hush"), "{shown}");
+}
+
+#[test]
+fn every_account_of_the_organisation_is_read_through_its_role() {
+    let accounts = [ACCOUNT, "444455556666", "777788889999"];
+    let records: Vec<Value> = accounts
+        .iter()
+        .map(|account| {
+            let mut record = record("CreateUser", "iam", "us-east-1", 60, account);
+            record["recipientAccountId"] = (*account).into();
+            record
+        })
+        .collect();
+    let live = Live::with(|_| (), &records);
+    live.configure("[collect]\nregions = ['us-east-1']\n[[accounts]]\norganization_role = 'audit/trailhound'\n");
+    let report = live.collect().code(0).json();
+    assert_eq!(report["streams"].as_array().unwrap().len(), accounts.len() * 8);
+    assert_eq!(live.ids(), records.iter().map(id).collect());
+    let covered = live.run(["sql", "SELECT DISTINCT account_id FROM coverage ORDER BY 1", "--format", "csv"]).code(0);
+    assert_eq!(covered.stdout(), format!("account_id\n{}\n", accounts.join("\n")));
 }
 
 /// Somewhere alerts are sent to: every body that came, in order.

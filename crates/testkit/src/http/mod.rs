@@ -50,11 +50,12 @@ struct Service {
     chance: Mutex<fastrand::Rng>,
 }
 
-/// Answers requests for ever, each connection on a thread of its own.
+/// Answers requests for ever, each connection on a thread of its own. Says when the folder was read: who asks before
+/// that waits.
 ///
 /// # Errors
 /// The folder cannot be read, or the listener fails.
-pub fn serve(listener: &TcpListener, setup: Setup) -> io::Result<()> {
+pub fn serve(listener: &TcpListener, setup: Setup, ready: impl FnOnce()) -> io::Result<()> {
     let mut data = Data::new(&setup.data);
     data.refresh(now())?;
     if setup.unlimited {
@@ -64,6 +65,7 @@ pub fn serve(listener: &TcpListener, setup: Setup) -> io::Result<()> {
         data.history.token_life = i64::try_from(life.as_micros()).unwrap_or(i64::MAX);
     }
     let chance = Mutex::new(fastrand::Rng::with_seed(setup.faults.seed));
+    ready();
     let service = Arc::new(Service { data: Mutex::new(data), setup, chance });
     for connection in listener.incoming() {
         let (connection, service) = (connection?, Arc::clone(&service));
