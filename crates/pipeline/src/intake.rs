@@ -4,6 +4,8 @@
 //! **Invariant:** a checkpoint never commits an event whose alert it has not recorded, and never settles a position whose
 //! events it has not committed.
 
+pub(crate) mod item;
+
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use detect::Registry;
@@ -143,6 +145,12 @@ impl<'a> Intake<'a> {
         self.keep(&appended.variants)?;
         handed_over();
         Ok(())
+    }
+
+    /// Notes something, behind what was handed over: the checkpoint that settles it commits all of that.
+    pub(crate) fn note(&self, note: impl FnOnce()) {
+        let _handing_over = self.handing_over();
+        note();
     }
 
     /// Makes everything handed over so far durable: alerts, then what is kept aside, then events, and then whatever

@@ -24,6 +24,7 @@ pub mod notify;
 pub mod outbox;
 pub mod pattern;
 pub mod report;
+pub mod service;
 pub mod source;
 pub mod state;
 pub mod status;
