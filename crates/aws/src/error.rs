@@ -7,7 +7,7 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use pipeline::collect::LookupError;
+use pipeline::service::CallError;
 
 /// The longest message of a service that is passed on.
 const MESSAGE_MAX: usize = 400;
@@ -22,13 +22,24 @@ pub enum AwsError {
     /// A role's ARN is none.
     #[error("{0:?} is no ARN of a role, such as arn:aws:iam::123456789012:role/trailhound")]
     Role(String),
+    /// A bucket cannot be reached as it is given.
+    #[error("the bucket {name:?} cannot be read: {reason}")]
+    Bucket {
+        /// Its name.
+        name: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A queue's address is none.
+    #[error("{0:?} is no address of a queue, such as https://sqs.eu-west-1.amazonaws.com/123456789012/trail")]
+    Queue(String),
     /// The call failed.
     #[error("{call}: {source}")]
     Call {
         /// The permission that the call needs, such as `account:ListRegions`.
         call: &'static str,
         /// Why.
-        source: LookupError,
+        source: CallError,
     },
 }
 
@@ -40,7 +51,7 @@ pub(crate) struct Refusal {
 }
 
 /// What became of a call that failed.
-pub(crate) fn classify<E>(action: &'static str, error: &SdkError<E, HttpResponse>) -> LookupError
+pub(crate) fn classify<E>(action: &'static str, error: &SdkError<E, HttpResponse>) -> CallError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
@@ -51,9 +62,9 @@ where
         return of_credentials(failed);
     }
     match error {
-        SdkError::TimeoutError(_) => LookupError::Unavailable("no answer in time".to_owned()),
-        SdkError::ConstructionFailure(_) => LookupError::Refused(innermost(error)),
-        _ => LookupError::Unavailable(innermost(error)),
+        SdkError::TimeoutError(_) => CallError::Unavailable("no answer in time".to_owned()),
+        SdkError::ConstructionFailure(_) => CallError::Refused(innermost(error)),
+        _ => CallError::Unavailable(innermost(error)),
     }
 }
 
@@ -65,23 +76,26 @@ fn refusal<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option
     Some(Refusal { code: code.to_owned(), message: bounded(message), status })
 }
 
-fn of_refusal(action: &str, refusal: Refusal) -> LookupError {
+fn of_refusal(action: &str, refusal: Refusal) -> CallError {
     let Refusal { code, message, status } = refusal;
     let said = if message.is_empty() { code.clone() } else { format!("{code}: {message}") };
     match code.as_str() {
         "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded" => {
-            LookupError::Throttled
+            CallError::Throttled
         }
-        "InvalidNextTokenException" => LookupError::TokenExpired,
-        "InvalidTimeRangeException" => LookupError::InvalidTimeRange(message),
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthorizationErrorException" => {
-            LookupError::AccessDenied { action: action.to_owned(), message }
-        }
+        "InvalidNextTokenException" => CallError::TokenExpired,
+        "InvalidTimeRangeException" => CallError::InvalidTimeRange(message),
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "AuthorizationErrorException"
+        | "KmsAccessDenied"
+        | "KMS.AccessDeniedException" => CallError::AccessDenied { action: action.to_owned(), message },
         // A signature carries the time: it is refused where the clocks are minutes apart.
         "InvalidSignatureException" | "SignatureDoesNotMatch" | "RequestExpired" | "RequestTimeTooSkewed"
             if ["expired", "not yet", "skew", "time"].iter().any(|word| message.contains(word)) =>
         {
-            LookupError::InvalidTimeRange(format!("this machine's clock is off ({said})"))
+            CallError::InvalidTimeRange(format!("this machine's clock is off ({said})"))
         }
         "ExpiredToken"
         | "ExpiredTokenException"
@@ -93,18 +107,63 @@ fn of_refusal(action: &str, refusal: Refusal) -> LookupError {
         | "IncompleteSignature"
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
-        | "OptInRequired" => LookupError::Credentials(said),
-        _ if status == 429 => LookupError::Throttled,
-        _ if status >= 500 || code.is_empty() => LookupError::Unavailable(format!("HTTP {status} {said}")),
-        _ => LookupError::Refused(said),
+        | "OptInRequired" => CallError::Credentials(said),
+        "NoSuchBucket" | "NoSuchKey" | "QueueDoesNotExist" | "AWS.SimpleQueueService.NonExistentQueue" => {
+            CallError::NotFound(said)
+        }
+        "SlowDown" => CallError::Throttled,
+        _ if status == 429 => CallError::Throttled,
+        _ if status >= 500 || code.is_empty() => CallError::Unavailable(format!("HTTP {status} {said}")),
+        _ => CallError::Refused(said),
     }
 }
 
+/// What became of a request to S3 that failed; `what` says what was asked for.
+pub(crate) fn classify_store(action: &'static str, what: &str, error: &object_store::Error) -> CallError {
+    use object_store::Error as Store;
+    if let Some(failed) = find::<CredentialsError>(error) {
+        return of_credentials(failed);
+    }
+    let words = innermost_words(error);
+    // The client gives S3's answer as text only.
+    let (code, message) = (element(&words, "Code"), element(&words, "Message"));
+    match (error, code) {
+        (_, "NoSuchKey" | "NoSuchBucket") | (Store::NotFound { .. }, "") => CallError::NotFound(what.to_owned()),
+        (Store::PermissionDenied { .. } | Store::Unauthenticated { .. }, "") => {
+            CallError::AccessDenied { action: action.to_owned(), message: format!("{what}: {}", bounded(&words)) }
+        }
+        (_, "AccessDenied" | "AllAccessDisabled") => {
+            CallError::AccessDenied { action: action.to_owned(), message: format!("{what}: {}", bounded(message)) }
+        }
+        (_, "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
+            CallError::Refused(format!("{what} lies in another region ({})", bounded(message)))
+        }
+        (_, "") if words.contains("redirect without LOCATION") => {
+            CallError::Refused(format!("{what} lies in another region"))
+        }
+        (_, "") => CallError::Unavailable(bounded(&words)),
+        // An object in Glacier, a key that may not be used: what S3 says is what there is to say.
+        (_, code) => {
+            let status = if SERVERS_OWN.contains(&code) { 500 } else { 400 };
+            of_refusal(action, Refusal { code: code.to_owned(), message: bounded(message), status })
+        }
+    }
+}
+
+/// Codes of S3 that another try may help.
+const SERVERS_OWN: [&str; 4] = ["InternalError", "ServiceUnavailable", "OperationAborted", "RequestTimeout"];
+
+/// The text of an element of S3's answer, which has no attributes and is flat.
+fn element<'a>(answer: &'a str, name: &str) -> &'a str {
+    let rest = answer.split_once(&format!("<{name}>")).map_or("", |(_, rest)| rest);
+    rest.split('<').next().unwrap_or_default()
+}
+
 /// Why there are no credentials: a role that may not be assumed is another matter than a profile that is not there.
-fn of_credentials(failed: &CredentialsError) -> LookupError {
+fn of_credentials(failed: &CredentialsError) -> CallError {
     if let Some(denied) = find::<SdkError<AssumeRoleError, HttpResponse>>(failed) {
         return match classify("sts:AssumeRole", denied) {
-            LookupError::Refused(said) => LookupError::Credentials(said),
+            CallError::Refused(said) => CallError::Credentials(said),
             known => known,
         };
     }
@@ -113,11 +172,11 @@ fn of_credentials(failed: &CredentialsError) -> LookupError {
         return of_refusal("sts:AssumeRole", Refusal { code: code.to_owned(), message: bounded(message), status: 400 });
     }
     match failed {
-        CredentialsError::CredentialsNotLoaded(_) => LookupError::Credentials(
+        CredentialsError::CredentialsNotLoaded(_) => CallError::Credentials(
             "none were found: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run `aws sso login`".to_owned(),
         ),
-        CredentialsError::ProviderTimedOut(_) => LookupError::Unavailable("no credentials in time".to_owned()),
-        _ => LookupError::Credentials(innermost(failed)),
+        CredentialsError::ProviderTimedOut(_) => CallError::Unavailable("no credentials in time".to_owned()),
+        _ => CallError::Credentials(innermost(failed)),
     }
 }
 
@@ -137,6 +196,10 @@ fn find<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e 
 
 /// The words of the cause of all causes: those above it say what was tried, which the caller knows.
 fn innermost(error: &(dyn Error + 'static)) -> String {
+    bounded(&innermost_words(error))
+}
+
+fn innermost_words(error: &(dyn Error + 'static)) -> String {
     let mut last = error;
     for _ in 0..32 {
         match last.source() {
@@ -144,7 +207,7 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
             None => break,
         }
     }
-    bounded(&last.to_string())
+    last.to_string()
 }
 
 fn bounded(text: &str) -> String {
@@ -155,27 +218,27 @@ fn bounded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn said(code: &str, message: &str, status: u16) -> LookupError {
+    fn said(code: &str, message: &str, status: u16) -> CallError {
         of_refusal("cloudtrail:LookupEvents", Refusal { code: code.to_owned(), message: message.to_owned(), status })
     }
 
     #[test]
     fn a_refusal_means_what_it_says() {
-        assert_eq!(said("ThrottlingException", "Rate exceeded", 400), LookupError::Throttled);
-        assert_eq!(said("InvalidNextTokenException", "", 400), LookupError::TokenExpired);
-        assert!(matches!(said("InternalFailure", "", 500), LookupError::Unavailable(_)));
-        assert!(matches!(said("", "<html>", 502), LookupError::Unavailable(_)));
-        assert!(matches!(said("UnrecognizedClientException", "no", 400), LookupError::Credentials(_)));
+        assert_eq!(said("ThrottlingException", "Rate exceeded", 400), CallError::Throttled);
+        assert_eq!(said("InvalidNextTokenException", "", 400), CallError::TokenExpired);
+        assert!(matches!(said("InternalFailure", "", 500), CallError::Unavailable(_)));
+        assert!(matches!(said("", "<html>", 502), CallError::Unavailable(_)));
+        assert!(matches!(said("UnrecognizedClientException", "no", 400), CallError::Credentials(_)));
         assert!(matches!(
             said("InvalidSignatureException", "Signature expired: 20260101T000000Z is now earlier", 403),
-            LookupError::InvalidTimeRange(_)
+            CallError::InvalidTimeRange(_)
         ));
         assert!(matches!(
             said("InvalidSignatureException", "The request signature we calculated does not match", 403),
-            LookupError::Credentials(_)
+            CallError::Credentials(_)
         ));
-        assert!(matches!(said("UnsupportedOperationException", "no", 400), LookupError::Refused(_)));
-        let LookupError::AccessDenied { action, .. } = said("AccessDeniedException", "no", 400) else {
+        assert!(matches!(said("UnsupportedOperationException", "no", 400), CallError::Refused(_)));
+        let CallError::AccessDenied { action, .. } = said("AccessDeniedException", "no", 400) else {
             panic!("denied");
         };
         assert_eq!(action, "cloudtrail:LookupEvents");

@@ -1,18 +1,23 @@
 //! AWS: the only room that knows its SDKs.
 //!
 //! **Owns** credentials ([`Aws`], [`Account`]), where there is something to read ([`Account::regions`],
-//! [`Aws::organization`]) and the adapters behind other rooms' ports: [`EventHistory`] for LookupEvents. **Must not** leak
-//! a type of an SDK, decide what is asked for, or try again what a port's caller tries again itself.
+//! [`Aws::organization`]) and the adapters behind other rooms' ports: [`EventHistory`] for LookupEvents,
+//! [`TrailBucket`] and [`TrailQueue`] for trails. **Must not** leak a type of an SDK, decide what is asked for, or try again
+//! what a port's caller tries again itself.
 //!
 //! Read in this order: `access` (whose credentials), `error` (what AWS's refusals mean), `lookup` (one adapter whole).
 
 mod access;
+mod bucket;
 mod date;
 mod discovery;
 mod edge;
 mod error;
 mod lookup;
+mod queue;
 
 pub use access::{Access, Account, Aws, Role};
+pub use bucket::TrailBucket;
 pub use error::AwsError;
 pub use lookup::EventHistory;
+pub use queue::TrailQueue;
