@@ -32,11 +32,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const RETRIES: usize = 5;
 
 /// A bucket, as an account may read it.
-#[derive(Debug)]
 pub struct TrailBucket {
     name: String,
     store: AmazonS3,
     edge: Arc<Edge>,
+}
+
+impl fmt::Debug for TrailBucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Its client would show what its credentials come from.
+        f.debug_struct("TrailBucket").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl TrailBucket {
@@ -135,9 +141,7 @@ impl Bucket for TrailBucket {
             GetResultPayload::File(..) => return Err(CallError::Refused("S3 gave a file".to_owned())),
         };
         let body = Body { edge: Arc::clone(&self.edge), stream, chunk: Bytes::new(), left: size };
-        let content = Content::of(body, Some(size));
-        // What fails here is tried again by whoever asked; what fails later is said by the content.
-        Ok(Object { etag, size, content })
+        Ok(Object { etag, size, content: Content::of(body, Some(size)) })
     }
 }
 

@@ -243,4 +243,29 @@ mod tests {
         };
         assert_eq!(action, "cloudtrail:LookupEvents");
     }
+
+    fn store(status: &str, body: &str, wrap: fn(Box<dyn Error + Send + Sync>) -> object_store::Error) -> CallError {
+        let words = format!("Server returned non-2xx status code: {status}: {body}");
+        classify_store("s3:GetObject", "object s3://b/k", &wrap(words.into()))
+    }
+
+    #[test]
+    fn what_s3_says_is_found_in_its_answer() {
+        let denied = |source| object_store::Error::PermissionDenied { path: String::new(), source };
+        let missing = |source| object_store::Error::NotFound { path: String::new(), source };
+        let other = |source| object_store::Error::Generic { store: "S3", source };
+        let said = |code: &str| format!("<Error><Code>{code}</Code><Message>no</Message><Key>k</Key></Error>");
+        let expected =
+            CallError::AccessDenied { action: "s3:GetObject".to_owned(), message: "object s3://b/k: no".to_owned() };
+        assert_eq!(store("403 Forbidden", &said("AccessDenied"), denied), expected);
+        assert!(matches!(store("403 Forbidden", "", denied), CallError::AccessDenied { .. }));
+        assert_eq!(store("404", &said("NoSuchKey"), missing), CallError::NotFound("object s3://b/k".to_owned()));
+        assert!(matches!(store("403", &said("InvalidAccessKeyId"), denied), CallError::Credentials(_)));
+        assert!(matches!(store("400", &said("ExpiredToken"), other), CallError::Credentials(_)));
+        assert_eq!(store("503", &said("SlowDown"), other), CallError::Throttled);
+        assert!(matches!(store("500", &said("InternalError"), other), CallError::Unavailable(_)));
+        assert!(matches!(store("502", "<html>", other), CallError::Unavailable(_)));
+        assert!(matches!(store("301", &said("PermanentRedirect"), other), CallError::Refused(_)));
+        assert!(matches!(store("403", &said("InvalidObjectState"), denied), CallError::Refused(_)));
+    }
 }

@@ -1,5 +1,6 @@
 //! A queue of SQS behind the port of reading trails.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,12 +34,18 @@ const LONGEST_VISIBILITY: i32 = 12 * 3600;
 const CALL: Duration = Duration::from_secs(LONGEST_WAIT as u64 + 20);
 
 /// A queue, as an account may read it.
-#[derive(Debug)]
 pub struct TrailQueue {
     name: String,
     url: String,
     client: Client,
     edge: Arc<Edge>,
+}
+
+impl fmt::Debug for TrailQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Its client would show what its credentials come from.
+        f.debug_struct("TrailQueue").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 impl TrailQueue {

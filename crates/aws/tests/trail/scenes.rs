@@ -255,20 +255,22 @@ pub(crate) fn consumer(emulator: &Emulator) {
     emulator.send(&url, "hello");
 
     let disk = Arc::<Disk>::default();
-    let options = Options { until_empty: true, poll: Duration::from_secs(1), max_receives: 2, ..Options::default() };
+    let visibility = Duration::from_secs(2);
+    let options =
+        Options { until_empty: true, poll: Duration::from_secs(1), max_receives: 2, visibility, ..Options::default() };
     let queue = queue_of(&url);
-    let run = |options: &Options| {
+    let run = || {
         let process = Process::new(Arc::clone(&disk), -1, false);
-        work_off(&queue, &process, &process, options)
+        work_off(&queue, &process, &process, &options)
     };
-    let report = run(&Options { visibility: Duration::from_secs(2), ..options.clone() });
+    let report = run();
     let expected = ids(["a", "b", "bridged", "c", "d"]);
     assert_eq!(stored(&disk), expected, "{report:?}");
     assert_eq!(report.totals.duplicates, 1, "{report:?}");
     assert!(report.messages.tests >= 1 && report.messages.records == 1 && report.objects.read == 3, "{report:?}");
     // What could not be read is there for another time, and then set aside.
-    std::thread::sleep(Duration::from_secs(2));
-    run(&Options { visibility: Duration::from_secs(2), ..options.clone() });
+    std::thread::sleep(visibility);
+    run();
     assert_eq!(emulator.waiting(&url), 0);
     let reasons: Vec<String> = disk.rejected.lock().unwrap().iter().map(|(_, _, reason)| reason.clone()).collect();
     assert!(reasons.iter().any(|reason| reason.contains(r#"the bucket "other" is none of those"#)), "{reasons:?}");
@@ -279,7 +281,7 @@ pub(crate) fn consumer(emulator: &Emulator) {
     emulator.put("trail", &format!("{DAY}/direct é+.json.gz"), &file(&["a", "b"]));
     let body = json!({"s3Bucket": "trail", "s3ObjectKey": [format!("{DAY}/topic.json.gz")]}).to_string();
     emulator.call("sns", "publish", json!({"TopicArn": topic, "Message": body}));
-    let report = run(&options);
+    let report = run();
     assert_eq!((report.objects.known, report.totals.stored), (1, 0), "{report:?}");
     assert_eq!((stored(&disk), emulator.waiting(&url)), (expected, 0));
 }

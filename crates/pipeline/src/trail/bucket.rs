@@ -254,7 +254,7 @@ impl<'s> BucketSource<'s> {
                     }
                 },
                 Ok(Err(error)) => {
-                    self.unreadable(&folder.prefix, format!("cannot be compared with the ledger: {error}"))
+                    self.unreadable(&folder.prefix, format!("cannot be compared with the ledger: {error}"));
                 }
                 Err(error) => {
                     self.fail(&folder.prefix, &error);

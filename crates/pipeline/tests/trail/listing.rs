@@ -216,7 +216,7 @@ pub(crate) fn folders() {
     }
     world.set_faults(Faults { call: 1.0, ..Faults::default() });
     let days = Days { first: day("2026-03-30"), last: day("2026-03-31") };
-    let mut source = BucketSource::new(Arc::new(world.clone()), &process, trail, days, Options::default());
+    let mut source = BucketSource::new(Arc::new(world), &process, trail, days, Options::default());
     let unreadable = source.next_item().unwrap().unwrap_err();
     assert_eq!(unreadable.name, "s3://trail/AWSLogs/");
     assert!(source.next_item().is_none() && !source.found().is_complete());

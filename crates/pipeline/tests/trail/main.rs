@@ -67,6 +67,11 @@ fn a_queue_that_refuses_ends_the_run_and_says_why() {
 }
 
 #[test]
+fn a_stop_gives_back_at_once_what_was_not_begun() {
+    queue::stopped();
+}
+
+#[test]
 fn folders_are_found_and_counted() {
     listing::folders();
 }

@@ -388,10 +388,20 @@ impl Bucket for Slow {
 
 /// Works a queue off with threads, on real time.
 fn work_off(queue: &Notebook, bucket: Slow, options: &Options) -> (Arc<Disk>, QueueReport) {
+    with(queue, bucket, options, &AtomicBool::new(false), |consumer| consumer.run().unwrap())
+}
+
+fn with<T>(
+    queue: &Notebook,
+    bucket: Slow,
+    options: &Options,
+    stop: &AtomicBool,
+    body: impl FnOnce(&Consumer<'_>) -> T,
+) -> (Arc<Disk>, T) {
     let disk = Arc::<Disk>::default();
     let process = Process::new(Arc::clone(&disk), -1, false);
     let buckets: [Arc<dyn Bucket>; 1] = [Arc::new(bucket)];
-    let report = Consumer {
+    let outcome = body(&Consumer {
         queue,
         buckets: &buckets,
         objects: &process,
@@ -408,24 +418,26 @@ fn work_off(queue: &Notebook, bucket: Slow, options: &Options) -> (Arc<Disk>, Qu
         options,
         progress: &Progress::default(),
         on_problem: &|_| (),
-        stop: &AtomicBool::new(false),
+        stop,
+    });
+    (disk, outcome)
+}
+
+fn message() -> Message {
+    Message {
+        id: "m".to_owned(),
+        receipt: "r".to_owned(),
+        body: json!({"s3Bucket": BUCKET, "s3ObjectKey": ["key"]}).to_string(),
+        receives: 1,
+        sent: None,
     }
-    .run();
-    (disk, report.unwrap())
 }
 
 pub(crate) fn slow_object() {
     let world = World::new(0);
     let (record, _) = record(&mut fastrand::Rng::with_seed(0), 0);
     world.put("key", file(&[record]));
-    let message = Message {
-        id: "m".to_owned(),
-        receipt: "r".to_owned(),
-        body: json!({"s3Bucket": BUCKET, "s3ObjectKey": ["key"]}).to_string(),
-        receives: 1,
-        sent: None,
-    };
-    let queue = Notebook { message: Mutex::new(Some(message)), ..Notebook::default() };
+    let queue = Notebook { message: Mutex::new(Some(message())), ..Notebook::default() };
     let visibility = Duration::from_millis(100);
     let options = Options { visibility, pollers: 1, until_empty: true, ..Options::default() };
     let (disk, report) = work_off(&queue, Slow(world), &options);
@@ -443,4 +455,17 @@ pub(crate) fn refused() {
     let trouble = report.trouble.unwrap();
     assert_eq!(trouble.message, "access denied: sqs:ReceiveMessage is not allowed (no)");
     assert_eq!((report.calls, report.messages.received), (0, 0));
+}
+
+pub(crate) fn stopped() {
+    let queue = Notebook { message: Mutex::new(Some(message())), ..Notebook::default() };
+    let stop = AtomicBool::new(true);
+    let (disk, report) = with(&queue, Slow(World::new(0)), &Options::default(), &stop, |consumer| {
+        let session = Session::new(consumer);
+        assert_eq!(session.turn().unwrap(), Turn::Worked);
+        session.end(None).unwrap()
+    });
+    assert_eq!(queue.lines.into_inner().unwrap(), ["extend"]);
+    assert_eq!((report.messages.returned, report.messages.failed, report.totals.interrupted), (1, 0, true));
+    assert!(disk.events.lock().unwrap().is_empty());
 }

@@ -58,9 +58,9 @@ impl HeldMessages {
         }
     }
 
-    /// Lets go of a message, which comes again.
-    pub(super) fn forget(&mut self, place: Place) -> bool {
-        self.held.remove(&place).is_some()
+    /// Lets go of a message. Returns its receipt.
+    pub(super) fn forget(&mut self, place: Place) -> Option<String> {
+        self.held.remove(&place).map(|held| held.receipt)
     }
 
     /// Takes note of a commit: whatever was handed over is in it.

@@ -1,5 +1,6 @@
 //! One message: what it brings is read and handed over.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use event::Event;
@@ -49,7 +50,7 @@ impl Session<'_> {
                 self.give_back(place);
                 self.problem(name, format!("left in the queue (delivery {}): {reason}", message.receives));
             }
-            Err(NotRead::Stopped) => self.give_back(place),
+            Err(NotRead::Stopped) => self.give_back_at_once(place),
         }
         Ok(())
     }
@@ -94,6 +95,10 @@ impl Session<'_> {
         }
         let mut tally = Report { items: 1, inflated: record.len() as u64, ..Report::default() };
         self.intake.take(name, batch, &|event| self.occasion(event), &mut tally, || ())?;
+        let progress = self.consumer.progress;
+        progress.items.fetch_add(1, Ordering::Relaxed);
+        progress.inflated.fetch_add(tally.inflated, Ordering::Relaxed);
+        progress.records.fetch_add(tally.read, Ordering::Relaxed);
         self.intake.count(tally);
         Ok(())
     }
@@ -103,12 +108,7 @@ impl Session<'_> {
         let mut worst = Ok(());
         for object in objects {
             let read = self.object(object, decoder)?;
-            let is_worse = match (&worst, &read) {
-                (_, Ok(())) | (Err(NotRead::Stopped | NotRead::ThisTime(_)), Err(NotRead::Never(_))) => false,
-                (Err(NotRead::Stopped), _) => false,
-                _ => true,
-            };
-            if is_worse {
+            if rank(&read) > rank(&worst) {
                 worst = read;
             }
         }
@@ -187,6 +187,16 @@ impl Session<'_> {
     fn occasion(&self, event: &Event<'_>) -> Occasion {
         let now = self.consumer.timer.now();
         Occasion { now, arrival: self.consumer.news.arrival(event.event_time, now), run: self.consumer.run }
+    }
+}
+
+/// What hinders a message most: what will never be read is set aside only where nothing may come another time.
+fn rank(read: &Result<(), NotRead>) -> u8 {
+    match read {
+        Ok(()) => 0,
+        Err(NotRead::Never(_)) => 1,
+        Err(NotRead::ThisTime(_)) => 2,
+        Err(NotRead::Stopped) => 3,
     }
 }
 

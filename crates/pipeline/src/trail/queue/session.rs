@@ -117,7 +117,7 @@ impl<'c> Session<'c> {
         };
         let outcomes = parallel::each(options.workers, work, |(place, message)| {
             if self.consumer.stop.load(Ordering::Relaxed) {
-                self.give_back(place);
+                self.give_back_at_once(place);
                 return Ok(());
             }
             self.message(place, &message, &mut Decoder::new(options.limits))
@@ -209,9 +209,17 @@ impl<'c> Session<'c> {
     }
 
     /// Lets a message go. It comes again when its time is over: at once would make a loop of what fails at once.
-    pub(super) fn give_back(&self, place: Place) {
-        if lock(&self.held).forget(place) {
-            self.counts().messages.returned += 1;
+    pub(super) fn give_back(&self, place: Place) -> Option<String> {
+        let receipt = lock(&self.held).forget(place)?;
+        self.counts().messages.returned += 1;
+        Some(receipt)
+    }
+
+    /// Lets a message go that nobody has failed with: whoever comes next has it without waiting.
+    pub(super) fn give_back_at_once(&self, place: Place) {
+        let Some(receipt) = self.give_back(place) else { return };
+        if self.consumer.queue.extend(&[&receipt], Duration::ZERO).is_err() {
+            self.counts().failed_calls += 1;
         }
     }
 
@@ -254,7 +262,7 @@ impl<'c> Session<'c> {
             let mut counts = self.counts();
             for (index, (place, _)) in group.iter().enumerate() {
                 if !undone.contains(&index) {
-                    counts.messages.acknowledged += u64::from(held.forget(*place));
+                    counts.messages.acknowledged += u64::from(held.forget(*place).is_some());
                 } else if held.not_deleted(*place) {
                     counts.messages.unacknowledged += 1;
                 }
