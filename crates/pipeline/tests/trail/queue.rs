@@ -19,7 +19,7 @@ use pipeline::trail::{Bucket, Consumer, Message, Queue, QueueReport, Session, Un
 use serde_json::json;
 use testkit::memory::{Disk, Process};
 
-use crate::world::{ACCOUNT, BUCKET, Faults, QUEUE, SECOND, START, SeenBy, Truth, World};
+use crate::world::{ACCOUNT, BUCKET, Faults, PATIENCE, QUEUE, SECOND, START, SeenBy, Truth, World};
 
 const HOUR: i64 = 3600 * SECOND;
 
@@ -105,7 +105,7 @@ impl Scenario {
             workers: if seed % 8 == 7 { 4 } else { 1 },
             commit_every: Duration::from_secs(*chance.choice(&[0, 5, 15]).unwrap()),
             max_held: *chance.choice(&[5, 2000]).unwrap(),
-            max_receives: 4,
+            max_receives: PATIENCE,
             ..Options::default()
         };
         let world = World::new(seed);

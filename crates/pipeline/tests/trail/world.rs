@@ -19,6 +19,8 @@ pub(crate) const START: i64 = 1_775_044_800 * SECOND;
 pub(crate) const ACCOUNT: &str = "111122223333";
 pub(crate) const BUCKET: &str = "trail";
 pub(crate) const QUEUE: &str = "sqs://111122223333/trail";
+/// At which delivery a message that cannot be read is given up.
+pub(crate) const PATIENCE: u32 = 4;
 /// The keys that one answer lists at most.
 const PAGE: usize = 3;
 
@@ -324,6 +326,7 @@ impl Queue for SeenBy<'_> {
                     let missing = events.iter().find(|event| !stored.contains_key(*event));
                     missing.map(|event| format!("{id} was acknowledged before its commit: {event} is not stored"))
                 }
+                None if waiting.receives < PATIENCE => Some(format!("{id} was given up too early")),
                 None => {
                     let name = format!("{QUEUE}/{id}");
                     let aside = self.disk.rejected.lock().unwrap();
