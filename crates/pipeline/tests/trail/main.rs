@@ -62,6 +62,11 @@ fn a_message_is_kept_from_others_while_it_is_read() {
 }
 
 #[test]
+fn an_alert_waits_for_no_commit() {
+    queue::slow_commit();
+}
+
+#[test]
 fn a_queue_that_refuses_ends_the_run_and_says_why() {
     queue::refused();
 }

@@ -328,10 +328,10 @@ impl pipeline::collect::Timer for RealTime {
     }
 }
 
-/// A queue of one message that takes note of what is done with it.
+/// A queue that gives one message at a time and takes note of what is done with it.
 #[derive(Default)]
 struct Notebook {
-    message: Mutex<Option<Message>>,
+    messages: Mutex<Vec<Message>>,
     lines: Mutex<Vec<&'static str>>,
     answer: Option<CallError>,
 }
@@ -351,7 +351,7 @@ impl Queue for Notebook {
     fn receive(&self, _: Duration, _: Duration) -> Result<Vec<Message>, CallError> {
         match &self.answer {
             Some(error) => Err(error.clone()),
-            None => Ok(self.message.lock().unwrap().take().into_iter().collect()),
+            None => Ok(self.messages.lock().unwrap().pop().into_iter().collect()),
         }
     }
 
@@ -388,16 +388,10 @@ impl Bucket for Slow {
 
 /// Works a queue off with threads, on real time.
 fn work_off(queue: &Notebook, bucket: Slow, options: &Options) -> (Arc<Disk>, QueueReport) {
-    with(queue, bucket, options, &AtomicBool::new(false), |consumer| consumer.run().unwrap())
+    with(queue, bucket, options, |consumer| consumer.run().unwrap())
 }
 
-fn with<T>(
-    queue: &Notebook,
-    bucket: Slow,
-    options: &Options,
-    stop: &AtomicBool,
-    body: impl FnOnce(&Consumer<'_>) -> T,
-) -> (Arc<Disk>, T) {
+fn with<T>(queue: &Notebook, bucket: Slow, options: &Options, body: impl FnOnce(&Consumer<'_>) -> T) -> (Arc<Disk>, T) {
     let disk = Arc::<Disk>::default();
     let process = Process::new(Arc::clone(&disk), -1, false);
     let buckets: [Arc<dyn Bucket>; 1] = [Arc::new(bucket)];
@@ -418,7 +412,7 @@ fn with<T>(
         options,
         progress: &Progress::default(),
         on_problem: &|_| (),
-        stop,
+        stop: &AtomicBool::new(false),
     });
     (disk, outcome)
 }
@@ -437,7 +431,7 @@ pub(crate) fn slow_object() {
     let world = World::new(0);
     let (record, _) = record(&mut fastrand::Rng::with_seed(0), 0);
     world.put("key", file(&[record]));
-    let queue = Notebook { message: Mutex::new(Some(message())), ..Notebook::default() };
+    let queue = Notebook { messages: Mutex::new(vec![message()]), ..Notebook::default() };
     let visibility = Duration::from_millis(100);
     let options = Options { visibility, pollers: 1, until_empty: true, ..Options::default() };
     let (disk, report) = work_off(&queue, Slow(world), &options);
@@ -458,14 +452,67 @@ pub(crate) fn refused() {
 }
 
 pub(crate) fn stopped() {
-    let queue = Notebook { message: Mutex::new(Some(message())), ..Notebook::default() };
+    let queue = Notebook { messages: Mutex::new(vec![message()]), ..Notebook::default() };
     let stop = AtomicBool::new(true);
-    let (disk, report) = with(&queue, Slow(World::new(0)), &Options::default(), &stop, |consumer| {
-        let session = Session::new(consumer);
+    let (disk, report) = with(&queue, Slow(World::new(0)), &Options::default(), |consumer| {
+        let consumer = Consumer { stop: &stop, ..*consumer };
+        let session = Session::new(&consumer);
         assert_eq!(session.turn().unwrap(), Turn::Worked);
         session.end(None).unwrap()
     });
     assert_eq!(queue.lines.into_inner().unwrap(), ["extend"]);
     assert_eq!((report.messages.returned, report.messages.failed, report.totals.interrupted), (1, 0, true));
     assert!(disk.events.lock().unwrap().is_empty());
+}
+
+/// A store whose first commit takes until a number of alerts is recorded, if they ever are.
+struct Waiting<'p> {
+    process: &'p Process,
+    disk: Arc<Disk>,
+    alerts: usize,
+    in_vain: AtomicBool,
+}
+
+impl EventStore for Waiting<'_> {
+    fn append(&self, events: &[Event<'_>], source_object: &str, at: Timestamp) -> Result<Appended, StoreError> {
+        self.process.append(events, source_object, at)
+    }
+
+    fn commit(&self) -> Result<Committed, StoreError> {
+        let began = std::time::Instant::now();
+        while self.disk.alerts.lock().unwrap().len() < self.alerts {
+            if began.elapsed() > Duration::from_secs(5) {
+                self.in_vain.store(true, std::sync::atomic::Ordering::Relaxed);
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.process.commit()
+    }
+}
+
+pub(crate) fn slow_commit() {
+    let found = |number: usize| {
+        let record = testkit::event("CreateUser").id(&format!("e{number}")).to_json();
+        let body = format!(r#"{{"detail-type":"AWS API Call via CloudTrail","detail":{record}}}"#);
+        Message { id: format!("m{number}"), receipt: format!("r{number}"), body, ..message() }
+    };
+    let queue = Notebook { messages: Mutex::new(vec![found(1), found(0)]), ..Notebook::default() };
+    let disk = Arc::<Disk>::default();
+    let process = Process::new(Arc::clone(&disk), -1, false);
+    let store = Waiting { process: &process, disk, alerts: 2, in_vain: AtomicBool::new(false) };
+    let (_, outcome) = with(&queue, Slow(World::new(0)), &Options::default(), |consumer| {
+        let consumer = Consumer { store: &store, ledger: &process, ..*consumer };
+        let session = Session::new(&consumer);
+        session.turn().unwrap();
+        std::thread::scope(|scope| {
+            let committing = scope.spawn(|| session.commit());
+            // The second message is not received before the commit of the first has begun.
+            std::thread::sleep(Duration::from_millis(100));
+            session.turn().unwrap();
+            committing.join().unwrap()
+        })
+    });
+    outcome.unwrap();
+    assert!(!store.in_vain.into_inner(), "an alert waited for a commit");
 }
