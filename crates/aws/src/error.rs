@@ -8,9 +8,10 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use event::Timestamp;
-use pipeline::collect::{LookupError, Unknown};
+use pipeline::collect::Unknown;
 use pipeline::escape::single_line;
 use pipeline::notify::Verdict;
+use pipeline::service::CallError;
 
 /// The longest message of a service that is passed on.
 const MESSAGE_MAX: usize = 400;
@@ -27,13 +28,24 @@ pub enum AwsError {
     /// A role's ARN is none.
     #[error("{0:?} is no ARN of a role, such as arn:aws:iam::123456789012:role/trailhound")]
     Role(String),
+    /// A bucket cannot be reached as it is given.
+    #[error("the bucket {name:?} cannot be read: {reason}")]
+    Bucket {
+        /// Its name.
+        name: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A queue's address is none.
+    #[error("{0:?} is no address of a queue, such as https://sqs.eu-west-1.amazonaws.com/123456789012/trail")]
+    Queue(String),
     /// The call failed.
     #[error("{call}: {source}")]
     Call {
         /// The permission that the call needs, such as `account:ListRegions`.
         call: &'static str,
         /// Why.
-        source: LookupError,
+        source: CallError,
     },
 }
 
@@ -42,7 +54,7 @@ impl AwsError {
     pub(crate) fn unknown(self, subject: &str, now: Timestamp) -> Unknown {
         match self {
             AwsError::Call { call, source } => Unknown::new(subject, call, &source, now),
-            other => Unknown::new(subject, "configuration", &LookupError::Refused(other.to_string()), now),
+            other => Unknown::new(subject, "configuration", &CallError::Refused(other.to_string()), now),
         }
     }
 }
@@ -61,7 +73,7 @@ impl Refusal {
 }
 
 /// What became of a call that failed.
-pub(crate) fn classify<E>(action: &'static str, error: &SdkError<E, HttpResponse>) -> LookupError
+pub(crate) fn classify<E>(action: &'static str, error: &SdkError<E, HttpResponse>) -> CallError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
@@ -72,22 +84,22 @@ where
         return of_credentials(failed);
     }
     match error {
-        SdkError::TimeoutError(_) => LookupError::Unavailable("no answer in time".to_owned()),
-        SdkError::ConstructionFailure(_) => LookupError::Refused(innermost(error)),
-        _ => LookupError::Unavailable(innermost(error)),
+        SdkError::TimeoutError(_) => CallError::Unavailable("no answer in time".to_owned()),
+        SdkError::ConstructionFailure(_) => CallError::Refused(innermost(error)),
+        _ => CallError::Unavailable(innermost(error)),
     }
 }
 
 /// What a call means for the notification it was made for. What passes by itself, or with new credentials or a clock that
 /// is set right, is tried again; what the service refuses is not.
-pub(crate) fn verdict(result: Result<(), LookupError>) -> Verdict {
+pub(crate) fn verdict(result: Result<(), CallError>) -> Verdict {
     let Err(error) = result else { return Verdict::Delivered };
     let reason = single_line(&error.to_string(), REASON_MAX).into_owned();
     match error {
-        LookupError::Throttled
-        | LookupError::Unavailable(_)
-        | LookupError::Credentials(_)
-        | LookupError::InvalidTimeRange(_) => Verdict::retry(reason),
+        CallError::Throttled
+        | CallError::Unavailable(_)
+        | CallError::Credentials(_)
+        | CallError::InvalidTimeRange(_) => Verdict::retry(reason),
         _ => Verdict::refused(reason),
     }
 }
@@ -100,7 +112,7 @@ fn refusal<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option
     Some(Refusal::new(code, message, status))
 }
 
-pub(crate) fn of_refusal(action: &str, refusal: Refusal) -> LookupError {
+pub(crate) fn of_refusal(action: &str, refusal: Refusal) -> CallError {
     let Refusal { code, message, status } = refusal;
     let said = if message.is_empty() { code.clone() } else { format!("{code}: {message}") };
     match code.as_str() {
@@ -110,19 +122,21 @@ pub(crate) fn of_refusal(action: &str, refusal: Refusal) -> LookupError {
         | "Throttled"
         | "KMSThrottling"
         | "TooManyRequestsException"
-        | "RequestLimitExceeded" => LookupError::Throttled,
-        "InvalidNextTokenException" => LookupError::TokenExpired,
-        "InvalidTimeRangeException" => LookupError::InvalidTimeRange(message),
+        | "RequestLimitExceeded" => CallError::Throttled,
+        "InvalidNextTokenException" => CallError::TokenExpired,
+        "InvalidTimeRangeException" => CallError::InvalidTimeRange(message),
         "AccessDenied"
         | "AccessDeniedException"
         | "UnauthorizedOperation"
         | "AuthorizationError"
-        | "AuthorizationErrorException" => LookupError::AccessDenied { action: action.to_owned(), message },
+        | "AuthorizationErrorException"
+        | "KmsAccessDenied"
+        | "KMS.AccessDeniedException" => CallError::AccessDenied { action: action.to_owned(), message },
         // A signature carries the time: it is refused where the clocks are minutes apart.
         "InvalidSignatureException" | "SignatureDoesNotMatch" | "RequestExpired" | "RequestTimeTooSkewed"
             if ["expired", "not yet", "skew", "time"].iter().any(|word| message.contains(word)) =>
         {
-            LookupError::InvalidTimeRange(format!("this machine's clock is off ({said})"))
+            CallError::InvalidTimeRange(format!("this machine's clock is off ({said})"))
         }
         "ExpiredToken"
         | "ExpiredTokenException"
@@ -134,18 +148,63 @@ pub(crate) fn of_refusal(action: &str, refusal: Refusal) -> LookupError {
         | "IncompleteSignature"
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
-        | "OptInRequired" => LookupError::Credentials(said),
-        _ if status == 429 => LookupError::Throttled,
-        _ if status >= 500 || code.is_empty() => LookupError::Unavailable(format!("HTTP {status} {said}")),
-        _ => LookupError::Refused(said),
+        | "OptInRequired" => CallError::Credentials(said),
+        "NoSuchBucket" | "NoSuchKey" | "QueueDoesNotExist" | "AWS.SimpleQueueService.NonExistentQueue" => {
+            CallError::NotFound(said)
+        }
+        "SlowDown" => CallError::Throttled,
+        _ if status == 429 => CallError::Throttled,
+        _ if status >= 500 || code.is_empty() => CallError::Unavailable(format!("HTTP {status} {said}")),
+        _ => CallError::Refused(said),
     }
 }
 
+/// What became of a request to S3 that failed; `what` says what was asked for.
+pub(crate) fn classify_store(action: &'static str, what: &str, error: &object_store::Error) -> CallError {
+    use object_store::Error as Store;
+    if let Some(failed) = find::<CredentialsError>(error) {
+        return of_credentials(failed);
+    }
+    let words = innermost_words(error);
+    // The client gives S3's answer as text only.
+    let (code, message) = (element(&words, "Code"), element(&words, "Message"));
+    match (error, code) {
+        (_, "NoSuchKey" | "NoSuchBucket") | (Store::NotFound { .. }, "") => CallError::NotFound(what.to_owned()),
+        (Store::PermissionDenied { .. } | Store::Unauthenticated { .. }, "") => {
+            CallError::AccessDenied { action: action.to_owned(), message: format!("{what}: {}", bounded(&words)) }
+        }
+        (_, "AccessDenied" | "AllAccessDisabled") => {
+            CallError::AccessDenied { action: action.to_owned(), message: format!("{what}: {}", bounded(message)) }
+        }
+        (_, "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
+            CallError::Refused(format!("{what} lies in another region ({})", bounded(message)))
+        }
+        (_, "") if words.contains("redirect without LOCATION") => {
+            CallError::Refused(format!("{what} lies in another region"))
+        }
+        (_, "") => CallError::Unavailable(bounded(&words)),
+        // An object in Glacier, a key that may not be used: what S3 says is what there is to say.
+        (_, code) => {
+            let status = if SERVERS_OWN.contains(&code) { 500 } else { 400 };
+            of_refusal(action, Refusal { code: code.to_owned(), message: bounded(message), status })
+        }
+    }
+}
+
+/// Codes of S3 that another try may help.
+const SERVERS_OWN: [&str; 4] = ["InternalError", "ServiceUnavailable", "OperationAborted", "RequestTimeout"];
+
+/// The text of an element of S3's answer, which has no attributes and is flat.
+fn element<'a>(answer: &'a str, name: &str) -> &'a str {
+    let rest = answer.split_once(&format!("<{name}>")).map_or("", |(_, rest)| rest);
+    rest.split('<').next().unwrap_or_default()
+}
+
 /// Why there are no credentials: a role that may not be assumed is another matter than a profile that is not there.
-pub(crate) fn of_credentials(failed: &CredentialsError) -> LookupError {
+pub(crate) fn of_credentials(failed: &CredentialsError) -> CallError {
     if let Some(denied) = find::<SdkError<AssumeRoleError, HttpResponse>>(failed) {
         return match classify("sts:AssumeRole", denied) {
-            LookupError::Refused(said) => LookupError::Credentials(said),
+            CallError::Refused(said) => CallError::Credentials(said),
             known => known,
         };
     }
@@ -154,11 +213,11 @@ pub(crate) fn of_credentials(failed: &CredentialsError) -> LookupError {
         return of_refusal("sts:AssumeRole", Refusal::new(code, message, 400));
     }
     match failed {
-        CredentialsError::CredentialsNotLoaded(_) => LookupError::Credentials(
+        CredentialsError::CredentialsNotLoaded(_) => CallError::Credentials(
             "none were found: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run `aws sso login`".to_owned(),
         ),
-        CredentialsError::ProviderTimedOut(_) => LookupError::Unavailable("no credentials in time".to_owned()),
-        _ => LookupError::Credentials(innermost(failed)),
+        CredentialsError::ProviderTimedOut(_) => CallError::Unavailable("no credentials in time".to_owned()),
+        _ => CallError::Credentials(innermost(failed)),
     }
 }
 
@@ -178,6 +237,10 @@ fn find<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e 
 
 /// The words of the cause of all causes: those above it say what was tried, which the caller knows.
 pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
+    bounded(&innermost_words(error))
+}
+
+fn innermost_words(error: &(dyn Error + 'static)) -> String {
     let mut last = error;
     for _ in 0..32 {
         match last.source() {
@@ -185,7 +248,7 @@ pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
             None => break,
         }
     }
-    bounded(&last.to_string())
+    last.to_string()
 }
 
 fn bounded(text: &str) -> String {
@@ -196,27 +259,27 @@ fn bounded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn said(code: &str, message: &str, status: u16) -> LookupError {
+    fn said(code: &str, message: &str, status: u16) -> CallError {
         of_refusal("cloudtrail:LookupEvents", Refusal::new(code, message, status))
     }
 
     #[test]
     fn a_refusal_means_what_it_says() {
-        assert_eq!(said("ThrottlingException", "Rate exceeded", 400), LookupError::Throttled);
-        assert_eq!(said("InvalidNextTokenException", "", 400), LookupError::TokenExpired);
-        assert!(matches!(said("InternalFailure", "", 500), LookupError::Unavailable(_)));
-        assert!(matches!(said("", "<html>", 502), LookupError::Unavailable(_)));
-        assert!(matches!(said("UnrecognizedClientException", "no", 400), LookupError::Credentials(_)));
+        assert_eq!(said("ThrottlingException", "Rate exceeded", 400), CallError::Throttled);
+        assert_eq!(said("InvalidNextTokenException", "", 400), CallError::TokenExpired);
+        assert!(matches!(said("InternalFailure", "", 500), CallError::Unavailable(_)));
+        assert!(matches!(said("", "<html>", 502), CallError::Unavailable(_)));
+        assert!(matches!(said("UnrecognizedClientException", "no", 400), CallError::Credentials(_)));
         assert!(matches!(
             said("InvalidSignatureException", "Signature expired: 20260101T000000Z is now earlier", 403),
-            LookupError::InvalidTimeRange(_)
+            CallError::InvalidTimeRange(_)
         ));
         assert!(matches!(
             said("InvalidSignatureException", "The request signature we calculated does not match", 403),
-            LookupError::Credentials(_)
+            CallError::Credentials(_)
         ));
-        assert!(matches!(said("UnsupportedOperationException", "no", 400), LookupError::Refused(_)));
-        let LookupError::AccessDenied { action, .. } = said("AccessDeniedException", "no", 400) else {
+        assert!(matches!(said("UnsupportedOperationException", "no", 400), CallError::Refused(_)));
+        let CallError::AccessDenied { action, .. } = said("AccessDeniedException", "no", 400) else {
             panic!("denied");
         };
         assert_eq!(action, "cloudtrail:LookupEvents");
@@ -236,5 +299,30 @@ mod tests {
             verdict("NotFound", "Topic does not exist", 404),
             Verdict::refused("the service refused: NotFound: Topic does not exist")
         );
+    }
+
+    fn store(status: &str, body: &str, wrap: fn(Box<dyn Error + Send + Sync>) -> object_store::Error) -> CallError {
+        let words = format!("Server returned non-2xx status code: {status}: {body}");
+        classify_store("s3:GetObject", "object s3://b/k", &wrap(words.into()))
+    }
+
+    #[test]
+    fn what_s3_says_is_found_in_its_answer() {
+        let denied = |source| object_store::Error::PermissionDenied { path: String::new(), source };
+        let missing = |source| object_store::Error::NotFound { path: String::new(), source };
+        let other = |source| object_store::Error::Generic { store: "S3", source };
+        let said = |code: &str| format!("<Error><Code>{code}</Code><Message>no</Message><Key>k</Key></Error>");
+        let expected =
+            CallError::AccessDenied { action: "s3:GetObject".to_owned(), message: "object s3://b/k: no".to_owned() };
+        assert_eq!(store("403 Forbidden", &said("AccessDenied"), denied), expected);
+        assert!(matches!(store("403 Forbidden", "", denied), CallError::AccessDenied { .. }));
+        assert_eq!(store("404", &said("NoSuchKey"), missing), CallError::NotFound("object s3://b/k".to_owned()));
+        assert!(matches!(store("403", &said("InvalidAccessKeyId"), denied), CallError::Credentials(_)));
+        assert!(matches!(store("400", &said("ExpiredToken"), other), CallError::Credentials(_)));
+        assert_eq!(store("503", &said("SlowDown"), other), CallError::Throttled);
+        assert!(matches!(store("500", &said("InternalError"), other), CallError::Unavailable(_)));
+        assert!(matches!(store("502", "<html>", other), CallError::Unavailable(_)));
+        assert!(matches!(store("301", &said("PermanentRedirect"), other), CallError::Refused(_)));
+        assert!(matches!(store("403", &said("InvalidObjectState"), denied), CallError::Refused(_)));
     }
 }

@@ -1,28 +1,33 @@
 //! AWS: the only room that knows its SDKs.
 //!
 //! **Owns** credentials ([`Aws`], [`Account`]), where there is something to read ([`Account::regions`],
-//! [`Aws::organization`]) and the adapters behind other rooms' ports: [`EventHistory`] for LookupEvents, [`Topics`] for
-//! Amazon SNS, [`SecurityHub`] for its findings, [`Secrets`] for Secrets Manager and Systems Manager. **Must not** leak
-//! a type of an SDK, decide what is asked for, or try again what a port's caller tries again itself.
+//! [`Aws::organization`]) and the adapters behind other rooms' ports: [`EventHistory`] for LookupEvents, [`TrailBucket`]
+//! and [`TrailQueue`] for trails, [`Topics`] for Amazon SNS, [`SecurityHub`] for its findings, [`Secrets`] for Secrets
+//! Manager and Systems Manager. **Must not** leak a type of an SDK, decide what is asked for, or try again what a port's
+//! caller tries again itself.
 //!
 //! Read in this order: `access` (whose credentials), `error` (what AWS's refusals mean), `lookup` (one adapter whole),
 //! `signed` (calls without an SDK).
 
 mod access;
+mod bucket;
 mod date;
 mod discovery;
 mod edge;
 mod error;
 mod findings;
 mod lookup;
+mod queue;
 mod secrets;
 mod signed;
 mod topics;
 
 pub use access::{Access, Account, Aws, Role};
+pub use bucket::TrailBucket;
 pub use discovery::{Discovery, MemberRole, Wanted};
 pub use error::AwsError;
 pub use findings::SecurityHub;
 pub use lookup::EventHistory;
+pub use queue::TrailQueue;
 pub use secrets::Secrets;
 pub use topics::Topics;

@@ -27,7 +27,7 @@ use pipeline::collect::{Pause, Scope, Stream, StreamChange, StreamState, StreamS
 use pipeline::history::{PastRun, RunEnd, RunId};
 use pipeline::outbox::{Delivery, Notification, Outbox, OutboxRow, Outcome, Routes};
 use pipeline::state::{
-    AlertCounts, AlertFilter, LakeFit, Ledger, ObjectVersion, Page, Recorded, StateError, StateStore,
+    AlertCounts, AlertFilter, LakeFit, Ledger, ObjectLedger, ObjectVersion, Page, Recorded, StateError, StateStore,
 };
 use pipeline::suppress::{Removal, Suppression, SuppressionId};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
@@ -154,6 +154,16 @@ impl Outbox for SqliteState {
     }
 }
 
+impl ObjectLedger for SqliteState {
+    fn seen_objects(&self, objects: &[ObjectVersion]) -> Result<Vec<bool>, StateError> {
+        self.read(|transaction| objects::seen(transaction, objects))
+    }
+
+    fn mark_objects(&self, objects: &[ObjectVersion], at: Timestamp) -> Result<(), StateError> {
+        self.write(failpoint::MARK_OBJECTS, |transaction| objects::mark(transaction, objects, at))
+    }
+}
+
 impl StateStore for SqliteState {
     fn alerts(&self, filter: &AlertFilter, page: &Page) -> Result<Vec<Alert>, StateError> {
         self.read(|transaction| alerts::list(transaction, filter, page))
@@ -213,14 +223,6 @@ impl StateStore for SqliteState {
 
     fn runs(&self, limit: usize) -> Result<Vec<PastRun>, StateError> {
         self.read(|transaction| runs::list(transaction, limit))
-    }
-
-    fn seen_objects(&self, objects: &[ObjectVersion]) -> Result<Vec<bool>, StateError> {
-        self.read(|transaction| objects::seen(transaction, objects))
-    }
-
-    fn mark_objects(&self, objects: &[ObjectVersion], at: Timestamp) -> Result<(), StateError> {
-        self.write(failpoint::MARK_OBJECTS, |transaction| objects::mark(transaction, objects, at))
     }
 
     fn fit_lake(&self, id: &str, version: i64) -> Result<LakeFit, StateError> {

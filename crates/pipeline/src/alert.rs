@@ -1,6 +1,7 @@
 //! The alert: one detection's verdict on one event, as the ledger keeps it.
 
 use std::fmt;
+use std::time::Duration;
 
 use detect::{Finding, Severity};
 use event::{Day, Event, Timestamp};
@@ -93,6 +94,30 @@ impl Arrival {
 impl fmt::Display for Arrival {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+/// From when on the events of a live source are news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct News {
+    /// Events before are backfill: what was there when the source was first asked.
+    pub since: Timestamp,
+    /// From which age on an event counts as late.
+    pub late: Duration,
+}
+
+impl News {
+    /// How an event came to us that is read now.
+    #[must_use]
+    pub fn arrival(&self, event_time: Timestamp, now: Timestamp) -> Arrival {
+        let age = Duration::from_micros(now.micros().saturating_sub(event_time.micros()).max(0).unsigned_abs());
+        if event_time < self.since {
+            Arrival::Backfill
+        } else if age > self.late {
+            Arrival::Late
+        } else {
+            Arrival::Live
+        }
     }
 }
 

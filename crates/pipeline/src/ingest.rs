@@ -5,21 +5,22 @@
 //! what is kept aside, then events. A crash anywhere, followed by reading the same items again, ends as if there had been
 //! no crash: alerts and events are known by their ids.
 
-use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use detect::Registry;
-use event::decode::{self, Batch, Decoder, Limits};
+use event::Event;
+use event::decode::{Decoder, Limits};
 
-use crate::alert::Occasion;
-use crate::aside::{Aside, Rejection};
+use crate::alert::{News, Occasion};
+use crate::aside::Aside;
 use crate::filter::Filters;
+use crate::intake::item::Reading;
 use crate::intake::{Intake, Parts, Recording, lock};
 use crate::outbox::Routes;
 use crate::report::{Problem, Report};
-use crate::source::{Content, Item, Source};
+use crate::source::{Item, Source};
 use crate::state::{Ledger, StateError};
 use crate::store::{Clock, EventStore, StoreError};
 use crate::suppress::Suppressions;
@@ -93,6 +94,7 @@ pub enum IngestError {
 
 /// What the workers share.
 struct Shared<'s> {
+    news: Option<News>,
     source: Mutex<&'s mut dyn Source>,
     intake: Intake<'s>,
     failure: Mutex<Option<IngestError>>,
@@ -106,6 +108,7 @@ impl Ingest<'_> {
     /// The store, the state or the disk failed; everything committed before is kept.
     pub fn run(&self, source: &mut dyn Source) -> Result<Report, IngestError> {
         let shared = Shared {
+            news: source.news(),
             source: Mutex::new(source),
             intake: self.intake(),
             failure: Mutex::new(None),
@@ -124,7 +127,7 @@ impl Ingest<'_> {
             committer.thread().unpark();
         });
         if lock(&shared.failure).is_none() {
-            self.or_fail(&shared, shared.intake.checkpoint(|| Ok(())));
+            self.or_fail(&shared, self.checkpoint(&shared));
         }
         if let Some(failure) = lock(&shared.failure).take() {
             return Err(failure);
@@ -155,10 +158,15 @@ impl Ingest<'_> {
         while !shared.finished.load(Ordering::Relaxed) {
             std::thread::park_timeout(due.saturating_duration_since(std::time::Instant::now()));
             if !shared.finished.load(Ordering::Relaxed) && std::time::Instant::now() >= due {
-                self.or_fail(shared, shared.intake.checkpoint(|| Ok(())));
+                self.or_fail(shared, self.checkpoint(shared));
                 due = std::time::Instant::now() + self.commit_every;
             }
         }
+    }
+
+    fn checkpoint(&self, shared: &Shared<'_>) -> Result<(), IngestError> {
+        // Whoever holds the source waits for nobody here.
+        shared.intake.checkpoint(|| Ok(lock(&shared.source).settle(self.clock.now())?))
     }
 
     fn work(&self, shared: &Shared<'_>) {
@@ -170,7 +178,7 @@ impl Ingest<'_> {
                 Some(Err(unreadable)) => {
                     shared.intake.report().unreadable += 1;
                     let problem = Problem { name: unreadable.name, reason: unreadable.reason };
-                    self.or_fail(shared, self.unread(shared, problem));
+                    self.or_fail(shared, shared.intake.unread(problem, self.on_problem));
                 }
                 Some(Ok(item)) => self.or_fail(shared, self.item(shared, &mut decoder, item)),
             }
@@ -188,91 +196,27 @@ impl Ingest<'_> {
         }
     }
 
-    fn problem(&self, shared: &Shared<'_>, problem: Problem) {
-        shared.intake.report().problems += 1;
-        (self.on_problem)(&problem);
-    }
-
-    /// Tells of a file of which not everything was read, and keeps that aside: it has no text, only a place and a reason.
-    fn unread(&self, shared: &Shared<'_>, problem: Problem) -> Result<(), IngestError> {
-        self.aside.rejected(&Rejection {
-            source_object: &problem.name,
-            number: 0,
-            reason: &problem.reason,
-            text: "",
-        })?;
-        self.problem(shared, problem);
-        Ok(())
-    }
-
-    fn item(&self, shared: &Shared<'_>, decoder: &mut Decoder, item: Item) -> Result<(), IngestError> {
+    fn item(&self, shared: &Shared<'_>, decoder: &mut Decoder, mut item: Item) -> Result<(), IngestError> {
         let name = item.name.clone();
         let size = item.size;
+        let receipt = item.take_receipt();
         let mut content = match item.open() {
             Ok(content) => content,
             Err(error) => {
                 shared.intake.report().unreadable += 1;
-                return self.unread(shared, Problem { name, reason: format!("cannot be read: {error}") });
+                let problem = Problem { name, reason: format!("cannot be read: {error}") };
+                return shared.intake.unread(problem, self.on_problem);
             }
         };
-        let stored_bytes = match (&content, size) {
-            (_, Some(size)) => size,
-            (Content::Bytes(bytes), None) => bytes.len() as u64,
-            (Content::Reader(_), None) => 0,
+        let occasion = |event: &Event<'_>| {
+            let arrival = shared.news.map(|news| news.arrival(event.event_time, self.clock.now()));
+            Occasion { arrival: arrival.unwrap_or(self.occasion.arrival), ..self.occasion }
         };
-        let mut tally = Report::default();
-        let mut failure = None;
-        let mut first_rejection: Option<String> = None;
-        let mut sink = |batch: Batch<'_>| {
-            if let Some(rejected) = batch.rejected.first().filter(|_| first_rejection.is_none()) {
-                first_rejection = Some(format!("record {}: {}", rejected.number, rejected.reason));
-            }
-            match shared.intake.take(&name, batch, &|_| self.occasion, &mut tally, || ()) {
-                Ok(()) if self.stop.load(Ordering::Relaxed) => ControlFlow::Break(()),
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failure = Some(error);
-                    ControlFlow::Break(())
-                }
-            }
-        };
-        let summary = match &mut content {
-            Content::Bytes(bytes) => decoder.decode(decode::Content::Bytes(bytes), &mut sink),
-            Content::Reader(reader) => decoder.decode(decode::Content::Reader(reader.as_mut()), &mut sink),
-        };
-        if let Some(error) = failure {
-            return Err(error);
+        let reading = Reading { name: &name, size, occasion: &occasion, stop: self.stop, on_problem: self.on_problem };
+        let read = shared.intake.read(&reading, &mut content, decoder)?;
+        if let Some(receipt) = receipt.filter(|_| read.to_its_end) {
+            shared.intake.note(receipt);
         }
-        tally.items = 1;
-        tally.bytes = stored_bytes;
-        tally.inflated = summary.inflated;
-        tally.insights = summary.insights;
-        tally.digests = summary.digests;
-        if summary.records() == 0 && summary.digests == 0 && summary.damage.is_none() {
-            tally.empty = 1;
-        }
-        if !summary.stopped {
-            // What was decoded must be what was handed over.
-            tally.read = summary.records();
-        } else {
-            tally.read += summary.insights;
-        }
-        if let Some(damage) = summary.damage {
-            tally.damaged = 1;
-            self.unread(shared, Problem { name: name.clone(), reason: damage })?;
-        }
-        if let Some(first) = first_rejection {
-            let reason = match tally.rejected {
-                1 => format!("1 record rejected: {first}"),
-                count => format!("{count} records rejected, the first: {first}"),
-            };
-            self.problem(shared, Problem { name, reason });
-        }
-        self.progress.items.fetch_add(1, Ordering::Relaxed);
-        self.progress.bytes.fetch_add(stored_bytes, Ordering::Relaxed);
-        self.progress.inflated.fetch_add(summary.inflated, Ordering::Relaxed);
-        self.progress.records.fetch_add(tally.read, Ordering::Relaxed);
-        shared.intake.report().add(&tally);
         Ok(())
     }
 }

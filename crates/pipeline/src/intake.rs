@@ -4,6 +4,8 @@
 //! **Invariant:** a checkpoint never commits an event whose alert it has not recorded, and never settles a position whose
 //! events it has not committed.
 
+pub(crate) mod item;
+
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use detect::Registry;
@@ -131,10 +133,14 @@ impl<'a> Intake<'a> {
                 false
             }
         });
+        self.progress.alerts.fetch_add(alerts.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        // What is recorded at once waits for no commit.
+        if self.pending.is_none() {
+            self.record(&alerts, tally)?;
+        }
         let _handing_over = self.handing_over();
-        if !alerts.is_empty() {
-            self.progress.alerts.fetch_add(alerts.len() as u64, std::sync::atomic::Ordering::Relaxed);
-            self.queue(alerts, tally)?;
+        if let Some(pending) = &self.pending {
+            self.queue(pending, alerts)?;
         }
         let appended = self.store.append(&batch.events, name, self.clock.now())?;
         tally.stored += appended.stored;
@@ -143,6 +149,12 @@ impl<'a> Intake<'a> {
         self.keep(&appended.variants)?;
         handed_over();
         Ok(())
+    }
+
+    /// Notes something, behind what was handed over: the checkpoint that settles it commits all of that.
+    pub(crate) fn note(&self, note: impl FnOnce()) {
+        let _handing_over = self.handing_over();
+        note();
     }
 
     /// Makes everything handed over so far durable: alerts, then what is kept aside, then events, and then whatever
@@ -176,10 +188,7 @@ impl<'a> Intake<'a> {
         self.hand_over.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn queue(&self, alerts: Vec<Alert>, tally: &mut Report) -> Result<(), IngestError> {
-        let Some(pending) = &self.pending else {
-            return self.record(&alerts, tally);
-        };
+    fn queue(&self, pending: &Mutex<Vec<Alert>>, alerts: Vec<Alert>) -> Result<(), IngestError> {
         let full = {
             let mut pending = lock(pending);
             pending.extend(alerts);

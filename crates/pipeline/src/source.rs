@@ -1,7 +1,15 @@
 //! The port records come in by.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
+
+use event::Timestamp;
+
+use crate::alert::News;
+use crate::state::StateError;
+
+/// What is read into memory as a whole; anything larger streams.
+pub const SMALL: u64 = 32 << 20;
 
 /// Where files, objects or messages come from, one at a time.
 pub trait Source: Send {
@@ -12,6 +20,20 @@ pub trait Source: Send {
     /// How many items and bytes are to come in all, as far as that is known: for progress only.
     fn size_hint(&self) -> SizeHint {
         SizeHint::default()
+    }
+
+    /// From when on its events are news; `None` where the run says how they came to us.
+    fn news(&self) -> Option<News> {
+        None
+    }
+
+    /// Writes down which items were read (their receipts say so), behind every commit.
+    ///
+    /// # Errors
+    /// The state cannot be written; the items are read again another time.
+    fn settle(&mut self, at: Timestamp) -> Result<(), StateError> {
+        let _ = at;
+        Ok(())
     }
 }
 
@@ -31,12 +53,27 @@ pub struct Item {
     /// Its size as stored, where known.
     pub size: Option<u64>,
     open: Box<dyn FnOnce() -> io::Result<Content> + Send>,
+    receipt: Option<Receipt>,
 }
+
+/// What is run when all of an item was read and handed over: the next commit makes it durable.
+pub type Receipt = Box<dyn FnOnce() + Send>;
 
 impl Item {
     /// An item that `open` reads when its turn comes.
     pub fn new(name: String, size: Option<u64>, open: impl FnOnce() -> io::Result<Content> + Send + 'static) -> Item {
-        Item { name, size, open: Box::new(open) }
+        Item { name, size, open: Box::new(open), receipt: None }
+    }
+
+    /// Asks to be told when all of it was read.
+    #[must_use]
+    pub fn with_receipt(self, receipt: impl FnOnce() + Send + 'static) -> Item {
+        Item { receipt: Some(Box::new(receipt)), ..self }
+    }
+
+    /// The receipt, for whoever reads the item to its end.
+    pub(crate) fn take_receipt(&mut self) -> Option<Receipt> {
+        self.receipt.take()
     }
 
     /// Opens the item.
@@ -60,6 +97,32 @@ pub enum Content {
     Bytes(Vec<u8>),
     /// As it comes: large files, pipes.
     Reader(Box<dyn Read + Send>),
+}
+
+impl Content {
+    /// Reads all of a small content; hands a larger one on with its start before it.
+    ///
+    /// A content that fails on its way is handed on to the place of the failure, so that the records before it are kept.
+    pub fn of(reader: impl Read + Send + 'static, expected: Option<u64>) -> Content {
+        let capacity = expected.unwrap_or_default().min(SMALL) as usize;
+        // One byte more, so that the end of the file is met without growing.
+        let mut start = Vec::with_capacity(capacity + 1);
+        let mut reader = reader.take(SMALL + 1);
+        match reader.read_to_end(&mut start) {
+            Ok(_) if start.len() as u64 <= SMALL => Content::Bytes(start),
+            Ok(_) => Content::Reader(Box::new(Cursor::new(start).chain(reader.into_inner()))),
+            Err(error) => Content::Reader(Box::new(Cursor::new(start).chain(Failing(Some(error))))),
+        }
+    }
+}
+
+/// Gives an error once.
+pub struct Failing(pub Option<io::Error>);
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
 }
 
 /// Something that should have been read and could not be.

@@ -289,8 +289,23 @@ pub trait Ledger: Send + Sync {
     fn record_alerts(&self, alerts: &[Alert], routes: &Routes) -> Result<Recorded, StateError>;
 }
 
+/// Which objects of buckets were read.
+pub trait ObjectLedger: Send + Sync {
+    /// Which of the objects were read before in this very version, in the order given.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn seen_objects(&self, objects: &[ObjectVersion]) -> Result<Vec<bool>, StateError>;
+
+    /// Writes down that objects were read and their events committed.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn mark_objects(&self, objects: &[ObjectVersion], at: Timestamp) -> Result<(), StateError>;
+}
+
 /// What the program remembers beside the events.
-pub trait StateStore: Ledger {
+pub trait StateStore: Ledger + ObjectLedger {
     /// The alerts asked for, newest event first.
     ///
     /// # Errors
@@ -384,18 +399,6 @@ pub trait StateStore: Ledger {
     /// # Errors
     /// [`StateError`].
     fn runs(&self, limit: usize) -> Result<Vec<PastRun>, StateError>;
-
-    /// Which of the objects were read before in this very version, in the order given.
-    ///
-    /// # Errors
-    /// [`StateError`].
-    fn seen_objects(&self, objects: &[ObjectVersion]) -> Result<Vec<bool>, StateError>;
-
-    /// Writes down that objects were read and their events committed.
-    ///
-    /// # Errors
-    /// [`StateError`].
-    fn mark_objects(&self, objects: &[ObjectVersion], at: Timestamp) -> Result<(), StateError>;
 
     /// Compares the lake with the one remembered, forgets the objects read and what is covered of streams where they do
     /// not fit, and remembers it.

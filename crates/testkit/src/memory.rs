@@ -1,7 +1,7 @@
 //! Stores and states in memory, for tests: what they hold outlives the "process" that wrote it, and a process can be made
 //! to die at any call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use pipeline::alert::{Alert, AlertId};
 use pipeline::aside::{Aside, Rejection, VariantCopy};
 use pipeline::collect::{Pause, Scope, Stream, StreamChange, StreamState, StreamStore};
 use pipeline::outbox::Routes;
-use pipeline::state::{Ledger, Recorded, StateError};
+use pipeline::state::{Ledger, ObjectLedger, ObjectVersion, Recorded, StateError};
 use pipeline::store::{Appended, Committed, EventStore, StoreError, Variant};
 
 /// What is on the disk: it outlives every process.
@@ -25,6 +25,10 @@ pub struct Disk {
     pub streams: Mutex<BTreeMap<Stream, StreamState>>,
     /// What is to be collected.
     pub scope: Mutex<Scope>,
+    /// Objects that were read, by where they lie: entity tag and size.
+    pub objects: Mutex<BTreeMap<String, (String, u64)>>,
+    /// What was set aside: the item, its place there and the reason.
+    pub rejected: Mutex<BTreeSet<(String, u64, String)>>,
 }
 
 /// A process that works on a disk, and may die: from a certain call on every call fails, and what was not on the disk is
@@ -33,6 +37,7 @@ pub struct Disk {
 pub struct Process {
     disk: Arc<Disk>,
     pending: Mutex<BTreeMap<String, (u64, String)>>,
+    pending_rejected: Mutex<BTreeSet<(String, u64, String)>>,
     calls_left: AtomicI64,
     /// Whether the call at which it dies still takes effect.
     dies_after: bool,
@@ -48,7 +53,13 @@ impl Process {
     #[must_use]
     pub fn new(disk: Arc<Disk>, dies_at: i64, dies_after: bool) -> Process {
         let calls_left = if dies_at < 0 { i64::MAX } else { dies_at };
-        Process { disk, pending: Mutex::default(), calls_left: AtomicI64::new(calls_left), dies_after }
+        Process {
+            disk,
+            pending: Mutex::default(),
+            pending_rejected: Mutex::default(),
+            calls_left: AtomicI64::new(calls_left),
+            dies_after,
+        }
     }
 
     /// Whether it has died.
@@ -57,8 +68,11 @@ impl Process {
         self.calls_left.load(Ordering::Relaxed) < 0
     }
 
-    /// Runs a step that happens wholly or not at all.
-    fn step<T>(&self, body: impl FnOnce() -> T) -> Result<T, Died> {
+    /// Runs a step that happens wholly or not at all, unless the process dies at it or is dead.
+    ///
+    /// # Errors
+    /// [`Died`].
+    pub fn step<T>(&self, body: impl FnOnce() -> T) -> Result<T, Died> {
         match self.calls_left.fetch_sub(1, Ordering::Relaxed) {
             left if left > 0 => Ok(body()),
             0 if self.dies_after => {
@@ -112,8 +126,10 @@ impl EventStore for Process {
 }
 
 impl Aside for Process {
-    fn rejected(&self, _: &Rejection<'_>) -> io::Result<bool> {
-        self.step(|| true).map_err(io::Error::other)
+    fn rejected(&self, rejection: &Rejection<'_>) -> io::Result<bool> {
+        let Rejection { source_object, number, reason, .. } = *rejection;
+        let line = (source_object.to_owned(), number, reason.to_owned());
+        self.step(|| lock(&self.pending_rejected).insert(line)).map_err(io::Error::other)
     }
 
     fn variant(&self, _: &VariantCopy<'_>) -> io::Result<bool> {
@@ -121,7 +137,28 @@ impl Aside for Process {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.step(|| ()).map_err(io::Error::other)
+        let write = || lock(&self.disk.rejected).append(&mut lock(&self.pending_rejected));
+        self.step(write).map_err(io::Error::other)
+    }
+}
+
+impl ObjectLedger for Process {
+    fn seen_objects(&self, objects: &[ObjectVersion]) -> Result<Vec<bool>, StateError> {
+        self.state_step(|| {
+            let known = lock(&self.disk.objects);
+            let is_known = |ObjectVersion { location, etag, size }: &ObjectVersion| {
+                known.get(location).is_some_and(|known| (&known.0, known.1) == (etag, *size))
+            };
+            objects.iter().map(is_known).collect()
+        })
+    }
+
+    fn mark_objects(&self, objects: &[ObjectVersion], _: Timestamp) -> Result<(), StateError> {
+        self.state_step(|| {
+            let versions = objects.iter().cloned();
+            lock(&self.disk.objects)
+                .extend(versions.map(|ObjectVersion { location, etag, size }| (location, (etag, size))));
+        })
     }
 }
 

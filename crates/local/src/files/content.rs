@@ -1,37 +1,10 @@
 //! Bytes on their way from a file or an archive to the decoder.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
-use pipeline::source::Content;
-
-/// What is read into memory as a whole; anything larger streams.
-pub(super) const SMALL: u64 = 32 << 20;
-
-/// Reads all of a small content; hands a larger one on with its start before it.
-///
-/// A content that fails on its way is handed on to the place of the failure, so that the records before it are kept.
-pub(super) fn of(reader: impl Read + Send + 'static, expected: Option<u64>) -> Content {
-    let capacity = expected.unwrap_or_default().min(SMALL) as usize;
-    // One byte more, so that the end of the file is met without growing.
-    let mut start = Vec::with_capacity(capacity + 1);
-    let mut reader = reader.take(SMALL + 1);
-    match reader.read_to_end(&mut start) {
-        Ok(_) if start.len() as u64 <= SMALL => Content::Bytes(start),
-        Ok(_) => Content::Reader(Box::new(Cursor::new(start).chain(reader.into_inner()))),
-        Err(error) => Content::Reader(Box::new(Cursor::new(start).chain(Failing(Some(error))))),
-    }
-}
-
-/// Gives an error once.
-struct Failing(Option<io::Error>);
-
-impl Read for Failing {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        self.0.take().map_or(Ok(0), Err)
-    }
-}
+use pipeline::source::{Content, Failing, SMALL};
 
 /// Ends a content with an error where it grows beyond what one file may hold.
 pub(super) struct Capped<R> {

@@ -27,7 +27,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use pipeline::source::{Item, SizeHint, Source, Unreadable};
+use pipeline::source::{Content, Item, SizeHint, Source, Unreadable};
 
 use archive::{Archive, Found, Kind, Opened};
 use listing::{Listing, Stream};
@@ -152,7 +152,7 @@ impl FileSource {
         let kind = if file.delivered == name::NEVER { sniff(&path) } else { Ok(None) };
         match kind {
             Ok(None) => {
-                Some(Ok(Item::new(name, Some(file.size), move || Ok(content::of(regular(&path)?, Some(file.size))))))
+                Some(Ok(Item::new(name, Some(file.size), move || Ok(Content::of(regular(&path)?, Some(file.size))))))
             }
             Ok(Some(kind)) => match File::open(&path) {
                 Ok(opened) => {
@@ -183,7 +183,7 @@ impl FileSource {
                 self.items = self.items.saturating_sub(1);
                 self.enter(kind, name, Opened::Stream(Box::new(reader)))
             }
-            Ok((None, reader)) => Some(Ok(Item::new(name, None, move || Ok(content::of(reader, None))))),
+            Ok((None, reader)) => Some(Ok(Item::new(name, None, move || Ok(Content::of(reader, None))))),
             Err(error) => Some(Err(Unreadable { name, reason: error.to_string() })),
         }
     }

@@ -330,7 +330,7 @@ fn a_zip_whose_entries_share_their_bytes_is_refused() {
 
 #[test]
 fn large_files_and_entries_stream_and_come_whole() {
-    let large = vec![b'x'; content::SMALL as usize + 7];
+    let large = vec![b'x'; pipeline::source::SMALL as usize + 7];
     let entries: &[(&str, &[u8])] = &[("large.json", &large)];
     let files = [
         ("plain", large.clone()),

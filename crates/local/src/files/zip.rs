@@ -4,11 +4,11 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
-use pipeline::source::{Item, Unreadable};
+use pipeline::source::{Content, Item, Unreadable};
 use zip::{CompressionMethod, ZipArchive};
 
 use super::archive::{self, Found, Opened, capped, entry_name, may_be_archive};
-use super::content::{self, Backing, Positioned};
+use super::content::{Backing, Positioned};
 use super::name;
 
 /// A zip file's entries, in the order of delivery.
@@ -104,7 +104,7 @@ impl ZipEntries {
             }
         }
         Ok(Some(Found::Item(Item::new(name, Some(stored), move || {
-            Ok(content::of(capped(place.reader()?, limit), Some(size)))
+            Ok(Content::of(capped(place.reader()?, limit), Some(size)))
         }))))
     }
 }

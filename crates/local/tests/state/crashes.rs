@@ -9,7 +9,7 @@ use pipeline::alert::{Acknowledgement, Alert};
 use pipeline::collect::{Scope, StreamState, StreamStore};
 use pipeline::history::{RecordCounts, RunEnd, SeverityCounts};
 use pipeline::outbox::{Delivery, Outbox, OutboxRow, Outcome};
-use pipeline::state::{AlertFilter, LakeFit, Ledger, ObjectVersion, Page, StateStore};
+use pipeline::state::{AlertFilter, LakeFit, Ledger, ObjectLedger, ObjectVersion, Page, StateStore};
 use pipeline::suppress::{Removal, Suppression};
 use tempfile::TempDir;
 

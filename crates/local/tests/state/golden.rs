@@ -13,7 +13,7 @@ use pipeline::collect::{Scope, StreamStore};
 use pipeline::history::{RecordCounts, RunEnd, SeverityCounts};
 use pipeline::outbox::{Delivery, Outbox, Outcome};
 use pipeline::pattern::Pattern;
-use pipeline::state::{AlertFilter, LakeFit, Ledger, ObjectVersion, Page, StateStore};
+use pipeline::state::{AlertFilter, LakeFit, Ledger, ObjectLedger, ObjectVersion, Page, StateStore};
 use pipeline::suppress::{Conditions, Removal, Suppression, SuppressionRequest};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;

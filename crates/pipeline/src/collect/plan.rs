@@ -6,7 +6,7 @@ use event::Timestamp;
 
 use super::state::StreamState;
 use super::walk::{SECOND, Walk, earlier, later, shifted};
-use crate::alert::Arrival;
+use crate::alert::{Arrival, News};
 use crate::coverage::{Coverage, Interval};
 
 /// How many walks of a stream are open before it begins no more.
@@ -67,13 +67,7 @@ impl Rules {
     /// How an event came to us, given when its stream was first asked for.
     #[must_use]
     pub fn arrival(&self, event_time: Timestamp, since: Timestamp, now: Timestamp) -> Arrival {
-        if event_time < since {
-            Arrival::Backfill
-        } else if event_time < earlier(now, self.late) {
-            Arrival::Late
-        } else {
-            Arrival::Live
-        }
+        News { since, late: self.late }.arrival(event_time, now)
     }
 }
 

@@ -8,6 +8,8 @@ use super::stream::Stream;
 use crate::coverage::Interval;
 use crate::store::Clock;
 
+pub use crate::service::CallError as LookupError;
+
 /// The most events a page holds.
 pub const PAGE: usize = 50;
 
@@ -50,38 +52,6 @@ pub struct LookupEvent {
     pub time: Option<Timestamp>,
     /// `CloudTrailEvent`: the record as JSON text, empty where it is missing.
     pub record: String,
-}
-
-/// Why a page could not be had.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LookupError {
-    /// Too many requests, ours or others' (`ThrottlingException`, which comes as HTTP 400). Tried again.
-    #[error("the request was throttled")]
-    Throttled,
-    /// The token is too old or otherwise not taken (`InvalidNextTokenException`). The walk starts again from where it was.
-    #[error("the page token is no longer valid")]
-    TokenExpired,
-    /// The times are not taken (`InvalidTimeRangeException`).
-    #[error("the time range is not accepted: {0}")]
-    InvalidTimeRange(String),
-    /// The caller may not do this.
-    #[error("access denied: {action} is not allowed ({message})")]
-    AccessDenied {
-        /// The missing permission, such as `cloudtrail:LookupEvents` or `sts:AssumeRole`.
-        action: String,
-        /// What the service says.
-        message: String,
-    },
-    /// There are no credentials, or they are wrong or expired.
-    #[error("the credentials are not accepted: {0}")]
-    Credentials(String),
-    /// No answer, a cut connection, or an error of the service's own (5xx). Tried again.
-    #[error("no answer from the service: {0}")]
-    Unavailable(String),
-    /// The service refused for another reason; trying again would not help.
-    #[error("the service refused: {0}")]
-    Refused(String),
 }
 
 /// A clock that can be waited on.

@@ -209,7 +209,7 @@ impl TroubleKind {
             LookupError::Unavailable(_) => TroubleKind::Unavailable,
             LookupError::TokenExpired => TroubleKind::TooDense,
             LookupError::InvalidTimeRange(_) => TroubleKind::Clock,
-            LookupError::Refused(_) => TroubleKind::Refused,
+            LookupError::NotFound(_) | LookupError::TooLarge { .. } | LookupError::Refused(_) => TroubleKind::Refused,
         }
     }
 }
