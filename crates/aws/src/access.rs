@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::identity::IdentityCache;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::retry::RetryConfig;
@@ -18,8 +20,9 @@ use pipeline::collect::Partition;
 use crate::edge::Edge;
 use crate::error::{AwsError, classify};
 
-/// How long one call may take: a page of the event history takes a second or two.
-const CALL: Duration = Duration::from_secs(60);
+/// How long one call may take, and how long all attempts together: somebody may wait to end the program.
+const ATTEMPT: Duration = Duration::from_secs(20);
+const CALL: Duration = Duration::from_secs(45);
 pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 
 /// How AWS is reached, where that is not left to the environment and the profile.
@@ -81,13 +84,18 @@ impl fmt::Debug for Account {
 
 impl Aws {
     /// Sets AWS up: profiles, SSO, web identities, containers and instances, as the AWS CLI does, with
-    /// `AWS_ENDPOINT_URL` and the endpoints of single services. Asks nothing yet.
+    /// `AWS_ENDPOINT_URL` and the endpoints of single services. Asks nothing yet. What is waited for is given up once
+    /// `stop` is set.
     ///
     /// # Errors
     /// [`AwsError::Threads`].
-    pub fn open(access: &Access) -> Result<Aws, AwsError> {
-        let edge = Edge::new().map_err(|error| AwsError::Threads(error.to_string()))?;
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(CALL).build();
+    pub fn open(access: &Access, stop: Option<Arc<AtomicBool>>) -> Result<Aws, AwsError> {
+        let edge = Edge::new(stop).map_err(|error| AwsError::Threads(error.to_string()))?;
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .operation_attempt_timeout(ATTEMPT)
+            .operation_timeout(CALL)
+            .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             // One for all: each would load the trusted certificates again.
             .http_client(aws_smithy_http_client::Builder::new().tls_provider(tls()).build_https())
@@ -122,8 +130,8 @@ impl Aws {
     pub fn own(&self) -> Result<Account, AwsError> {
         const CALL: &str = "sts:GetCallerIdentity";
         let client = aws_sdk_sts::Client::new(&self.base);
-        let identity = self.edge.run(client.get_caller_identity().send());
-        let identity = identity.map_err(|error| AwsError::Call { call: CALL, source: classify(CALL, &error) })?;
+        let call = async { client.get_caller_identity().send().await.map_err(|error| classify(CALL, &error)) };
+        let identity = self.edge.attempt(call).map_err(|source| AwsError::Call { call: CALL, source })?;
         let partition = partition_of(identity.arn().unwrap_or_default());
         Ok(Account {
             id: identity.account().unwrap_or_default().to_owned(),
@@ -150,8 +158,14 @@ impl Aws {
             builder = builder.external_id(external_id);
         }
         let provider = self.edge.run(builder.build());
-        let config =
-            self.base.clone().into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build();
+        let config = self
+            .base
+            .clone()
+            .into_builder()
+            // Its own: the cache of the base holds few, and drops any of them for the next.
+            .identity_cache(IdentityCache::lazy().build())
+            .credentials_provider(SharedCredentialsProvider::new(provider))
+            .build();
         Ok(Account { id: id.to_owned(), partition: partition_of(&role.arn), edge: Arc::clone(&self.edge), config })
     }
 }
@@ -173,7 +187,7 @@ mod tests {
     use super::*;
 
     fn aws() -> Aws {
-        Aws::open(&Access { region: Some("eu-central-1".to_owned()), ..Access::default() }).unwrap()
+        Aws::open(&Access { region: Some("eu-central-1".to_owned()), ..Access::default() }, None).unwrap()
     }
 
     #[test]

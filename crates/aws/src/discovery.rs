@@ -1,7 +1,8 @@
 //! Where there is something to read: the regions of an account, the accounts of an organisation.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use aws_config::Region;
 use aws_sdk_account::types::RegionOptStatus;
@@ -58,9 +59,10 @@ pub struct Discovery {
 
 impl Aws {
     /// Finds out what there is to read. What cannot be found out is named in the scope; what was known of it `before`
-    /// stays.
+    /// stays. `None` where `stop` was set before all was asked.
     #[must_use]
-    pub fn discover(&self, wanted: &Wanted, before: &Scope, now: Timestamp) -> Discovery {
+    pub fn discover(&self, wanted: &Wanted, before: &Scope, now: Timestamp, stop: &AtomicBool) -> Option<Discovery> {
+        let is_stopped = || stop.load(Ordering::Relaxed);
         let mut scope = Scope::default();
         let mut unknown = |subject: &str, error: AwsError| scope.unknown.push(error.unknown(subject, now));
         let mut accounts: Vec<Account> = Vec::new();
@@ -76,6 +78,9 @@ impl Aws {
                 Ok(account) => accounts.push(account),
                 Err(error) => unknown(&role.arn, error),
             }
+        }
+        if is_stopped() {
+            return None;
         }
         if let (Some(member), Some(own)) = (&wanted.organization, &own) {
             let numbers = self.organization().unwrap_or_else(|error| {
@@ -96,9 +101,18 @@ impl Aws {
         let mut seen = BTreeSet::new();
         accounts.retain(|account| seen.insert(account.id.clone()));
 
-        for (account, regions) in accounts.iter().zip(regions_of(&accounts, &wanted.regions)) {
+        let regions = regions_of(&accounts, &wanted.regions, stop);
+        if is_stopped() {
+            return None;
+        }
+        // Who could not be asked this time was not taken out of the configuration.
+        if !scope.unknown.is_empty() {
+            let gone = before.streams.iter().filter(|stream| !seen.contains(&stream.account));
+            scope.streams.extend(gone.cloned());
+        }
+        for (account, regions) in accounts.iter().zip(regions) {
             let regions = regions.unwrap_or_else(|error| {
-                unknown(&account.id, error);
+                scope.unknown.push(error.unknown(&account.id, now));
                 let known = before.streams.iter().filter(|stream| stream.account == account.id);
                 known.map(|stream| stream.region.clone()).collect()
             });
@@ -110,23 +124,21 @@ impl Aws {
             };
             scope.streams.extend(streams(&place, &wanted.sources));
         }
-        if !scope.unknown.is_empty() {
-            // Who could not be asked this time was not taken out of the configuration.
-            let gone = before.streams.iter().filter(|stream| !seen.contains(&stream.account));
-            scope.streams.extend(gone.cloned());
-        }
         scope.continue_from(before);
-        Discovery { accounts, scope }
+        Some(Discovery { accounts, scope })
     }
 }
 
 /// The regions of each account, in the order of the accounts.
-fn regions_of(accounts: &[Account], given: &[String]) -> Vec<Result<Vec<String>, AwsError>> {
+fn regions_of(accounts: &[Account], given: &[String], stop: &AtomicBool) -> Vec<Result<Vec<String>, AwsError>> {
     if !given.is_empty() {
         return accounts.iter().map(|_| Ok(given.to_vec())).collect();
     }
     let next = Mutex::new(0..accounts.len());
-    let take = || next.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+    let take = || {
+        let next = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
+        (!stop.load(Ordering::Relaxed)).then(next).flatten()
+    };
     let found: Vec<(usize, _)> = std::thread::scope(|scope| {
         let ask = || -> Vec<_> { std::iter::from_fn(take).map(|place| (place, accounts[place].regions())).collect() };
         let threads: Vec<_> = (0..AT_ONCE.min(accounts.len())).map(|_| scope.spawn(ask)).collect();
@@ -161,8 +173,8 @@ impl Account {
             .into_paginator()
             .items()
             .send();
-        let regions = self.edge.run(pages.collect::<Result<Vec<_>, _>>());
-        let regions = regions.map_err(|error| AwsError::Call { call: CALL, source: classify(CALL, &error) })?;
+        let call = async { pages.collect::<Result<Vec<_>, _>>().await.map_err(|error| classify(CALL, &error)) };
+        let regions = self.edge.attempt(call).map_err(|source| AwsError::Call { call: CALL, source })?;
         let mut names: Vec<String> = regions.into_iter().filter_map(|region| region.region_name).collect();
         names.sort();
         names.dedup();
@@ -182,8 +194,8 @@ impl Aws {
         let config = aws_sdk_organizations::config::Builder::from(&self.base).region(Region::from_static(home)).build();
         let client = aws_sdk_organizations::Client::from_conf(config);
         let pages = client.list_accounts().into_paginator().send();
-        let pages = self.edge.run(pages.collect::<Result<Vec<_>, _>>());
-        let pages = pages.map_err(|error| AwsError::Call { call: CALL, source: classify(CALL, &error) })?;
+        let call = async { pages.collect::<Result<Vec<_>, _>>().await.map_err(|error| classify(CALL, &error)) };
+        let pages = self.edge.attempt(call).map_err(|source| AwsError::Call { call: CALL, source })?;
         let accounts = pages.into_iter().flat_map(|page| page.accounts.unwrap_or_default());
         let is_active =
             |state: Option<&AccountState>| !matches!(state, Some(AccountState::Closed | AccountState::Suspended));

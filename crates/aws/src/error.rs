@@ -90,18 +90,19 @@ where
     }
 }
 
-/// What a call means for the notification it was made for. What passes by itself, or with new credentials or a clock that
-/// is set right, is tried again; what the service refuses is not.
+/// What a call means for the notification it was made for. Whatever somebody can mend (a permission, a topic, credentials,
+/// a clock) is tried again for as long as notifications are; only what is wrong with the message itself is not.
 pub(crate) fn verdict(result: Result<(), CallError>) -> Verdict {
     let Err(error) = result else { return Verdict::Delivered };
     let reason = single_line(&error.to_string(), REASON_MAX).into_owned();
-    match error {
-        CallError::Throttled
-        | CallError::Unavailable(_)
-        | CallError::Credentials(_)
-        | CallError::InvalidTimeRange(_) => Verdict::retry(reason),
-        _ => Verdict::refused(reason),
-    }
+    let is_of_the_message = match &error {
+        CallError::Refused(said) => {
+            ["InvalidParameter", "InvalidInput", "Validation"].iter().any(|code| said.starts_with(code))
+        }
+        CallError::TooLarge { .. } => true,
+        _ => false,
+    };
+    if is_of_the_message { Verdict::refused(reason) } else { Verdict::retry(reason) }
 }
 
 /// The service's own words, where it gave any.
@@ -286,18 +287,19 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_is_tried_again_and_what_is_refused_is_not() {
+    fn what_can_be_mended_is_tried_again_and_a_message_that_is_wrong_is_not() {
         let verdict = |code, message, status| verdict(Err(said(code, message, status)));
         for (code, status) in [("Throttled", 400), ("InternalError", 500), ("", 503), ("ExpiredToken", 403)] {
             assert!(matches!(verdict(code, "", status), Verdict::Retry { .. }), "{code}");
         }
         assert_eq!(
             verdict("AuthorizationError", "no\nstatement\u{1b}[2J", 403),
-            Verdict::refused(r"access denied: cloudtrail:LookupEvents is not allowed (no\nstatement\u{1b}[2J)")
+            Verdict::retry(r"access denied: cloudtrail:LookupEvents is not allowed (no\nstatement\u{1b}[2J)")
         );
+        assert!(matches!(verdict("NotFound", "Topic does not exist", 404), Verdict::Retry { .. }));
         assert_eq!(
-            verdict("NotFound", "Topic does not exist", 404),
-            Verdict::refused("the service refused: NotFound: Topic does not exist")
+            verdict("InvalidParameter", "Subject", 400),
+            Verdict::refused("the service refused: InvalidParameter: Subject")
         );
     }
 

@@ -3,28 +3,35 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_config::Region;
 use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_cloudtrail::Client;
 use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
 use aws_smithy_types::DateTime;
 use event::Timestamp;
 use pipeline::collect::port::PAGE;
-use pipeline::collect::{Lookup, LookupError, LookupEvent, LookupPage, LookupRequest, Stream};
+use pipeline::collect::{Lookup, LookupError, LookupEvent, LookupPage, LookupRequest, Scope, Stream};
 
-use crate::access::Account;
+use crate::access::{Account, CONNECT};
 use crate::date::{Date, UserAgent};
 use crate::error::classify;
 
 /// The permission that every page needs.
 const CALL: &str = "cloudtrail:LookupEvents";
 
+/// How long a page may take; a second or two is usual.
+const PAGE_WITHIN: Duration = Duration::from_secs(60);
+
 /// The event history of some accounts.
 #[derive(Default)]
 pub struct EventHistory {
     accounts: HashMap<String, Account>,
     clients: Mutex<HashMap<(String, String), Client>>,
+    /// Why some account is not among them.
+    why: Option<String>,
 }
 
 /// A client would show its configuration.
@@ -35,11 +42,20 @@ impl fmt::Debug for EventHistory {
 }
 
 impl EventHistory {
-    /// The event history of these accounts.
+    /// Takes over accounts that were found, and forgets those that are no longer wanted. One that could not be asked this
+    /// time is reached as before.
+    pub fn renew(&mut self, found: Vec<Account>, scope: &Scope) {
+        let wanted = scope.accounts();
+        self.why = scope.unknown.first().map(|unknown| unknown.trouble.message.clone());
+        self.accounts.extend(found.into_iter().map(|account| (account.id.clone(), account)));
+        self.accounts.retain(|id, _| wanted.contains(id.as_str()));
+        self.clients.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Whether it has no account.
     #[must_use]
-    pub fn new(accounts: impl IntoIterator<Item = Account>) -> EventHistory {
-        let accounts = accounts.into_iter().map(|account| (account.id.clone(), account)).collect();
-        EventHistory { accounts, clients: Mutex::default() }
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
     }
 
     /// The client of one account in one region: it keeps its connections from one page to the next.
@@ -50,6 +66,9 @@ impl EventHistory {
                 .region(Region::new(stream.region.clone()))
                 // Whoever walks decides what is tried again, and counts it.
                 .retry_config(RetryConfig::disabled())
+                .timeout_config(
+                    TimeoutConfig::builder().connect_timeout(CONNECT).operation_timeout(PAGE_WITHIN).build(),
+                )
                 .interceptor(UserAgent)
                 .build();
             Client::from_conf(config)
@@ -61,7 +80,8 @@ impl EventHistory {
 impl Lookup for EventHistory {
     fn page(&self, request: &LookupRequest<'_>) -> Result<LookupPage, LookupError> {
         let account = self.accounts.get(&request.stream.account).ok_or_else(|| {
-            LookupError::Credentials(format!("nobody said how to reach account {}", request.stream.account))
+            let why = self.why.as_deref().unwrap_or("it was not found");
+            LookupError::Refused(format!("account {} could not be asked: {why}", request.stream.account))
         })?;
         let source = LookupAttribute::builder()
             .attribute_key(LookupAttributeKey::EventSource)
@@ -80,9 +100,8 @@ impl Lookup for EventHistory {
             .max_results(i32::try_from(PAGE).unwrap_or(50))
             .set_next_token(request.token.map(str::to_owned))
             .customize()
-            .interceptor(date.clone())
-            .send();
-        let page = account.edge.run(call).map_err(|error| classify(CALL, &error))?;
+            .interceptor(date.clone());
+        let page = account.edge.attempt(async { call.send().await.map_err(|error| classify(CALL, &error)) })?;
         let events = page.events.unwrap_or_default().into_iter().map(|event| LookupEvent {
             time: event.event_time.and_then(|time| Timestamp::from_seconds(time.secs())),
             record: event.cloud_trail_event.unwrap_or_default(),

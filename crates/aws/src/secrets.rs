@@ -123,7 +123,7 @@ mod tests {
         assert!(!is("arn:aws:ssm:us-east-1:111122223333:document/slack"));
         assert!(!is("arn:aws:iam::111122223333:role/slack"));
 
-        let aws = Aws::open(&Access { region: Some("us-east-1".to_owned()), ..Access::default() }).unwrap();
+        let aws = Aws::open(&Access { region: Some("us-east-1".to_owned()), ..Access::default() }, None).unwrap();
         for wrong in ["hunter2", "arn:aws:iam::111122223333:role/slack"] {
             let error = aws.secrets().get(wrong).unwrap_err();
             assert!(error.contains("arn:aws:ssm:") && !error.contains("hunter2"), "{error}");

@@ -248,7 +248,7 @@ mod tests {
     };
 
     fn signed() -> Signed {
-        let aws = Aws::open(&Access { region: Some("eu-central-1".to_owned()), ..Access::default() }).unwrap();
+        let aws = Aws::open(&Access { region: Some("eu-central-1".to_owned()), ..Access::default() }, None).unwrap();
         Signed::new(&aws.edge, &aws.base)
     }
 

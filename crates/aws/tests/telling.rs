@@ -118,7 +118,7 @@ struct World {
 impl World {
     fn new() -> World {
         let account = serde_json::from_str(&std::env::var(ACCOUNT).expect("a parent")).unwrap();
-        World { account, aws: Aws::open(&Access::default()).unwrap() }
+        World { account, aws: Aws::open(&Access::default(), None).unwrap() }
     }
 
     fn text(&self, key: &str) -> &str {
@@ -215,18 +215,19 @@ fn publishes() {
     let world = World::new();
     assert_eq!(world.publish(world.text("topic")), Verdict::Delivered);
     assert_eq!(world.publish(world.text("fifo")), Verdict::Delivered);
-    let refused = |verdict: Verdict| match verdict {
-        Verdict::Refused { reason } => reason,
+    // What somebody can mend is tried again.
+    let put_off = |verdict: Verdict| match verdict {
+        Verdict::Retry { reason, .. } => reason,
         other => panic!("{other:?}"),
     };
     let missing = world.text("topic").replace("alerts", "none");
-    let reason = refused(world.publish(&missing));
+    let reason = put_off(world.publish(&missing));
     assert!(reason.contains("NotFound"), "{reason}");
     // It is there, in another region than the ARN says.
-    let reason = refused(world.publish(&world.text("topic").replace("us-east-1", "eu-west-1")));
+    let reason = put_off(world.publish(&world.text("topic").replace("us-east-1", "eu-west-1")));
     assert!(reason.contains("NotFound"), "{reason}");
-    let reason = refused(world.publish("arn:aws:sqs:us-east-1:123456789012:alerts"));
-    assert!(reason.contains("no ARN of a topic"), "{reason}");
+    let verdict = world.publish("arn:aws:sqs:us-east-1:123456789012:alerts");
+    assert!(matches!(verdict, Verdict::Refused { ref reason } if reason.contains("no ARN of a topic")), "{verdict:?}");
 }
 
 #[test]
@@ -266,7 +267,7 @@ fn is_denied() {
         assert!(!reason.contains("xoxb"), "{reason}");
     };
     match world.import() {
-        Verdict::Refused { reason } => denied("securityhub:BatchImportFindings", &reason),
+        Verdict::Retry { reason, .. } => denied("securityhub:BatchImportFindings", &reason),
         other => panic!("{other:?}"),
     }
     denied("secretsmanager:GetSecretValue", &world.secret(world.text("text")).unwrap_err());
@@ -303,7 +304,7 @@ fn is_not_answered() {
     let topics = world.aws.topics();
     let start = Instant::now();
     for verdict in [topics.publish(&publication(), LIMIT), hub.import(&[json!({})], LIMIT)] {
-        assert_eq!(verdict, Verdict::retry("no answer from the service: no answer in time"));
+        assert_eq!(verdict, Verdict::retry("no proper answer from the service: no answer in time"));
     }
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
@@ -343,7 +344,7 @@ fn is_refused() {
     let topics = aws.topics();
     let publish = || topics.publish(&publication(), LIMIT * 5);
     let said = "access denied: sns:Publish is not allowed (User: mallory is not authorized to perform: SNS:Publish)";
-    assert_eq!(publish(), Verdict::refused(said));
+    assert_eq!(publish(), Verdict::retry(said));
     assert_eq!(publish(), Verdict::retry("the request was throttled"));
     assert!(matches!(publish(), Verdict::Retry { .. }));
     assert!(matches!(publish(), Verdict::Retry { .. }));
@@ -352,9 +353,9 @@ fn is_refused() {
     let hub = aws.own().unwrap().security_hub(None);
     assert_eq!(hub.home(), ("111122223333".to_owned(), "us-east-1".to_owned()));
     let import = || hub.import(&[json!({})], LIMIT * 5);
-    assert_eq!(import(), Verdict::refused("access denied: securityhub:BatchImportFindings is not allowed (no)"));
+    assert_eq!(import(), Verdict::retry("access denied: securityhub:BatchImportFindings is not allowed (no)"));
     let said = "the service refused: InvalidAccessException: not subscribed to Security Hub";
-    assert_eq!(import(), Verdict::refused(said));
+    assert_eq!(import(), Verdict::retry(said));
     assert_eq!(import(), Verdict::retry("the request was throttled"));
 }
 

@@ -12,7 +12,8 @@ use local::aside::JsonlAside;
 use local::state::SqliteState;
 use local::{LakeStore, SystemClock, SystemTimer};
 use notify::{SecretSource, SecretStore};
-use pipeline::collect::{Collect, Options, PassReport, Regions, Rules, Scope, StreamStore};
+use pipeline::collect::sources::expand;
+use pipeline::collect::{Collect, Options, PassReport, Regions, Rules, Scope, Stream, StreamStore};
 use pipeline::filter::Filters;
 use pipeline::history::RunEnd;
 use pipeline::ingest::Progress;
@@ -47,6 +48,8 @@ pub(crate) struct Live {
     options: Options,
     history: EventHistory,
     pub(crate) scope: Scope,
+    /// Whether what is collected is what the configuration says, and no flag says otherwise.
+    is_configured: bool,
 }
 
 /// What one pass is given.
@@ -63,7 +66,14 @@ pub(crate) struct Pass<'a> {
 
 impl Live {
     /// Sets everything up; asks AWS nothing yet.
-    pub(crate) fn open(session: &Session, state: &SqliteState, overrides: &Overrides) -> anyhow::Result<Live> {
+    ///
+    /// Calls that wait are given up once `stop` is set.
+    pub(crate) fn open(
+        session: &Session,
+        state: &SqliteState,
+        overrides: &Overrides,
+        stop: &Arc<AtomicBool>,
+    ) -> anyhow::Result<Live> {
         let config = session.config();
         let registry = Registry::new(&config.detect).map_err(|error| usage(format!("[detect]: {error}")))?;
         let filters = Filters::new(&config.filter).map_err(|error| usage(error.to_string()))?;
@@ -72,7 +82,7 @@ impl Live {
         let store = LakeStore::new(&lake, WriterOptions::default())?;
         let aside = JsonlAside::open(&session.home)
             .with_context(|| format!("failed to open the files of rejected records in {}", session.home.display()))?;
-        let aws = Aws::open(&session.access())?;
+        let aws = Aws::open(&session.access(), Some(Arc::clone(stop)))?;
         Ok(Live {
             lake,
             store,
@@ -85,6 +95,7 @@ impl Live {
             options: options(config),
             history: EventHistory::default(),
             scope: state.scope()?,
+            is_configured: overrides.regions.is_empty() && overrides.sources.is_empty(),
         })
     }
 
@@ -94,13 +105,22 @@ impl Live {
         self
     }
 
-    /// Finds out what there is to read, and writes it down.
-    pub(crate) fn discover(&mut self, state: &SqliteState) -> anyhow::Result<()> {
-        let found = self.aws.discover(&self.wanted, &self.scope, SystemClock.now());
-        state.save_scope(&found.scope)?;
+    /// Finds out what there is to read, and writes it down. What a flag narrows or widens holds for this run alone.
+    pub(crate) fn discover(&mut self, state: &SqliteState, stop: &AtomicBool) -> anyhow::Result<()> {
+        let Some(found) = self.aws.discover(&self.wanted, &self.scope, SystemClock.now(), stop) else {
+            return Ok(());
+        };
+        if self.is_configured {
+            state.save_scope(&found.scope)?;
+        }
+        self.history.renew(found.accounts, &found.scope);
         self.scope = found.scope;
-        self.history = EventHistory::new(found.accounts);
         Ok(())
+    }
+
+    /// Whether there is anybody to ask.
+    pub(crate) fn has_accounts(&self) -> bool {
+        !self.history.is_empty()
     }
 
     /// Reads what there is to read of every stream, once.
@@ -143,7 +163,11 @@ impl Live {
         let unread = report.streams.iter().filter(|stream| !stream.complete && !stream.paused).count();
         let end = RunEnd {
             at: timer.now(),
-            exit_code: i32::from(!report.is_complete() || !self.scope.unknown.is_empty()) * 4,
+            exit_code: match report.totals.interrupted {
+                true => 130,
+                false if report.is_complete() && self.scope.unknown.is_empty() => 0,
+                false => 4,
+            },
             records: report.totals.records(),
             unread: unread as u64,
             alerts: report.totals.alerts.new,
@@ -164,6 +188,13 @@ fn wanted(config: &Config, overrides: &Overrides, secrets: &dyn SecretStore) -> 
         sources: collect.sources.iter().chain(&overrides.sources).cloned().collect(),
         ..Wanted::default()
     };
+    let is_name = |text: &String| Stream::new("0", text, text).to_string().parse::<Stream>().is_ok();
+    if let Some(region) = wanted.regions.iter().chain(&wanted.sso_region).find(|region| !is_name(region)) {
+        return Err(usage(format!("{region:?} is no region, such as \"eu-central-1\"")));
+    }
+    if let Some(source) = wanted.sources.iter().find(|source| !expand(source).iter().all(is_name)) {
+        return Err(usage(format!("{source:?} is no event source, such as \"kms\"")));
+    }
     let secret = |source: &Option<SecretSource>| match source {
         None => Ok(None),
         Some(source) => source

@@ -38,10 +38,11 @@ impl Tell {
             threads: Arc::new(FileThreads::open(&session.home.join("threads.json"))),
         };
         if has("sns") {
-            means.publisher = Some(Arc::new(Aws::open(&session.access())?.topics()));
+            means.publisher = Some(Arc::new(Aws::open(&session.access(), None)?.topics()));
         }
         if has("security-hub") {
-            let own = Aws::open(&session.access())?.own().context("the channel of kind security-hub cannot be made")?;
+            let own =
+                Aws::open(&session.access(), None)?.own().context("the channel of kind security-hub cannot be made")?;
             means.importer = Some(Arc::new(own.security_hub(None)));
         }
         let (channels, routes) =
@@ -75,7 +76,7 @@ impl Secrets {
 
 impl SecretStore for Secrets {
     fn get(&self, arn: &str) -> Result<Secret, String> {
-        let open = || Aws::open(&self.access).map(|aws| aws.secrets()).map_err(|error| error.to_string());
+        let open = || Aws::open(&self.access, None).map(|aws| aws.secrets()).map_err(|error| error.to_string());
         self.opened.get_or_init(open).as_ref().map_err(Clone::clone)?.get(arn)
     }
 }

@@ -25,6 +25,7 @@ use event::Timestamp;
 use pipeline::alert::{Acknowledgement, Alert, AlertId};
 use pipeline::collect::{Pause, Scope, Stream, StreamChange, StreamState, StreamStore};
 use pipeline::history::{PastRun, RunEnd, RunId};
+use pipeline::notify::ChannelHealth;
 use pipeline::outbox::{Delivery, Notification, Outbox, OutboxRow, Outcome, Routes};
 use pipeline::state::{
     AlertCounts, AlertFilter, LakeFit, Ledger, ObjectLedger, ObjectVersion, Page, Recorded, StateError, StateStore,
@@ -195,6 +196,10 @@ impl StateStore for SqliteState {
 
     fn expire_alerts(&self, before: Timestamp) -> Result<u64, StateError> {
         self.write(failpoint::EXPIRE_ALERTS, |transaction| alerts::expire(transaction, before))
+    }
+
+    fn channels(&self) -> Result<Vec<ChannelHealth>, StateError> {
+        self.read(outbox::channels)
     }
 
     fn outbox(&self, state: Delivery, limit: usize) -> Result<Vec<OutboxRow>, StateError> {

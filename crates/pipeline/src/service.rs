@@ -36,7 +36,7 @@ pub enum CallError {
     #[error("the credentials are not accepted: {0}")]
     Credentials(String),
     /// No answer, a cut connection, or an error of the service's own (5xx). Worth another try.
-    #[error("no answer from the service: {0}")]
+    #[error("no proper answer from the service: {0}")]
     Unavailable(String),
     /// The service refused for another reason; trying again would not help.
     #[error("the service refused: {0}")]

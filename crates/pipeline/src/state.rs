@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::alert::{Acknowledgement, Alert, AlertId};
 use crate::history::{PastRun, RunEnd, RunId, SeverityCounts};
+use crate::notify::ChannelHealth;
 use crate::outbox::{Delivery, OutboxRow, Routes};
 use crate::pattern::Pattern;
 use crate::suppress::{Removal, Suppression, SuppressionId};
@@ -355,6 +356,12 @@ pub trait StateStore: Ledger + ObjectLedger {
     /// # Errors
     /// [`StateError`].
     fn expire_alerts(&self, before: Timestamp) -> Result<u64, StateError>;
+
+    /// How the channels are that the outbox knows: counted where they lie, for the outbox may be long.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn channels(&self) -> Result<Vec<ChannelHealth>, StateError>;
 
     /// The rows of the outbox in a state, oldest first, at most `limit`. What was acknowledged while it waited is not among
     /// those that wait.

@@ -31,7 +31,7 @@ use crate::emulator::Emulator;
 const DAY: &str = "my/AWSLogs/111122223333/CloudTrail/us-east-1/2026/04/01";
 
 fn account() -> Account {
-    Aws::open(&Access::default()).unwrap().own().unwrap()
+    Aws::open(&Access::default(), None).unwrap().own().unwrap()
 }
 
 /// Time that passes for real, from a day of the test's own on.

@@ -45,10 +45,10 @@ pub(crate) enum CollectCommand {
 #[derive(Debug, Args)]
 pub(crate) struct CollectPassArgs {
     /// Event sources to read besides the identity ones: a service (kms), or the preset ai.
-    #[arg(long = "source", value_name = "SOURCE")]
+    #[arg(long = "source", value_name = "SOURCE", value_delimiter = ',')]
     pub(crate) sources: Vec<String>,
-    /// Only these regions [default: those that each account can use].
-    #[arg(long = "region", value_name = "REGION")]
+    /// Only these regions, and the global one [default: those that each account can use].
+    #[arg(long = "region", value_name = "REGION", value_delimiter = ',')]
     pub(crate) regions: Vec<String>,
     /// The profile of the AWS configuration.
     #[arg(long, value_name = "NAME")]

@@ -3,13 +3,19 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use event::Timestamp;
 use local::SystemClock;
+use local::state::SqliteState;
+use pipeline::alert::Arrival;
 use pipeline::collect::{PassReport, Pause, Scope, Stream, StreamStore};
 use pipeline::ingest::Progress;
+use pipeline::lookup::each_alert;
 use pipeline::pattern::Pattern;
 use pipeline::source::SizeHint;
+use pipeline::state::AlertFilter;
 use pipeline::store::Clock;
 use serde_json::json;
 
@@ -21,6 +27,9 @@ use crate::output::{count, plural};
 use crate::progress::Bar;
 use crate::session::Session;
 use crate::tell::Tell;
+
+/// What event sources end with.
+const SUFFIX: &str = ".amazonaws.com";
 
 pub(crate) fn run(session: &mut Session, arguments: &CollectArgs) -> anyhow::Result<Exit> {
     match &arguments.command {
@@ -38,17 +47,23 @@ fn pass(session: &mut Session, arguments: &CollectPassArgs) -> anyhow::Result<Ex
     let overrides = Overrides { regions: arguments.regions.clone(), sources: arguments.sources.clone() };
     let state = session.open_state()?;
     let tell = Tell::build(session)?;
-    let mut live = Live::open(session, &state, &overrides)?;
     let stop = stop_on_interrupt()?;
-    live.discover(&state)?;
+    let mut live = Live::open(session, &state, &overrides, &stop)?;
+    live.discover(&state, &stop)?;
     if live.scope.streams.is_empty() {
-        return Err(usage(match live.scope.unknown.first() {
-            Some(unknown) => unknown.trouble.message.clone(),
+        if stop.load(Ordering::Relaxed) {
+            return Ok(Exit::Interrupted);
+        }
+        match live.scope.unknown.first() {
+            Some(unknown) => anyhow::bail!("{}", unknown.trouble.with_advice()),
             None => {
-                "there is nothing to collect: collect.own_account is false, and there are no [[accounts]]".to_owned()
+                let nothing =
+                    "there is nothing to collect: collect.own_account is false, and there are no [[accounts]]";
+                return Err(usage(nothing));
             }
-        }));
+        }
     }
+    let began = SystemClock.now();
     let progress = Arc::new(Progress::default());
     let wanted = !session.global.quiet && std::io::stderr().is_terminal();
     let bar = Bar::start(&progress, SizeHint::default(), "pages", wanted);
@@ -61,9 +76,11 @@ fn pass(session: &mut Session, arguments: &CollectPassArgs) -> anyhow::Result<Ex
         stop: &stop,
     });
     bar.finish();
+    // What was found before a failure is told of, too.
+    tell.send_now(&state, &stop);
     let (report, took) = outcome?;
     session.fit(&state, &live.lake)?;
-    tell.send_now(&state, &stop);
+    let untold = backfilled(&state, began, !tell.channels.is_empty())?;
     for line in problems(&report, &live.scope) {
         crate::complain(&line);
     }
@@ -75,7 +92,7 @@ fn pass(session: &mut Session, arguments: &CollectPassArgs) -> anyhow::Result<Ex
             session.out.json(&document)?;
         }
         SummaryFormat::Text if !session.global.quiet => {
-            for line in lines(&report, took) {
+            for line in lines(&report, took, untold) {
                 crate::complain(&line);
             }
         }
@@ -114,8 +131,25 @@ pub(crate) fn problems(report: &PassReport, scope: &Scope) -> Vec<String> {
     lines
 }
 
+/// That alerts of what happened before a stream was first read were sent to nobody, where somebody could have been told.
+pub(crate) fn backfilled(state: &SqliteState, since: Timestamp, has_channels: bool) -> anyhow::Result<Option<String>> {
+    if !has_channels {
+        return Ok(None);
+    }
+    let mut number = 0;
+    let filter = AlertFilter { recorded_since: Some(since), ..AlertFilter::open() };
+    each_alert(state, &filter, |alert| {
+        number += u64::from(alert.arrival == Arrival::Backfill);
+        Ok::<(), anyhow::Error>(())
+    })?;
+    let alerts = plural(number, "alert tells", "alerts tell");
+    Ok((number > 0).then(|| {
+        format!("{alerts} of what happened before the first pass, and went to no channel: `trailhound alerts`")
+    }))
+}
+
 /// The summary, as people read it.
-fn lines(report: &PassReport, took: Duration) -> Vec<String> {
+fn lines(report: &PassReport, took: Duration, untold: Option<String>) -> Vec<String> {
     let sum = |part: fn(&pipeline::collect::StreamReport) -> u64| report.streams.iter().map(part).sum::<u64>();
     let (calls, failed) = (sum(|stream| stream.calls), sum(|stream| stream.failed_calls));
     let failed = if failed > 0 { format!(" and {} that failed", count(failed)) } else { String::new() };
@@ -131,6 +165,7 @@ fn lines(report: &PassReport, took: Duration) -> Vec<String> {
         fates(&report.totals),
         new_alerts(&report.totals),
     ];
+    lines.extend(untold);
     if report.totals.interrupted {
         lines.push("interrupted: run the same command again to read the rest".to_owned());
     }
@@ -148,28 +183,42 @@ fn pause(session: &mut Session, patterns: &[String], pause: Option<&Pause>) -> a
     for text in patterns {
         if text.contains(['*', '?']) {
             let pattern = Pattern::new(text).map_err(|error| usage(format!("{text}: {error}")))?;
+            // As `status` shows them, too.
+            let is_meant = |stream: &&&Stream| {
+                let name = stream.to_string();
+                pattern.matches(&name) || pattern.matches(name.trim_end_matches(SUFFIX))
+            };
             let before = chosen.len();
-            chosen.extend(
-                known.iter().filter(|stream| pattern.matches(&stream.to_string())).map(|&stream| stream.clone()),
-            );
+            chosen.extend(known.iter().filter(is_meant).map(|&stream| stream.clone()));
             if chosen.len() == before {
                 return Err(usage(format!("no stream is called {text:?}; `trailhound status` lists them")));
             }
         } else {
-            chosen.push(text.parse().map_err(|error: pipeline::collect::stream::NoStream| usage(error.to_string()))?);
+            let mut stream: Stream =
+                text.parse().map_err(|error: pipeline::collect::stream::NoStream| usage(error.to_string()))?;
+            if !stream.source.contains('.') {
+                stream.source.push_str(SUFFIX);
+            }
+            chosen.push(stream);
         }
     }
     let (done, already) = match pause {
-        Some(_) => ("paused", "was paused already"),
-        None => ("resumed", "was not paused"),
+        Some(_) => ("paused", "paused already"),
+        None => ("resumed", "not paused"),
     };
+    let mut unchanged = 0;
     for stream in &chosen {
-        let changed = state.pause_stream(stream, pause)?;
-        let line = if changed { format!("{done} {stream}") } else { format!("{stream} {already}") };
-        session.out.line(&line)?;
+        if state.pause_stream(stream, pause)? {
+            session.out.line(&format!("{done} {stream}"))?;
+        } else {
+            unchanged += 1;
+        }
         if !known.contains(stream) {
             crate::note(&format!("{stream} was never collected; is it spelt right?"));
         }
+    }
+    if unchanged > 0 {
+        session.out.line(&format!("{} {already}", plural(unchanged, "stream was", "streams were")))?;
     }
     Ok(Exit::Done)
 }

@@ -162,13 +162,18 @@ fn bar_wanted(session: &Session) -> bool {
 
 /// Set at the first ctrl-C; the second ends the program at once, which loses nothing that was committed.
 pub(crate) fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+    stop_on_interrupt_saying(Some("stopping: keeping what was read so far (ctrl-C again to end at once)"))
+}
+
+/// The same, with other words or none.
+pub(crate) fn stop_on_interrupt_saying(words: Option<&'static str>) -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || {
         if asked.swap(true, Ordering::Relaxed) {
             crate::give_up();
         }
-        crate::complain("stopping: keeping what was read so far (ctrl-C again to end at once)");
+        words.into_iter().for_each(crate::complain);
     })
     .context("failed to listen for ctrl-C")?;
     Ok(stop)

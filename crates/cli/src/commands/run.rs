@@ -25,7 +25,7 @@ use pipeline::store::Clock;
 use self::endpoint::{Endpoint, Vitals};
 use self::signals::{Ending, Signals};
 use crate::args::RunArgs;
-use crate::commands::collect::problems;
+use crate::commands::collect::{backfilled, problems};
 use crate::commands::ingest::{fates, new_alerts};
 use crate::exit::{Exit, usage};
 use crate::live::{Live, Overrides, Pass};
@@ -46,7 +46,7 @@ pub(crate) fn run(session: &mut Session, arguments: &RunArgs) -> anyhow::Result<
     session.profile.clone_from(&arguments.profile);
     let overrides = Overrides::default();
     // A mistake in the configuration ends the program when it starts, and is only told of later.
-    let mut turn = Turn::open(session, &state, &overrides)?;
+    let mut turn = Turn::open(session, &state, &overrides, &signals.stop)?;
     let listen = match arguments.listen {
         Some(address) => Some(address),
         None => match session.config().run.listen.as_str() {
@@ -62,19 +62,17 @@ pub(crate) fn run(session: &mut Session, arguments: &RunArgs) -> anyhow::Result<
             Ending::Reload => {}
         }
         signals.begin();
-        drop(turn);
         let before = session.loaded.clone();
-        turn = match session.reload().and_then(|()| Turn::open(session, &state, &overrides)) {
-            Ok(turn) => {
+        match session.reload().and_then(|()| Turn::open(session, &state, &overrides, &signals.stop)) {
+            Ok(next) => {
+                turn = next;
                 crate::note("the configuration was read again");
-                turn
             }
             Err(error) => {
                 crate::complain(&format!("the configuration stays as it was: {}", crate::chain(&error)));
                 session.loaded = before;
-                Turn::open(session, &state, &overrides)?
             }
-        };
+        }
     }
 }
 
@@ -95,6 +93,19 @@ struct Turn {
     deadman: DeadManRules,
 }
 
+/// Ends a turn when it is dropped.
+struct Ends<'a> {
+    stop: &'a AtomicBool,
+    bell: &'a Bell,
+}
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.bell.ring();
+    }
+}
+
 /// The state, whose alerts call the couriers at once.
 struct Ringing<'a> {
     state: &'a SqliteState,
@@ -112,12 +123,17 @@ impl Ledger for Ringing<'_> {
 }
 
 impl Turn {
-    fn open(session: &Session, state: &SqliteState, overrides: &Overrides) -> anyhow::Result<Turn> {
+    fn open(
+        session: &Session,
+        state: &SqliteState,
+        overrides: &Overrides,
+        stop: &Arc<AtomicBool>,
+    ) -> anyhow::Result<Turn> {
         let config = &session.config().run;
         let minutes = |minutes: u32| Duration::from_secs(u64::from(minutes.max(1)) * 60);
         Ok(Turn {
             tell: Tell::build(session)?,
-            live: Live::open(session, state, overrides)?.with_max_pages(PAGES),
+            live: Live::open(session, state, overrides, stop)?.with_max_pages(PAGES),
             overrides: overrides.clone(),
             every: Duration::from_secs(u64::from(config.every_seconds.max(1))),
             discover_every: minutes(config.discover_minutes),
@@ -138,8 +154,14 @@ impl Turn {
         let Turn { live, tell, overrides, every, discover_every, deadman } = self;
         let (tell, deadman) = (&*tell, &*deadman);
         let outcome = std::thread::scope(|scope| {
+            // The others have nothing to wait for any more, whatever ends the passes: a panic too.
+            let _ends = Ends { stop, bell: &bell };
             scope.spawn(|| deliver(tell.couriers(state), &bell, stop, &told));
-            scope.spawn(|| watch_over(state, vitals, &Ringing { state, bell: &bell }, &tell.routes, deadman, stop));
+            scope.spawn(|| {
+                // Without its dead-man switch the daemon does not go on.
+                let _ends = Ends { stop, bell: &bell };
+                watch_over(state, vitals, &Ringing { state, bell: &bell }, &tell.routes, deadman, stop);
+            });
             let mut passes = Passes {
                 session,
                 state,
@@ -153,11 +175,7 @@ impl Turn {
                 told: Vec::new(),
                 vitals,
             };
-            let outcome = passes.go_on(stop);
-            // The others have nothing to wait for any more, whatever ended the passes.
-            stop.store(true, Ordering::Relaxed);
-            bell.ring();
-            outcome
+            passes.go_on(stop)
         });
         outcome?;
         Ok(signals.ending())
@@ -190,7 +208,7 @@ impl Passes<'_> {
                 self.vitals.failed();
                 self.tell_of(vec![format!("a pass failed: {}", crate::chain(&error))]);
                 timer.sleep(self.every.min(Duration::from_secs(10)));
-                match Live::open(self.session, self.state, self.overrides) {
+                match Live::open(self.session, self.state, self.overrides, stop) {
                     Ok(live) => {
                         *self.live = live.with_max_pages(PAGES);
                         self.discovered = None;
@@ -205,11 +223,16 @@ impl Passes<'_> {
     }
 
     fn once(&mut self, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
-        let again = if self.live.scope.unknown.is_empty() { self.discover_every } else { DISCOVER_AGAIN };
-        if self.discovered.is_none_or(|at| at.elapsed() >= again.min(self.discover_every)) {
-            self.live.discover(self.state)?;
+        let again = match self.live.scope.unknown.is_empty() {
+            true => self.discover_every,
+            false if self.live.has_accounts() => DISCOVER_AGAIN.min(self.discover_every),
+            false => Duration::ZERO,
+        };
+        if self.discovered.is_none_or(|at| at.elapsed() >= again) {
+            self.live.discover(self.state, stop)?;
             self.discovered = Some(Instant::now());
         }
+        let began = SystemClock.now();
         let progress = Progress::default();
         let (report, took) = self.live.pass(&Pass {
             command: "run",
@@ -220,11 +243,17 @@ impl Passes<'_> {
             stop,
         })?;
         self.session.fit(self.state, &self.live.lake)?;
-        // A pass over nothing, because nobody could be asked, is none.
-        if !report.totals.interrupted && !report.streams.is_empty() {
+        // A pass in which nobody answered is none.
+        let is_pass = report.streams.iter().any(|stream| stream.calls > 0 || stream.paused);
+        if !report.totals.interrupted && is_pass {
             self.vitals.passed(&report, took.as_secs_f64());
         }
         self.tell_of(problems(&report, &self.live.scope));
+        if report.totals.alerts.new.total() > 0
+            && let Some(untold) = backfilled(self.state, began, !self.tell.channels.is_empty())?
+        {
+            crate::note(&untold);
+        }
         if report.totals.stored > 0 && !self.session.global.quiet {
             crate::complain(&format!(
                 "{}  {}; {}",
@@ -261,10 +290,8 @@ fn watch_over(
     while !stop.load(Ordering::Relaxed) {
         let look = || -> Result<(), StateError> {
             let now = timer.now();
-            let wanted = state.scope()?.streams;
-            let mut streams = state.streams()?;
-            streams.retain(|known| wanted.contains(&known.stream));
-            let found = silences(&streams, vitals.last_pass(), vitals.since, now, rules);
+            let scope = state.scope()?;
+            let found = silences(&scope, &state.streams()?, vitals.last_pass(), vitals.since, now, rules);
             let alerts: Vec<Alert> = found.iter().map(|silence| silence.alert(now)).collect();
             if !alerts.is_empty() {
                 for place in ledger.record_alerts(&alerts, routes)?.new {

@@ -9,7 +9,6 @@ use pipeline::collect::StreamStore;
 use pipeline::escape;
 use pipeline::history::SEVERITIES;
 use pipeline::notify::{ChannelHealth, health};
-use pipeline::outbox::Delivery;
 use pipeline::state::{AlertFilter, StateStore};
 use pipeline::status::{Gap, Status, StreamStatus};
 use serde_json::json;
@@ -40,11 +39,15 @@ pub(crate) fn run(session: &mut Session, format: DocumentFormat) -> anyhow::Resu
     let is_collecting = !scope.streams.is_empty() || !scope.unknown.is_empty();
     let channels = channels(&state, session.config().notify.iter().map(|channel| channel.name.as_str()))?;
     let exit = if is_collecting && !coverage.is_covered() { Exit::Found } else { Exit::Done };
-    let unfinished = runs.iter().filter(|run| run.end.is_none()).count();
+    // A run that was cut off is over when a later one of its kind has come to its end.
+    let is_made_up =
+        |place: usize| runs[..place].iter().any(|later| later.end.is_some() && later.command == runs[place].command);
+    let unfinished = (0..runs.len()).filter(|&place| runs[place].end.is_none() && !is_made_up(place)).count();
 
+    let none = "no events yet: read some with `trailhound ingest PATH` or `trailhound collect`";
     let verdict = match &lake {
-        None => "no events yet: read some with `trailhound ingest PATH`".to_owned(),
-        Some(status) if status.rows == 0 => "no events yet: read some with `trailhound ingest PATH`".to_owned(),
+        None => none.to_owned(),
+        Some(status) if status.rows == 0 => none.to_owned(),
         Some(status) => {
             let open = alerts.open.total();
             let worst = SEVERITIES.iter().find(|&&severity| alerts.open.get(severity) > 0);
@@ -143,12 +146,12 @@ pub(crate) fn run(session: &mut Session, format: DocumentFormat) -> anyhow::Resu
         }
         rows.write(Format::Table, 13, &mut session.out)?;
     }
-    if is_collecting {
-        streams(session, &coverage)?;
-    }
     if !channels.is_empty() {
         session.out.line("")?;
         tell_channels(&channels, session)?;
+    }
+    if is_collecting {
+        streams(session, &coverage)?;
     }
     Ok(exit)
 }
@@ -158,15 +161,14 @@ pub(crate) fn channels<'c>(
     state: &SqliteState,
     configured: impl IntoIterator<Item = &'c str>,
 ) -> anyhow::Result<Vec<ChannelHealth>> {
-    let mut rows = Vec::new();
-    for delivery in [Delivery::Pending, Delivery::Failed, Delivery::Sent] {
-        rows.extend(state.outbox(delivery, usize::MAX)?);
-    }
-    Ok(health(configured, &rows))
+    Ok(health(configured, state.channels()?))
 }
 
 /// Each stream: what is covered of it, and how it goes.
 fn streams(session: &mut Session, coverage: &Status) -> anyhow::Result<()> {
+    for line in missing(coverage) {
+        session.out.line(&escape::terminal(&line))?;
+    }
     let time = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| time.whole_second().to_string());
     let ago = |at: Option<Timestamp>| match at {
         None => "never".to_owned(),
@@ -201,9 +203,6 @@ fn streams(session: &mut Session, coverage: &Status) -> anyhow::Result<()> {
     }
     session.out.line("")?;
     rows.write(Format::Table, columns.len(), &mut session.out)?;
-    for line in missing(coverage) {
-        session.out.line(&escape::terminal(&line))?;
-    }
     Ok(())
 }
 
@@ -233,6 +232,12 @@ fn missing(coverage: &Status) -> Vec<String> {
         };
         let advice = gap.reason.advice().map(|advice| format!("; {advice}")).unwrap_or_default();
         lines.push(format!("gap: {} from {} to {}{more}: {reason}{advice}", stream.stream, gap.from, gap.to));
+    }
+    for stream in coverage.streams.iter().filter(|stream| stream.is_covered()) {
+        if let Some(pause) = &stream.pause {
+            let reason = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
+            lines.push(format!("paused: {} since {} by {}{reason}", stream.stream, pause.at.whole_second(), pause.by));
+        }
     }
     let sources: BTreeMap<&str, &str> = coverage
         .streams

@@ -12,13 +12,14 @@ use local::{SystemClock, SystemTimer};
 use pipeline::alert::Alert;
 use pipeline::collect::Timer;
 use pipeline::escape;
-use pipeline::state::{AlertFilter, Page, StateStore};
+use pipeline::lookup::each_alert;
+use pipeline::state::AlertFilter;
 use pipeline::store::Clock;
 use serde_json::json;
 
 use crate::args::{WatchArgs, WatchFormat, Watched};
 use crate::commands::events::Asked;
-use crate::commands::ingest::stop_on_interrupt;
+use crate::commands::ingest::stop_on_interrupt_saying;
 use crate::exit::Exit;
 use crate::session::Session;
 
@@ -26,8 +27,6 @@ use crate::session::Session;
 const EVERY: Duration = Duration::from_millis(500);
 /// How long after its first event a commit may come: so far back what was shown is remembered.
 const REACH: i64 = 10 * 60 * 1_000_000;
-/// The most alerts that are shown at once; the rest is shown at the next look.
-const ALERTS: usize = 500;
 
 /// What is new, and how it is shown.
 struct Watch<'a> {
@@ -35,6 +34,8 @@ struct Watch<'a> {
     asked: Asked,
     /// What was stored before is not shown.
     begun: Timestamp,
+    /// Alerts that were recorded before are not looked at any more.
+    alerts_from: Timestamp,
     /// The lake's version that was last looked at, and when.
     seen: Option<(u64, Timestamp)>,
     /// What was shown, by when it was stored.
@@ -44,11 +45,19 @@ struct Watch<'a> {
 
 pub(crate) fn run(session: &mut Session, arguments: &WatchArgs) -> anyhow::Result<Exit> {
     let state = session.open_state()?;
-    let stop = stop_on_interrupt()?;
+    let stop = stop_on_interrupt_saying(None)?;
     let timer = SystemTimer::new(std::sync::Arc::clone(&stop));
     let begun = back(timer.now(), i64::from(arguments.last) * 60_000_000);
     let asked = Asked::of(&arguments.filter)?;
-    let mut watch = Watch { arguments, asked, begun, seen: None, events: BTreeMap::new(), alerts: BTreeMap::new() };
+    let mut watch = Watch {
+        arguments,
+        asked,
+        begun,
+        alerts_from: begun,
+        seen: None,
+        events: BTreeMap::new(),
+        alerts: BTreeMap::new(),
+    };
     let mut lake: Option<Lake> = None;
     if !session.global.quiet && arguments.format == WatchFormat::Text {
         crate::complain("waiting for what is stored (ctrl-C to end)");
@@ -80,8 +89,8 @@ impl Watch<'_> {
         let now = SystemClock.now();
         let since = match self.seen {
             Some((seen, _)) if seen == version => return Ok(()),
-            // The clock of whoever wrote the file may be a little behind ours.
-            Some((_, at)) => back(at, 60_000_000),
+            // A file is written when it is full and committed later.
+            Some((_, at)) => back(at, REACH),
             None => self.begun,
         };
         self.seen = Some((version, now));
@@ -109,17 +118,20 @@ impl Watch<'_> {
         lines: &mut Vec<(Timestamp, String)>,
     ) -> anyhow::Result<()> {
         let filter = AlertFilter {
-            recorded_since: Some(self.begun),
+            recorded_since: Some(self.alerts_from),
             at_least: self.arguments.severity,
             account: self.arguments.filter.account.clone(),
             ..AlertFilter::open()
         };
-        for alert in state.alerts(&filter, &Page { limit: Some(ALERTS), ..Page::default() })? {
+        let (shown, format) = (&mut self.alerts, self.arguments.format);
+        each_alert(state, &filter, |alert| {
             let key = (alert.first_seen, alert.id.to_string());
-            if self.alerts.insert(key, ()).is_none() {
-                lines.push((alert.event_time, of_alert(&alert, session, self.arguments.format)));
+            if shown.insert(key, ()).is_none() {
+                lines.push((alert.event_time, of_alert(&alert, session, format)));
             }
-        }
+            Ok::<(), anyhow::Error>(())
+        })?;
+        forget(shown, &mut self.alerts_from);
         Ok(())
     }
 }

@@ -2,11 +2,12 @@
 
 use event::Timestamp;
 use pipeline::alert::AlertId;
+use pipeline::notify::ChannelHealth;
 use pipeline::outbox::{Delivery, Notification, OutboxRow, Outcome};
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::error::Failure;
-use super::row::{ALERT_COLUMNS, alert, stored_limit, time};
+use super::row::{ALERT_COLUMNS, alert, count, stored_limit, time};
 
 /// What nobody has seen to: an alert that was acknowledged while it waited need not be sent, unless that is taken back.
 const OPEN: &str = "alerts.acknowledged_at IS NULL";
@@ -100,6 +101,40 @@ pub(super) fn list(transaction: &Transaction<'_>, state: Delivery, limit: usize)
             attempts: row.get(2)?,
             at: time(row.get(3)?)?,
             error: row.get(4)?,
+        });
+    }
+    Ok(found)
+}
+
+/// How each channel is.
+pub(super) fn channels(transaction: &Transaction<'_>) -> Result<Vec<ChannelHealth>, Failure> {
+    let mut statement = transaction.prepare(&format!(
+        "SELECT channel, count(*) FILTER (WHERE state = ?1 AND attempts = 0 AND {OPEN}),
+            count(*) FILTER (WHERE state = ?1 AND attempts > 0 AND {OPEN}),
+            count(*) FILTER (WHERE state = ?2), count(*) FILTER (WHERE state = ?3), max(at) FILTER (WHERE state = ?3)
+         FROM outbox JOIN alerts ON alerts.id = outbox.alert
+         GROUP BY channel ORDER BY channel"
+    ))?;
+    let [pending, failed, sent] = [Delivery::Pending, Delivery::Failed, Delivery::Sent].map(Delivery::as_str);
+    let mut rows = statement.query([pending, failed, sent])?;
+    let mut last_error = transaction.prepare(&format!(
+        "SELECT error FROM outbox JOIN alerts ON alerts.id = outbox.alert
+         WHERE channel = ?1 AND state <> ?2 AND error IS NOT NULL AND (state <> ?3 OR {OPEN})
+         ORDER BY at DESC, alert LIMIT 1"
+    ))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let channel: String = row.get(0)?;
+        let error = last_error.query_row([&channel, sent, pending], |row| row.get(0)).optional()?;
+        found.push(ChannelHealth {
+            channel,
+            configured: false,
+            waiting: count(row.get(1)?)?,
+            retrying: count(row.get(2)?)?,
+            failed: count(row.get(3)?)?,
+            sent: count(row.get(4)?)?,
+            last_sent: row.get::<_, Option<i64>>(5)?.map(time).transpose()?,
+            last_error: error,
         });
     }
     Ok(found)

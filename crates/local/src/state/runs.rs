@@ -8,6 +8,9 @@ use rusqlite::{Row, Transaction, params};
 use super::error::Failure;
 use super::row::{count, stored_count, stored_limit, time};
 
+/// How many of a daemon's latest runs are kept even if they found nothing.
+const KEPT: i64 = 1_000;
+
 /// Writes down that a run has begun.
 pub(super) fn begin(transaction: &Transaction<'_>, command: &str, at: Timestamp) -> Result<RunId, Failure> {
     transaction.execute("INSERT INTO runs (command, started) VALUES (?1, ?2)", params![command, at.micros()])?;
@@ -46,6 +49,12 @@ pub(super) fn end(transaction: &Transaction<'_>, id: RunId, end: &RunEnd) -> Res
     if changed == 0 {
         return Err(StateError::Unknown { what: "run", reference: id.to_string() }.into());
     }
+    // A daemon makes a run a minute: of those that found nothing new, the latest are enough.
+    transaction.execute(
+        "DELETE FROM runs WHERE command = 'run' AND id < ?1 AND ended IS NOT NULL AND stored = 0
+            AND NOT EXISTS (SELECT 1 FROM alerts WHERE alerts.run = runs.id)",
+        [id.0 - KEPT],
+    )?;
     Ok(())
 }
 

@@ -64,10 +64,11 @@ impl Rules {
         Interval::new(self.history_begins(end), shifted(end, SECOND))
     }
 
-    /// How an event came to us, given when its stream was first asked for.
+    /// How an event came to us, given when its stream was first asked for. What happened just before that may not have
+    /// been there to be seen by anybody, and is news.
     #[must_use]
     pub fn arrival(&self, event_time: Timestamp, since: Timestamp, now: Timestamp) -> Arrival {
-        News { since, late: self.late }.arrival(event_time, now)
+        News { since: earlier(since, self.settle), late: self.late }.arrival(event_time, now)
     }
 }
 
@@ -133,7 +134,9 @@ mod tests {
     fn what_happened_before_a_stream_was_known_is_backfill() {
         let rules = Rules::default();
         let (since, now) = (time("2026-04-01T12:00:00Z"), time("2026-04-02T12:00:00Z"));
-        assert_eq!(rules.arrival(time("2026-04-01T11:59:59Z"), since, now), Arrival::Backfill);
+        assert_eq!(rules.arrival(time("2026-04-01T11:44:59Z"), since, now), Arrival::Backfill);
+        // Nobody could have seen it before it appeared.
+        assert_eq!(rules.arrival(time("2026-04-01T11:45:00Z"), since, now), Arrival::Late);
         assert_eq!(rules.arrival(since, since, now), Arrival::Late);
         assert_eq!(rules.arrival(time("2026-04-02T11:50:00Z"), since, now), Arrival::Live);
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use event::Timestamp;
 
 use crate::alert::{Alert, OurOwn};
+use crate::collect::scope::{Scope, Unknown};
 use crate::collect::state::{StreamState, Trouble, TroubleKind};
 use crate::collect::stream::Stream;
 use crate::collect::walk::{earlier, later};
@@ -53,6 +54,11 @@ pub enum Silence {
         /// Why.
         trouble: Trouble,
     },
+    /// It cannot be found out what is to be collected: accounts or regions may be missing.
+    Unknown {
+        /// What cannot be found out, and why.
+        unknown: Unknown,
+    },
     /// A stream that used to speak is read and gives nothing.
     Silent {
         /// Which one.
@@ -71,6 +77,7 @@ impl Silence {
         match self {
             Silence::NoPass { .. } => "no-pass".to_owned(),
             Silence::AccessLost { stream, trouble } => format!("access-lost/{}/{stream}", trouble.kind.as_str()),
+            Silence::Unknown { unknown } => format!("unknown/{}", unknown.subject),
             Silence::Silent { stream, .. } => format!("silent/{stream}"),
         }
     }
@@ -93,6 +100,10 @@ impl Silence {
             Silence::AccessLost { trouble, .. } => (
                 "A Stream Can No Longer Be Read",
                 trouble.kind.advice().unwrap_or("Look at what the service says, and at `trailhound status`."),
+            ),
+            Silence::Unknown { unknown } => (
+                "Accounts Or Regions May Be Missing",
+                unknown.trouble.kind.advice().unwrap_or("Look at what the service says, and at `trailhound status`."),
             ),
             Silence::Silent { .. } => {
                 ("A Stream Has Fallen Silent", "Find out whether somebody stopped the logging or the activity.")
@@ -120,6 +131,13 @@ impl fmt::Display for Silence {
             Silence::AccessLost { stream, trouble } => {
                 write!(f, "{stream} cannot be read since {}: {}", trouble.since, trouble.message)
             }
+            Silence::Unknown { unknown: Unknown { subject, trouble } } => {
+                write!(
+                    f,
+                    "not all that should be collected is known since {}, {subject}: {}",
+                    trouble.since, trouble.message
+                )
+            }
             Silence::Silent { stream, last_event, .. } => {
                 write!(f, "{stream} has given nothing since {last_event}; was its logging turned off?")
             }
@@ -127,9 +145,10 @@ impl fmt::Display for Silence {
     }
 }
 
-/// What should be heard and is not. `last_pass` is when a pass last came to its end, `since` when the watch began.
+/// What should be heard and is not, of the streams that are to be collected. `last_pass` is when a pass last came to its end, `since` when the watch began.
 #[must_use]
 pub fn silences(
+    scope: &Scope,
     streams: &[StreamState],
     last_pass: Option<Timestamp>,
     since: Timestamp,
@@ -140,8 +159,11 @@ pub fn silences(
     if last_pass.unwrap_or(since).max(since) < earlier(now, rules.pass_within) {
         found.push(Silence::NoPass { last: last_pass });
     }
+    let is_old = |unknown: &&Unknown| unknown.trouble.since <= earlier(now, rules.patience);
+    found.extend(scope.unknown.iter().filter(is_old).map(|unknown| Silence::Unknown { unknown: unknown.clone() }));
     // Whoever paused a stream knows that it says nothing.
-    for state in streams.iter().filter(|state| state.pause.is_none()) {
+    let is_wanted = |state: &&StreamState| state.pause.is_none() && scope.streams.contains(&state.stream);
+    for state in streams.iter().filter(is_wanted) {
         found.extend(access_lost(state, now, rules));
         found.extend(silent(state, rules));
     }
@@ -177,6 +199,7 @@ fn silent(state: &StreamState, rules: &DeadManRules) -> Option<Silence> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::LookupError;
     use crate::collect::state::{Health, Pause};
     use crate::coverage::{Coverage, Interval};
 
@@ -199,7 +222,8 @@ mod tests {
 
     fn found(state: StreamState, now: &str) -> Vec<String> {
         let since = time("2026-01-01T00:00:00Z");
-        let found = silences(&[state], Some(time(now)), since, time(now), &DeadManRules::default());
+        let scope = Scope { streams: vec![state.stream.clone()], ..Scope::default() };
+        let found = silences(&scope, &[state], Some(time(now)), since, time(now), &DeadManRules::default());
         found.iter().map(Silence::subject).collect()
     }
 
@@ -232,6 +256,16 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_found_out_for_a_while_is_missed() {
+        let (since, now) = (time("2026-01-01T00:00:00Z"), time("2026-01-01T00:30:00Z"));
+        let error = LookupError::Unavailable("cut".to_owned());
+        let scope = Scope { unknown: vec![Unknown::new("organization", "x:Y", &error, since)], ..Scope::default() };
+        let found = |now| silences(&scope, &[], Some(now), since, now, &DeadManRules::default());
+        assert_eq!(found(now).iter().map(Silence::subject).collect::<Vec<_>>(), ["unknown/organization"]);
+        assert_eq!(found(since), []);
+    }
+
+    #[test]
     fn a_silence_is_told_once_a_day() {
         let silence = Silence::NoPass { last: None };
         let at = |text: &str| silence.alert(time(text)).id;
@@ -244,10 +278,20 @@ mod tests {
     fn a_pass_that_does_not_end_is_missed() {
         let (since, now) = (time("2026-01-01T00:00:00Z"), time("2026-01-01T01:00:01Z"));
         let rules = DeadManRules::default();
-        assert_eq!(silences(&[], None, since, now, &rules), [Silence::NoPass { last: None }]);
+        assert_eq!(silences(&Scope::default(), &[], None, since, now, &rules), [Silence::NoPass { last: None }]);
         let last = Some(time("2026-01-01T00:30:00Z"));
-        assert_eq!(silences(&[], last, since, now, &rules), []);
+        assert_eq!(silences(&Scope::default(), &[], last, since, now, &rules), []);
         // A daemon that has just been started is given its time.
-        assert_eq!(silences(&[], Some(time("2025-12-01T00:00:00Z")), time("2026-01-01T00:30:00Z"), now, &rules), []);
+        assert_eq!(
+            silences(
+                &Scope::default(),
+                &[],
+                Some(time("2025-12-01T00:00:00Z")),
+                time("2026-01-01T00:30:00Z"),
+                now,
+                &rules
+            ),
+            []
+        );
     }
 }

@@ -227,6 +227,9 @@ fn verdict(streams: &[StreamStatus], unknown: &[Unknown]) -> String {
     let of_streams = verdict_of(streams);
     match unknown.first() {
         None => of_streams,
+        Some(Unknown { subject, trouble }) if streams.is_empty() => {
+            format!("what should be collected is not known, {subject}: {}", trouble.message)
+        }
         Some(Unknown { subject, trouble }) => {
             format!("not all that should be collected is known, {subject}: {}; {of_streams}", trouble.message)
         }

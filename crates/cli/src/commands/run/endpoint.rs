@@ -103,7 +103,9 @@ impl Endpoint {
         let router = Router::new().route("/healthz", get(healthz)).route("/metrics", get(page)).with_state(shared);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let listener = runtime.block_on(tokio::net::TcpListener::bind(address));
-        let listener = listener.with_context(|| format!("failed to listen on {address}"))?;
+        let listener = listener.with_context(|| {
+            format!("failed to listen on {address} (is another `trailhound run` there? --listen names another place)")
+        })?;
         let address = listener.local_addr()?;
         runtime.spawn(async move { axum::serve(listener, router).await });
         if !session.global.quiet {

@@ -39,11 +39,11 @@ impl Signals {
         std::thread::spawn(move || {
             loop {
                 match runtime.block_on(listener.next()) {
-                    Ending::Stop if end.swap(true, Ordering::Relaxed) => crate::give_up(),
+                    Ending::Stop if end.swap(true, Ordering::SeqCst) => crate::give_up(),
                     Ending::Stop => crate::complain("stopping: keeping what was read so far (again to end at once)"),
-                    Ending::Reload => asked.store(true, Ordering::Relaxed),
+                    Ending::Reload => asked.store(true, Ordering::SeqCst),
                 }
-                stop.store(true, Ordering::Relaxed);
+                stop.store(true, Ordering::SeqCst);
             }
         });
         Ok(signals)
@@ -51,14 +51,16 @@ impl Signals {
 
     /// Why the turn that has just ended did.
     pub(super) fn ending(&self) -> Ending {
-        let is_reload = self.asked.swap(false, Ordering::Relaxed) && !self.end.load(Ordering::Relaxed);
-        if is_reload { Ending::Reload } else { Ending::Stop }
+        self.asked.store(false, Ordering::SeqCst);
+        if self.end.load(Ordering::SeqCst) { Ending::Stop } else { Ending::Reload }
     }
 
-    /// Begins another turn, unless the program is to end.
+    /// Begins another turn. What is signalled meanwhile ends that at once.
     pub(super) fn begin(&self) {
-        let is_over = self.end.load(Ordering::Relaxed) || self.asked.load(Ordering::Relaxed);
-        self.stop.store(is_over, Ordering::Relaxed);
+        self.stop.store(false, Ordering::SeqCst);
+        if self.end.load(Ordering::SeqCst) || self.asked.load(Ordering::SeqCst) {
+            self.stop.store(true, Ordering::SeqCst);
+        }
     }
 }
 
