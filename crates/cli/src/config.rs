@@ -38,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) run: RunConfig,
     /// Accounts to collect from besides the credentials' own.
     pub(crate) accounts: Vec<AccountConfig>,
+    /// Trails to read, by their buckets or by queues.
+    pub(crate) trails: Vec<TrailConfig>,
     /// Who is told of alerts.
     pub(crate) notify: Vec<ChannelConfig>,
 }
@@ -140,6 +142,44 @@ impl Default for RunConfig {
             pass_within_minutes: 60,
         }
     }
+}
+
+/// A trail: its files as they lie in a bucket, or as a queue tells of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TrailConfig {
+    /// The bucket: listed where there is no queue; else the one that messages may name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bucket: Option<String>,
+    /// The region of the bucket, where it is another than the credentials'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) region: Option<String>,
+    /// What stands before `AWSLogs/`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) prefix: String,
+    /// The address of the SQS queue that S3, SNS or EventBridge fills.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) queue: Option<String>,
+    /// How many days back are listed.
+    #[serde(default = "trail_days")]
+    pub(crate) days: u16,
+    /// Only these accounts; none for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) accounts: Vec<String>,
+    /// Only these regions; none for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) regions: Vec<String>,
+    /// The ARN of the role to assume for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) role: Option<String>,
+    /// What the role's trust policy asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) external_id: Option<SecretSource>,
+}
+
+/// CloudTrail tries for 30 days to deliver a file.
+fn trail_days() -> u16 {
+    35
 }
 
 /// Accounts to collect from: one by its role, or all of the organisation.

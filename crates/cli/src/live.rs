@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::exit::usage;
 use crate::session::Session;
 use crate::tell::Secrets;
+use crate::trails;
 
 /// What the flags of a command say besides the configuration.
 #[derive(Debug, Clone, Default)]
@@ -35,13 +36,31 @@ pub(crate) struct Overrides {
     pub(crate) sources: Vec<String>,
 }
 
-/// Everything a pass needs that stays from one to the next.
-pub(crate) struct Live {
+/// What everything that collects has in common.
+pub(crate) struct Base {
     pub(crate) lake: Lake,
+    pub(crate) aside: JsonlAside,
+    pub(crate) registry: Registry,
+    pub(crate) filters: Filters,
+}
+
+impl Base {
+    pub(crate) fn open(session: &Session, state: &SqliteState) -> anyhow::Result<Base> {
+        let config = session.config();
+        let registry = Registry::new(&config.detect).map_err(|error| usage(format!("[detect]: {error}")))?;
+        let filters = Filters::new(&config.filter).map_err(|error| usage(error.to_string()))?;
+        trails::check(&config.trails)?;
+        let lake = session.open_or_create_lake()?;
+        session.fit(state, &lake)?;
+        let aside = JsonlAside::open(&session.home)
+            .with_context(|| format!("failed to open the files of rejected records in {}", session.home.display()))?;
+        Ok(Base { lake, aside, registry, filters })
+    }
+}
+
+/// Everything a pass over the event history needs that stays from one to the next.
+pub(crate) struct Live {
     store: LakeStore,
-    aside: JsonlAside,
-    registry: Registry,
-    filters: Filters,
     aws: Aws,
     wanted: Wanted,
     regions: Regions,
@@ -56,6 +75,7 @@ pub(crate) struct Live {
 pub(crate) struct Pass<'a> {
     /// The command, as the history of runs names it.
     pub(crate) command: &'a str,
+    pub(crate) base: &'a Base,
     pub(crate) state: &'a SqliteState,
     /// The state, or something that hears of what is recorded there.
     pub(crate) ledger: &'a dyn Ledger,
@@ -70,25 +90,16 @@ impl Live {
     /// Calls that wait are given up once `stop` is set.
     pub(crate) fn open(
         session: &Session,
+        base: &Base,
         state: &SqliteState,
         overrides: &Overrides,
         stop: &Arc<AtomicBool>,
     ) -> anyhow::Result<Live> {
         let config = session.config();
-        let registry = Registry::new(&config.detect).map_err(|error| usage(format!("[detect]: {error}")))?;
-        let filters = Filters::new(&config.filter).map_err(|error| usage(error.to_string()))?;
-        let lake = session.open_or_create_lake()?;
-        session.fit(state, &lake)?;
-        let store = LakeStore::new(&lake, WriterOptions::default())?;
-        let aside = JsonlAside::open(&session.home)
-            .with_context(|| format!("failed to open the files of rejected records in {}", session.home.display()))?;
+        let store = LakeStore::new(&base.lake, writer())?;
         let aws = Aws::open(&session.access(), Some(Arc::clone(stop)))?;
         Ok(Live {
-            lake,
             store,
-            aside,
-            registry,
-            filters,
             aws,
             wanted: wanted(config, overrides, &Secrets::new(session))?,
             regions: Regions::default(),
@@ -125,7 +136,7 @@ impl Live {
 
     /// Reads what there is to read of every stream, once.
     pub(crate) fn pass(&self, pass: &Pass<'_>) -> anyhow::Result<(PassReport, Duration)> {
-        let Pass { command, state, ledger, routes, progress, stop } = *pass;
+        let Pass { command, base, state, ledger, routes, progress, stop } = *pass;
         let started = Instant::now();
         let suppressions = Suppressions::new(state.suppressions()?);
         let timer = SystemTimer::new(Arc::clone(stop));
@@ -138,9 +149,9 @@ impl Live {
             regions: &self.regions,
             store: &self.store,
             ledger,
-            aside: &self.aside,
-            registry: &self.registry,
-            filters: &self.filters,
+            aside: &base.aside,
+            registry: &base.registry,
+            filters: &base.filters,
             suppressions: &suppressions,
             routes,
             run: Some(run),
@@ -176,6 +187,11 @@ impl Live {
         state.end_run(run, &end)?;
         Ok((report, started.elapsed()))
     }
+}
+
+/// How events that come live are written: in less memory than a batch has, for a daemon stays.
+pub(crate) fn writer() -> WriterOptions {
+    WriterOptions { buffered_bytes: 12 << 20, file_bytes: 8 << 20, known_ids: 250_000, ..WriterOptions::default() }
 }
 
 /// What is to be collected, by the configuration and the flags.
@@ -216,7 +232,7 @@ fn wanted(config: &Config, overrides: &Overrides, secrets: &dyn SecretStore) -> 
     Ok(wanted)
 }
 
-fn rules(config: &Config) -> Rules {
+pub(crate) fn rules(config: &Config) -> Rules {
     let minutes = |minutes: u16| Duration::from_secs(u64::from(minutes) * 60);
     let collect = &config.collect;
     Rules { settle: minutes(collect.settle_minutes), late: minutes(collect.late_minutes), ..Rules::default() }

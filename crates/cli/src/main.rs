@@ -15,6 +15,7 @@ mod session;
 mod tables;
 mod tell;
 mod times;
+mod trails;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -38,7 +39,8 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let log = tracing_subscriber::EnvFilter::try_from_env("TRAILHOUND_LOG").unwrap_or_else(|_| "warn".into());
+    let log = tracing_subscriber::EnvFilter::try_from_env("TRAILHOUND_LOG")
+        .unwrap_or_else(|_| "warn,aws_config=error".into());
     tracing_subscriber::fmt()
         .with_env_filter(log)
         .with_writer(std::io::stderr)

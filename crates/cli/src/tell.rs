@@ -69,8 +69,12 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
+    pub(crate) fn of(access: Access) -> Secrets {
+        Secrets { access, opened: OnceLock::new() }
+    }
+
     pub(crate) fn new(session: &Session) -> Secrets {
-        Secrets { access: session.access(), opened: OnceLock::new() }
+        Secrets::of(session.access())
     }
 }
 

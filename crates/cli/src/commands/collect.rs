@@ -22,11 +22,12 @@ use serde_json::json;
 use crate::args::{CollectArgs, CollectCommand, CollectPassArgs, SummaryFormat};
 use crate::commands::ingest::{fates, new_alerts, stop_on_interrupt};
 use crate::exit::{Exit, usage};
-use crate::live::{Live, Overrides, Pass};
+use crate::live::{Base, Live, Overrides, Pass};
 use crate::output::{count, plural};
 use crate::progress::Bar;
 use crate::session::Session;
 use crate::tell::Tell;
+use crate::trails::{How, Reader, TrailReport};
 
 /// What event sources end with.
 const SUFFIX: &str = ".amazonaws.com";
@@ -48,17 +49,18 @@ fn pass(session: &mut Session, arguments: &CollectPassArgs) -> anyhow::Result<Ex
     let state = session.open_state()?;
     let tell = Tell::build(session)?;
     let stop = stop_on_interrupt()?;
-    let mut live = Live::open(session, &state, &overrides, &stop)?;
+    let base = Base::open(session, &state)?;
+    let mut live = Live::open(session, &base, &state, &overrides, &stop)?;
     live.discover(&state, &stop)?;
-    if live.scope.streams.is_empty() {
+    let trails = &session.config().trails;
+    if live.scope.streams.is_empty() && trails.is_empty() {
         if stop.load(Ordering::Relaxed) {
             return Ok(Exit::Interrupted);
         }
         match live.scope.unknown.first() {
             Some(unknown) => anyhow::bail!("{}", unknown.trouble.with_advice()),
             None => {
-                let nothing =
-                    "there is nothing to collect: collect.own_account is false, and there are no [[accounts]]";
+                let nothing = "there is nothing to collect: collect.own_account is false, and there are no [[accounts]] or [[trails]]";
                 return Err(usage(nothing));
             }
         }
@@ -69,41 +71,71 @@ fn pass(session: &mut Session, arguments: &CollectPassArgs) -> anyhow::Result<Ex
     let bar = Bar::start(&progress, SizeHint::default(), "pages", wanted);
     let outcome = live.pass(&Pass {
         command: "collect",
+        base: &base,
         state: &state,
         ledger: &state,
         routes: &tell.routes,
         progress: &progress,
         stop: &stop,
     });
+    let reader = Reader {
+        config: session.config(),
+        access: session.access(),
+        base: &base,
+        state: &state,
+        ledger: &state,
+        routes: &tell.routes,
+        progress: &progress,
+        stop: &stop,
+    };
+    let mut read = Vec::new();
+    let outcome = outcome.and_then(|report| {
+        for trail in trails {
+            if !stop.load(Ordering::Relaxed) {
+                read.push(reader.read(trail, How::Once)?);
+            }
+        }
+        Ok(report)
+    });
     bar.finish();
     // What was found before a failure is told of, too.
     tell.send_now(&state, &stop);
     let (report, took) = outcome?;
-    session.fit(&state, &live.lake)?;
+    session.fit(&state, &base.lake)?;
     let untold = backfilled(&state, began, !tell.channels.is_empty())?;
     for line in problems(&report, &live.scope) {
         crate::complain(&line);
+    }
+    for line in read.iter().flat_map(|trail| &trail.problems) {
+        crate::complain(line);
     }
     match arguments.summary {
         SummaryFormat::Json => {
             let mut document = json!(report);
             document["unknown"] = json!(live.scope.unknown);
             document["seconds"] = json!(took.as_secs_f64());
+            document["trails"] = json!(read);
             session.out.json(&document)?;
         }
         SummaryFormat::Text if !session.global.quiet => {
             for line in lines(&report, took, untold) {
                 crate::complain(&line);
             }
+            for line in read.iter().flat_map(TrailReport::lines) {
+                crate::complain(&line);
+            }
         }
         SummaryFormat::Text => {}
     }
-    let is_complete = report.is_complete() && live.scope.unknown.is_empty();
-    Ok(if report.totals.interrupted {
+    let is_complete =
+        report.is_complete() && live.scope.unknown.is_empty() && read.iter().all(|trail| trail.problems.is_empty());
+    let totals = || read.iter().map(|trail| &trail.totals).chain([&report.totals]);
+    let is_serious = |severity| totals().any(|totals| totals.alerts.at_least(severity) > 0);
+    Ok(if stop.load(Ordering::Relaxed) {
         Exit::Interrupted
-    } else if !is_complete || arguments.fail_on.is_some_and(|severity| report.totals.alerts.at_least(severity) > 0) {
+    } else if !is_complete || arguments.fail_on.is_some_and(is_serious) {
         Exit::Found
-    } else if report.totals.has_rejections() {
+    } else if totals().any(pipeline::report::Report::has_rejections) {
         Exit::Rejected
     } else {
         Exit::Done

@@ -28,9 +28,10 @@ use crate::args::RunArgs;
 use crate::commands::collect::{backfilled, problems};
 use crate::commands::ingest::{fates, new_alerts};
 use crate::exit::{Exit, usage};
-use crate::live::{Live, Overrides, Pass};
+use crate::live::{Base, Live, Overrides, Pass};
 use crate::session::Session;
 use crate::tell::{Tell, told};
+use crate::trails::{Reader, follow};
 
 /// Pages of one walk in one pass: what is new comes before the rest of a long first load.
 const PAGES: u64 = 200;
@@ -85,6 +86,7 @@ fn last_pass(state: &SqliteState) -> anyhow::Result<Option<Timestamp>> {
 
 /// What lasts as long as the configuration does.
 struct Turn {
+    base: Base,
     live: Live,
     tell: Tell,
     overrides: Overrides,
@@ -130,10 +132,12 @@ impl Turn {
         stop: &Arc<AtomicBool>,
     ) -> anyhow::Result<Turn> {
         let config = &session.config().run;
+        let base = Base::open(session, state)?;
         let minutes = |minutes: u32| Duration::from_secs(u64::from(minutes.max(1)) * 60);
         Ok(Turn {
             tell: Tell::build(session)?,
-            live: Live::open(session, state, overrides, stop)?.with_max_pages(PAGES),
+            live: Live::open(session, &base, state, overrides, stop)?.with_max_pages(PAGES),
+            base,
             overrides: overrides.clone(),
             every: Duration::from_secs(u64::from(config.every_seconds.max(1))),
             discover_every: minutes(config.discover_minutes),
@@ -150,9 +154,11 @@ impl Turn {
         signals: &Signals,
     ) -> anyhow::Result<Ending> {
         let bell = Bell::default();
+        let ringing = Ringing { state, bell: &bell };
+        let config = session.config();
         let stop = &signals.stop;
-        let Turn { live, tell, overrides, every, discover_every, deadman } = self;
-        let (tell, deadman) = (&*tell, &*deadman);
+        let Turn { base, live, tell, overrides, every, discover_every, deadman } = self;
+        let (base, tell, deadman, every) = (&*base, &*tell, &*deadman, *every);
         let outcome = std::thread::scope(|scope| {
             // The others have nothing to wait for any more, whatever ends the passes: a panic too.
             let _ends = Ends { stop, bell: &bell };
@@ -160,16 +166,27 @@ impl Turn {
             scope.spawn(|| {
                 // Without its dead-man switch the daemon does not go on.
                 let _ends = Ends { stop, bell: &bell };
-                watch_over(state, vitals, &Ringing { state, bell: &bell }, &tell.routes, deadman, stop);
+                watch_over(state, vitals, &ringing, &tell.routes, deadman, stop);
             });
+            for trail in &config.trails {
+                let ledger = &ringing;
+                let access = session.access();
+                scope.spawn(move || {
+                    let progress = Progress::default();
+                    let reader =
+                        Reader { config, access, base, state, ledger, routes: &tell.routes, progress: &progress, stop };
+                    follow(&reader, trail, every);
+                });
+            }
             let mut passes = Passes {
                 session,
+                base,
                 state,
-                ledger: &Ringing { state, bell: &bell },
+                ledger: &ringing,
                 tell,
                 live,
                 overrides,
-                every: *every,
+                every,
                 discover_every: *discover_every,
                 discovered: None,
                 told: Vec::new(),
@@ -185,6 +202,7 @@ impl Turn {
 /// A pass every so often.
 struct Passes<'a> {
     session: &'a Session,
+    base: &'a Base,
     state: &'a SqliteState,
     ledger: &'a dyn Ledger,
     tell: &'a Tell,
@@ -208,7 +226,7 @@ impl Passes<'_> {
                 self.vitals.failed();
                 self.tell_of(vec![format!("a pass failed: {}", crate::chain(&error))]);
                 timer.sleep(self.every.min(Duration::from_secs(10)));
-                match Live::open(self.session, self.state, self.overrides, stop) {
+                match Live::open(self.session, self.base, self.state, self.overrides, stop) {
                     Ok(live) => {
                         *self.live = live.with_max_pages(PAGES);
                         self.discovered = None;
@@ -236,13 +254,14 @@ impl Passes<'_> {
         let progress = Progress::default();
         let (report, took) = self.live.pass(&Pass {
             command: "run",
+            base: self.base,
             state: self.state,
             ledger: self.ledger,
             routes: &self.tell.routes,
             progress: &progress,
             stop,
         })?;
-        self.session.fit(self.state, &self.live.lake)?;
+        self.session.fit(self.state, &self.base.lake)?;
         // A pass in which nobody answered is none.
         let is_pass = report.streams.iter().any(|stream| stream.calls > 0 || stream.paused);
         if !report.totals.interrupted && is_pass {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use event::Timestamp;
 use local::state::SqliteState;
-use pipeline::collect::StreamStore;
+use pipeline::collect::{StreamState, StreamStore};
 use pipeline::escape;
 use pipeline::history::SEVERITIES;
 use pipeline::notify::{ChannelHealth, health};
@@ -18,6 +18,7 @@ use crate::exit::Exit;
 use crate::live::expectation;
 use crate::output::{Rows, count, plural};
 use crate::session::Session;
+use crate::trails::is_trail;
 
 /// How many past runs are shown.
 const RUNS: usize = 5;
@@ -35,10 +36,14 @@ pub(crate) fn run(session: &mut Session, format: DocumentFormat) -> anyhow::Resu
     let rejected = lines_of(&session.home.join("rejected.jsonl"))?;
     let variants = lines_of(&session.home.join("variants.jsonl"))?;
     let scope = state.scope()?;
-    let coverage = Status::new(&scope, &state.streams()?, &expectation(session.config()), session.now);
+    let known = state.streams()?;
+    let trails: Vec<&StreamState> = known.iter().filter(|state| is_trail(&state.stream)).collect();
+    let coverage = Status::new(&scope, &known, &expectation(session.config()), session.now);
     let is_collecting = !scope.streams.is_empty() || !scope.unknown.is_empty();
     let channels = channels(&state, session.config().notify.iter().map(|channel| channel.name.as_str()))?;
-    let exit = if is_collecting && !coverage.is_covered() { Exit::Found } else { Exit::Done };
+    let is_well =
+        (!is_collecting || coverage.is_covered()) && trails.iter().all(|trail| trail.health.trouble.is_none());
+    let exit = if is_well { Exit::Done } else { Exit::Found };
     // A run that was cut off is over when a later one of its kind has come to its end.
     let is_made_up =
         |place: usize| runs[..place].iter().any(|later| later.end.is_some() && later.command == runs[place].command);
@@ -71,6 +76,7 @@ pub(crate) fn run(session: &mut Session, format: DocumentFormat) -> anyhow::Resu
             "runs": runs,
             "collecting": is_collecting.then_some(&coverage),
             "channels": channels,
+            "trails": trails.iter().map(|trail| json!({"trail": trail.stream, "health": trail.health})).collect::<Vec<_>>(),
         });
         session.out.json(&document)?;
         return Ok(exit);
@@ -149,6 +155,9 @@ pub(crate) fn run(session: &mut Session, format: DocumentFormat) -> anyhow::Resu
     if !channels.is_empty() {
         session.out.line("")?;
         tell_channels(&channels, session)?;
+    }
+    if !trails.is_empty() {
+        tell_trails(&trails, session)?;
     }
     if is_collecting {
         streams(session, &coverage)?;
@@ -268,6 +277,28 @@ fn tell_channels(channels: &[ChannelHealth], session: &mut Session) -> anyhow::R
         ]);
     }
     Ok(rows.write(Format::Table, 7, &mut session.out)?)
+}
+
+fn tell_trails(trails: &[&StreamState], session: &mut Session) -> anyhow::Result<()> {
+    session.out.line("")?;
+    for trail in trails {
+        if let Some(trouble) = &trail.health.trouble {
+            session.out.line(&escape::terminal(&format!("{}: {}", trail.stream.source, trouble.with_advice())))?;
+        }
+    }
+    let time = |at: Option<Timestamp>| json!(at.map(|at| at.whole_second().to_string()));
+    let mut rows = Rows::new(&["trail", "region", "state", "events", "last run", "last success"]);
+    for StreamState { stream, health, .. } in trails {
+        rows.push(vec![
+            stream.source.clone().into(),
+            stream.region.clone().into(),
+            health.trouble.as_ref().map_or("read", |trouble| trouble.kind.as_str()).into(),
+            health.events.into(),
+            time(health.last_run),
+            time(health.last_success),
+        ]);
+    }
+    Ok(rows.write(Format::Table, 6, &mut session.out)?)
 }
 
 /// A length of time, as people say it.

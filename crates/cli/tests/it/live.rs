@@ -544,3 +544,102 @@ fn channels_can_be_tried_without_showing_their_secrets() {
     let unknown = live.run(["alerts", "test", "--channel", "hok"]).code(2).stderr();
     assert!(unknown.contains("there is no channel \"hok\""), "{unknown}");
 }
+
+/// A bucket and a queue in the emulator.
+struct Emulator {
+    child: Child,
+    input: std::process::ChildStdin,
+    output: BufReader<std::process::ChildStdout>,
+    about: Value,
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Emulator {
+    /// `None` where the tests' Python is not set up: `cargo xtask test` does that.
+    fn start() -> Option<Emulator> {
+        let python = std::env::var_os("TRAILHOUND_PYTHON")?;
+        let mut command = Command::new(python);
+        command.arg("tests/trail.py").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        let mut emulator = Emulator { child, input, output, about: Value::Null };
+        emulator.about = serde_json::from_str(&emulator.line()).unwrap();
+        Some(emulator)
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// Puts a log file into the bucket, and tells the queue. Returns when that was, in seconds.
+    fn put(&mut self, live: &Live, name: &str, records: &[Value]) -> f64 {
+        let file = live.world.file(name, serde_json::json!({ "Records": records }).to_string());
+        writeln!(self.input, "{}", file.display()).unwrap();
+        self.line().trim().parse().unwrap()
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_trail_is_read_by_listing_and_by_its_queue() {
+    let Some(mut emulator) = Emulator::start() else { return };
+    let mut live = Live::new(|_| ());
+    live.endpoint = emulator.about["endpoint"].as_str().unwrap().to_owned();
+    let trail = "[collect]\nown_account = false\n[[trails]]\nbucket = 'our-trail'\nprefix = 'logs'\n";
+    live.configure(trail);
+    let key = |name: &str| record("CreateAccessKey", "iam", "us-east-1", 1, name);
+    emulator.put(&live, "1.json", &[key("1"), record("GetObject", "s3", "us-east-1", 5, "data")]);
+    let first = live.collect().code(0).json();
+    assert_eq!(first["trails"][0]["found"]["to_read"], 1);
+    assert_eq!(first["trails"][0]["totals"]["stored"], 2);
+    // A second pass finds the object in the ledger.
+    let second = live.run(["collect"]).code(0).stderr();
+    assert!(second.contains("our-trail: 0 new objects of 1 in "), "{second}");
+
+    let alerts = live.world.path("alerts.jsonl");
+    let queue = emulator.about["queue"].as_str().unwrap();
+    live.configure(&format!(
+        "{trail}queue = '{queue}'\n[[notify]]\nname = 'file'\nkind = 'file'\npath = '{}'\n",
+        alerts.display()
+    ));
+    let mut daemon = live.daemon();
+    let told = || std::fs::read_to_string(&alerts).unwrap_or_default();
+    let mut waits = Vec::new();
+    for number in 2..12 {
+        let name = number.to_string();
+        let sent = emulator.put(&live, &format!("{name}.json"), &[key(&name)]);
+        eventually(&name, || told().contains(&format!("CreateAccessKey-{name}")).then_some(()));
+        #[expect(clippy::disallowed_methods, reason = "the binary lives in the real time")]
+        let now = jiff::Timestamp::now().as_microsecond() as f64 / 1e6;
+        waits.push(now - sent);
+    }
+    // What is stored and acknowledged by then, or comes again.
+    signal(&daemon, "-TERM");
+    eventually("the end", || daemon.0.try_wait().unwrap());
+    live.collect().code(0);
+    assert_eq!(live.ids().len(), 12);
+    let status = live.run(["status"]).stdout();
+    assert!(status.contains("our-trail-told") && status.contains("our-trail "), "{status}");
+    // Shown where somebody looks (--no-capture); a figure is no test.
+    println!("seconds from the message to the channel: {waits:.3?}");
+}
+
+#[test]
+fn a_bucket_that_is_not_there_is_told_and_stops_nothing_else() {
+    let live = Live::with(|_| (), &[record("CreateUser", "iam", "us-east-1", 60, "1")]);
+    live.configure("[[trails]]\nbucket = 'no-such-trail'\n");
+    let ran = live.run(["collect"]).code(4);
+    assert!(ran.stderr().contains("no-such-trail"), "{}", ran.stderr());
+    assert_eq!(live.ids().len(), 1);
+    let wrong = live.configure("[[trails]]\nprefix = 'x'\n");
+    let told = live.run(["collect"]).code(2).stderr();
+    assert!(told.contains("each needs a bucket or a queue"), "{} {told}", wrong.display());
+}
