@@ -15,7 +15,7 @@ use notify::{SecretSource, SecretStore};
 use pipeline::collect::sources::expand;
 use pipeline::collect::{Collect, Options, PassReport, Regions, Rules, Scope, Stream, StreamStore};
 use pipeline::filter::Filters;
-use pipeline::history::RunEnd;
+use pipeline::history::{RunEnd, RunId};
 use pipeline::ingest::Progress;
 use pipeline::outbox::Routes;
 use pipeline::state::{Ledger, StateStore};
@@ -164,10 +164,7 @@ impl Live {
         let report = match outcome {
             Ok(report) => report,
             Err(error) => {
-                let (records, alerts) = Default::default();
-                let end = RunEnd { at: timer.now(), exit_code: 1, records, unread: 0, alerts, suppressed: 0 };
-                // The failure itself is what to tell; the history may be on the same full disk.
-                let _ = state.end_run(run, &end);
+                run_failed(state, run);
                 return Err(error.into());
             }
         };
@@ -187,6 +184,14 @@ impl Live {
         state.end_run(run, &end)?;
         Ok((report, started.elapsed()))
     }
+}
+
+/// Writes down that a run failed, as far as that can be.
+pub(crate) fn run_failed(state: &SqliteState, run: RunId) {
+    let (records, alerts) = Default::default();
+    let end = RunEnd { at: SystemClock.now(), exit_code: 1, records, unread: 0, alerts, suppressed: 0 };
+    // The failure itself is what to tell; the history may be on the same full disk.
+    let _ = state.end_run(run, &end);
 }
 
 /// How events that come live are written: in less memory than a batch has, for a daemon stays.

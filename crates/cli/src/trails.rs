@@ -33,6 +33,8 @@ use crate::tell::Secrets;
 const ACCOUNT: &str = "trail";
 /// How often all days of a bucket are listed; the last two are at every pass.
 const ALL_DAYS: Duration = Duration::from_secs(24 * 3600);
+/// How long a queue is followed before what is remembered of it is renewed.
+const FOLLOW: Duration = Duration::from_secs(300);
 /// How soon a trail that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(30);
 
@@ -60,7 +62,7 @@ pub(crate) enum How {
     Once,
     /// The last two days of a bucket.
     Recent,
-    /// A queue until the program is to end.
+    /// A queue for a while, so that what is remembered of it is never old, or until the program is to end.
     Follow,
 }
 
@@ -122,7 +124,7 @@ impl Reader<'_> {
         // A file comes minutes after what it tells of: nobody could have seen that before.
         let since = before.since.unwrap_or(started).micros() - i64::try_from(rules.settle.as_micros()).unwrap_or(0);
         let news = News { since: Timestamp::from_micros(since).unwrap_or(Timestamp::MIN), late: rules.late };
-        let run = self.state.begin_run(if how == How::Follow { "run" } else { "trail" }, started)?;
+        let run = self.state.begin_run("trail", started)?;
         let outcome = match &trail.queue {
             Some(url) => self.queue(trail, &account, &region, url, how, news, run),
             None => self.bucket(trail, &account, &region, how, news, run),
@@ -130,10 +132,7 @@ impl Reader<'_> {
         let report = match outcome {
             Ok(report) => report,
             Err(error) => {
-                let (records, alerts) = Default::default();
-                let end = RunEnd { at: timer.now(), exit_code: 1, records, unread: 0, alerts, suppressed: 0 };
-                // The failure itself is what to tell; the history may be on the same full disk.
-                let _ = self.state.end_run(run, &end);
+                crate::live::run_failed(self.state, run);
                 return Err(error);
             }
         };
@@ -249,7 +248,8 @@ impl Reader<'_> {
             until_empty: how != How::Follow,
             ..queue::Options::default()
         };
-        let report = Consumer {
+        let (over, done) = (AtomicBool::new(false), AtomicBool::new(false));
+        let consumer = Consumer {
             queue: &queue,
             buckets: &buckets,
             objects: self.state,
@@ -272,9 +272,22 @@ impl Reader<'_> {
                     keep(&problems, problem);
                 }
             },
-            stop: self.stop,
-        }
-        .run()?;
+            stop: &over,
+        };
+        let report = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let started = Instant::now();
+                let is_over =
+                    || self.stop.load(Ordering::Relaxed) || (how == How::Follow && started.elapsed() >= FOLLOW);
+                while !done.load(Ordering::Relaxed) && !is_over() {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                over.store(true, Ordering::Relaxed);
+            });
+            let report = consumer.run();
+            done.store(true, Ordering::Relaxed);
+            report
+        })?;
         let mut problems = problems.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(trouble) = &report.trouble {
             problems.push(format!("{}: {}", report.queue, trouble.with_advice()));
@@ -382,7 +395,11 @@ pub(crate) fn follow(reader: &Reader<'_>, trail: &TrailConfig, every: Duration) 
                         crate::complain(&line);
                     }
                 }
-                if report.problems.is_empty() { every } else { every.max(AGAIN) }
+                match (report.problems.is_empty(), how) {
+                    (true, How::Follow) => Duration::ZERO,
+                    (true, _) => every,
+                    (false, _) => every.max(AGAIN),
+                }
             }
             Err(error) => {
                 crate::complain(&format!("a trail could not be read: {}", crate::chain(&error)));

@@ -132,10 +132,7 @@ pub(crate) fn read(session: &Session, reading: &Reading<'_>, paths: &[PathBuf]) 
     let report = match outcome {
         Ok(report) => report,
         Err(error) => {
-            let (records, alerts) = Default::default();
-            let end = RunEnd { at, exit_code: 1, records, unread: 0, alerts, suppressed: 0 };
-            // The failure itself is what to tell; the history may be on the same full disk.
-            let _ = state.end_run(run, &end);
+            crate::live::run_failed(&state, run);
             return Err(error.into());
         }
     };

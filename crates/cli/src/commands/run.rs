@@ -160,18 +160,18 @@ impl Turn {
         let Turn { base, live, tell, overrides, every, discover_every, deadman } = self;
         let (base, tell, deadman, every) = (&*base, &*tell, &*deadman, *every);
         let outcome = std::thread::scope(|scope| {
-            // The others have nothing to wait for any more, whatever ends the passes: a panic too.
+            // Whatever ends one of the threads, a panic too, ends them all: half of a daemon is worse than none.
             let _ends = Ends { stop, bell: &bell };
             scope.spawn(|| deliver(tell.couriers(state), &bell, stop, &told));
             scope.spawn(|| {
-                // Without its dead-man switch the daemon does not go on.
                 let _ends = Ends { stop, bell: &bell };
                 watch_over(state, vitals, &ringing, &tell.routes, deadman, stop);
             });
             for trail in &config.trails {
                 let ledger = &ringing;
-                let access = session.access();
+                let (access, bell) = (session.access(), &bell);
                 scope.spawn(move || {
+                    let _ends = Ends { stop, bell };
                     let progress = Progress::default();
                     let reader =
                         Reader { config, access, base, state, ledger, routes: &tell.routes, progress: &progress, stop };

@@ -7,7 +7,7 @@ use event::Timestamp;
 use local::state::SqliteState;
 use pipeline::collect::{StreamState, StreamStore};
 use pipeline::escape;
-use pipeline::history::SEVERITIES;
+use pipeline::history::{PastRun, SEVERITIES};
 use pipeline::notify::{ChannelHealth, health};
 use pipeline::state::{AlertFilter, StateStore};
 use pipeline::status::{Gap, Status, StreamStatus};
@@ -22,11 +22,25 @@ use crate::trails::is_trail;
 
 /// How many past runs are shown.
 const RUNS: usize = 5;
+/// Among how many they are looked for.
+const LOOK_BACK: usize = 1_000;
 
 pub(crate) fn run(session: &mut Session, format: DocumentFormat) -> anyhow::Result<Exit> {
     let lake = session.find_lake()?.map(|lake| lake.status()).transpose()?;
     let state = session.open_state()?;
-    let runs = state.runs(RUNS)?;
+    // A daemon makes a run a minute, most of which tell nothing.
+    let latest = state.runs(LOOK_BACK)?;
+    let is_idle = |run: &PastRun| {
+        let is_daemons = matches!(run.command.as_str(), "run" | "trail");
+        is_daemons && run.end.as_ref().is_some_and(|end| end.exit_code == 0 && end.records.stored == 0)
+    };
+    let runs: Vec<&PastRun> = latest
+        .iter()
+        .enumerate()
+        .filter(|(place, run)| *place == 0 || !is_idle(run))
+        .map(|(_, run)| run)
+        .take(RUNS)
+        .collect();
     let alerts = state.count_alerts(&AlertFilter::default())?;
     let in_force = state
         .suppressions()?

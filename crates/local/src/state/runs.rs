@@ -51,7 +51,7 @@ pub(super) fn end(transaction: &Transaction<'_>, id: RunId, end: &RunEnd) -> Res
     }
     // A daemon makes a run a minute: of those that found nothing new, the latest are enough.
     transaction.execute(
-        "DELETE FROM runs WHERE command = 'run' AND id < ?1 AND ended IS NOT NULL AND stored = 0
+        "DELETE FROM runs WHERE command IN ('run', 'trail') AND id < ?1 AND ended IS NOT NULL AND stored = 0
             AND NOT EXISTS (SELECT 1 FROM alerts WHERE alerts.run = runs.id)",
         [id.0 - KEPT],
     )?;
