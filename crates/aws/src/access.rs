@@ -17,6 +17,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls;
 use pipeline::collect::Partition;
 
+use crate::date::UserAgent;
 use crate::edge::Edge;
 use crate::error::{AwsError, classify};
 
@@ -129,7 +130,8 @@ impl Aws {
     /// [`AwsError`]: there are no credentials, or AWS does not take them.
     pub fn own(&self) -> Result<Account, AwsError> {
         const CALL: &str = "sts:GetCallerIdentity";
-        let client = aws_sdk_sts::Client::new(&self.base);
+        let config = aws_sdk_sts::config::Builder::from(&self.base).interceptor(UserAgent).build();
+        let client = aws_sdk_sts::Client::from_conf(config);
         let call = async { client.get_caller_identity().send().await.map_err(|error| classify(CALL, &error)) };
         let identity = self.edge.attempt(call).map_err(|source| AwsError::Call { call: CALL, source })?;
         let partition = partition_of(identity.arn().unwrap_or_default());

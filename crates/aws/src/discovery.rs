@@ -11,6 +11,7 @@ use event::Timestamp;
 use pipeline::collect::{AccountScope, Partition, Scope, streams};
 
 use crate::access::{Account, Aws, Role};
+use crate::date::UserAgent;
 use crate::error::{AwsError, classify};
 
 /// How many accounts are asked for their regions at once.
@@ -164,7 +165,10 @@ impl Account {
             Partition::AwsCn => "cn-northwest-1",
             partition => partition.global_region(),
         };
-        let config = aws_sdk_account::config::Builder::from(&self.config).region(Region::from_static(home)).build();
+        let config = aws_sdk_account::config::Builder::from(&self.config)
+            .region(Region::from_static(home))
+            .interceptor(UserAgent)
+            .build();
         let client = aws_sdk_account::Client::from_conf(config);
         let pages = client
             .list_regions()
@@ -191,7 +195,10 @@ impl Aws {
     pub fn organization(&self) -> Result<Vec<String>, AwsError> {
         const CALL: &str = "organizations:ListAccounts";
         let home = Partition::of_region(self.base.region().map_or("", |region| region.as_ref())).global_region();
-        let config = aws_sdk_organizations::config::Builder::from(&self.base).region(Region::from_static(home)).build();
+        let config = aws_sdk_organizations::config::Builder::from(&self.base)
+            .region(Region::from_static(home))
+            .interceptor(UserAgent)
+            .build();
         let client = aws_sdk_organizations::Client::from_conf(config);
         let pages = client.list_accounts().into_paginator().send();
         let call = async { pages.collect::<Result<Vec<_>, _>>().await.map_err(|error| classify(CALL, &error)) };
