@@ -93,10 +93,11 @@ impl Live {
         base: &Base,
         state: &SqliteState,
         overrides: &Overrides,
+        writer: WriterOptions,
         stop: &Arc<AtomicBool>,
     ) -> anyhow::Result<Live> {
         let config = session.config();
-        let store = LakeStore::new(&base.lake, writer())?;
+        let store = LakeStore::new(&base.lake, writer)?;
         let aws = Aws::open(&session.access(), Some(Arc::clone(stop)))?;
         Ok(Live {
             store,
@@ -194,8 +195,8 @@ pub(crate) fn run_failed(state: &SqliteState, run: RunId) {
     let _ = state.end_run(run, &end);
 }
 
-/// How events that come live are written: in less memory than a batch has, for a daemon stays.
-pub(crate) fn writer() -> WriterOptions {
+/// How a daemon writes: in less memory than a first load at full speed is given, for it stays.
+pub(crate) fn frugal() -> WriterOptions {
     WriterOptions { buffered_bytes: 12 << 20, file_bytes: 8 << 20, known_ids: 250_000, ..WriterOptions::default() }
 }
 

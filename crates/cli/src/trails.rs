@@ -25,7 +25,7 @@ use serde::Serialize;
 use crate::commands::ingest::{fates, new_alerts};
 use crate::config::{Config, TrailConfig};
 use crate::exit::usage;
-use crate::live::{Base, rules, writer};
+use crate::live::{Base, frugal, rules};
 use crate::output::{count, plural};
 use crate::tell::Secrets;
 
@@ -168,7 +168,7 @@ impl Reader<'_> {
     }
 
     fn store(&self) -> anyhow::Result<LakeStore> {
-        Ok(LakeStore::new(&self.base.lake, writer())?)
+        Ok(LakeStore::new(&self.base.lake, frugal())?)
     }
 
     fn bucket(

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use event::Timestamp;
+use lake::WriterOptions;
 use local::SystemClock;
 use local::state::SqliteState;
 use pipeline::alert::Arrival;
@@ -50,7 +51,7 @@ fn pass(session: &mut Session, arguments: &CollectPassArgs) -> anyhow::Result<Ex
     let tell = Tell::build(session)?;
     let stop = stop_on_interrupt()?;
     let base = Base::open(session, &state)?;
-    let mut live = Live::open(session, &base, &state, &overrides, &stop)?;
+    let mut live = Live::open(session, &base, &state, &overrides, WriterOptions::default(), &stop)?;
     live.discover(&state, &stop)?;
     let trails = &session.config().trails;
     if live.scope.streams.is_empty() && trails.is_empty() {

@@ -28,7 +28,7 @@ use crate::args::RunArgs;
 use crate::commands::collect::{backfilled, problems};
 use crate::commands::ingest::{fates, new_alerts};
 use crate::exit::{Exit, usage};
-use crate::live::{Base, Live, Overrides, Pass};
+use crate::live::{Base, Live, Overrides, Pass, frugal};
 use crate::session::Session;
 use crate::tell::{Tell, told};
 use crate::trails::{Reader, follow};
@@ -136,7 +136,7 @@ impl Turn {
         let minutes = |minutes: u32| Duration::from_secs(u64::from(minutes.max(1)) * 60);
         Ok(Turn {
             tell: Tell::build(session)?,
-            live: Live::open(session, &base, state, overrides, stop)?.with_max_pages(PAGES),
+            live: Live::open(session, &base, state, overrides, frugal(), stop)?.with_max_pages(PAGES),
             base,
             overrides: overrides.clone(),
             every: Duration::from_secs(u64::from(config.every_seconds.max(1))),
@@ -226,7 +226,7 @@ impl Passes<'_> {
                 self.vitals.failed();
                 self.tell_of(vec![format!("a pass failed: {}", crate::chain(&error))]);
                 timer.sleep(self.every.min(Duration::from_secs(10)));
-                match Live::open(self.session, self.base, self.state, self.overrides, stop) {
+                match Live::open(self.session, self.base, self.state, self.overrides, frugal(), stop) {
                     Ok(live) => {
                         *self.live = live.with_max_pages(PAGES);
                         self.discovered = None;
