@@ -67,13 +67,9 @@ impl Aws {
         let mut scope = Scope::default();
         let mut unknown = |subject: &str, error: AwsError| scope.unknown.push(error.unknown(subject, now));
         let mut accounts: Vec<Account> = Vec::new();
-        let own = match self.own() {
-            Ok(own) => Some(own),
-            Err(error) => {
-                unknown("credentials", error);
-                None
-            }
-        };
+        let is_own_asked = wanted.own || wanted.organization.is_some();
+        let own =
+            is_own_asked.then(|| self.own()).and_then(|own| own.map_err(|error| unknown("credentials", error)).ok());
         for role in &wanted.roles {
             match self.assume(role) {
                 Ok(account) => accounts.push(account),

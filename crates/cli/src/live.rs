@@ -130,6 +130,11 @@ impl Live {
         Ok(())
     }
 
+    /// AWS, as it is reached.
+    pub(crate) fn aws(&self) -> Aws {
+        self.aws.clone()
+    }
+
     /// Whether there is anybody to ask.
     pub(crate) fn has_accounts(&self) -> bool {
         !self.history.is_empty()

@@ -9,7 +9,7 @@ use event::Timestamp;
 use lake::{Lake, LakeError};
 use local::SystemClock;
 use local::state::SqliteState;
-use pipeline::state::{LakeFit, StateStore};
+use pipeline::state::{LakeFit, StateError, StateStore};
 use pipeline::store::Clock;
 
 use crate::args::Global;
@@ -110,8 +110,13 @@ impl Session {
 
     /// Tells the state which lake it belongs to; says so where the two do not fit.
     pub(crate) fn fit(&self, state: &dyn StateStore, lake: &Lake) -> anyhow::Result<()> {
-        let version = i64::try_from(lake.version()?).unwrap_or(i64::MAX);
-        if let LakeFit::Restored { forgotten } = state.fit_lake(&lake.id(), version)? {
+        let version = || match lake.version() {
+            Ok(version) => Ok(i64::try_from(version).unwrap_or(i64::MAX)),
+            Err(error) => {
+                Err(StateError::Storage { path: self.lake_path().display().to_string(), source: Box::new(error) })
+            }
+        };
+        if let LakeFit::Restored { forgotten } = state.fit_lake(&lake.id(), &version)? {
             let again = plural(forgotten, "object will be read again", "objects will be read again");
             crate::note(&format!(
                 "the lake and the state do not fit, as if one was restored without the other: {again}"

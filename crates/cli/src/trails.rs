@@ -38,14 +38,16 @@ const FOLLOW: Duration = Duration::from_secs(300);
 /// How soon a trail that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(30);
 
-/// Whether what is remembered as a stream is a trail.
-pub(crate) fn is_trail(stream: &Stream) -> bool {
-    stream.account == ACCOUNT
+/// What a trail is remembered as, among the streams.
+pub(crate) fn stream_of(trail: &TrailConfig) -> anyhow::Result<Stream> {
+    Ok(Stream::new(ACCOUNT, trail.region.as_deref().unwrap_or("-"), &name_of(trail)?))
 }
 
 /// What trails are read with.
 pub(crate) struct Reader<'a> {
     pub(crate) config: &'a Config,
+    pub(crate) aws: Aws,
+    /// How the secrets of AWS are reached.
     pub(crate) access: Access,
     pub(crate) base: &'a Base,
     pub(crate) state: &'a SqliteState,
@@ -77,8 +79,10 @@ pub(crate) struct TrailReport {
     queue: Option<QueueReport>,
     /// What became of all records.
     pub(crate) totals: Report,
-    /// What could not be read, and why.
+    /// What could not be read or is damaged, and why; the first of many.
     pub(crate) problems: Vec<String>,
+    /// Why not everything that there is was read, where it was not.
+    pub(crate) trouble: Option<Trouble>,
 }
 
 impl TrailReport {
@@ -118,8 +122,7 @@ impl Reader<'_> {
             Err(error) => return self.unreachable(trail, name, started, &error),
         };
         let region = trail.region.clone().unwrap_or_else(|| TrailBucket::region_of(&account));
-        let stream = Stream::new(ACCOUNT, &region, &name);
-        let before = self.before(&stream)?;
+        let before = self.before(&stream_of(trail)?)?;
         let rules = rules(self.config);
         // A file comes minutes after what it tells of: nobody could have seen that before.
         let since = before.since.unwrap_or(started).micros() - i64::try_from(rules.settle.as_micros()).unwrap_or(0);
@@ -138,25 +141,23 @@ impl Reader<'_> {
         };
         let end = RunEnd {
             at: timer.now(),
-            exit_code: i32::from(!report.problems.is_empty()) * 4,
+            exit_code: match &report.trouble {
+                Some(_) => 4,
+                None => i32::from(report.totals.has_rejections()) * 3,
+            },
             records: report.totals.records(),
-            unread: report.problems.len() as u64,
+            unread: report.totals.unread(),
             alerts: report.totals.alerts.new,
             suppressed: report.totals.alerts.suppressed,
         };
         self.state.end_run(run, &end)?;
-        let trouble = report.queue.as_ref().and_then(|queue| queue.trouble.clone()).or_else(|| {
-            let message = report.problems.first()?.clone();
-            Some(Trouble { kind: TroubleKind::Unavailable, message, since: started, last: timer.now() })
-        });
-        self.remember(before, started, timer.now(), report.totals.stored, trouble)?;
+        self.remember(before, started, timer.now(), report.totals.stored, report.trouble.clone())?;
         Ok(report)
     }
 
     /// Whose credentials read it.
     fn account(&self, trail: &TrailConfig) -> anyhow::Result<Account> {
-        let aws = Aws::open(&self.access, Some(Arc::clone(self.stop)))?;
-        let Some(arn) = &trail.role else { return Ok(aws.own()?) };
+        let Some(arn) = &trail.role else { return Ok(self.aws.own()?) };
         let external_id = match &trail.external_id {
             None => None,
             Some(source) => {
@@ -164,7 +165,7 @@ impl Reader<'_> {
                 Some(secret.map_err(|error| usage(format!("[[trails]] external_id: {error}")))?.expose().to_owned())
             }
         };
-        Ok(aws.assume(&Role { arn: arn.clone(), external_id })?)
+        Ok(self.aws.assume(&Role { arn: arn.clone(), external_id })?)
     }
 
     fn store(&self) -> anyhow::Result<LakeStore> {
@@ -216,10 +217,14 @@ impl Reader<'_> {
         .run(&mut source)?;
         let found = source.found().clone();
         let mut problems = problems.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if !found.is_complete() && problems.is_empty() {
+        let is_read = found.is_complete() && totals.unreadable == 0;
+        if !is_read && problems.is_empty() {
             problems.push(format!("{name}: {} could not be listed", plural(found.failed, "folder", "folders")));
         }
-        Ok(TrailReport { name, found: Some(found), queue: None, totals, problems })
+        // What kind of trouble it is stands in the words alone.
+        let trouble =
+            problems.first().filter(|_| !is_read).map(|problem| trouble(TroubleKind::Refused, problem, timer.now()));
+        Ok(TrailReport { name, found: Some(found), queue: None, totals, problems, trouble })
     }
 
     #[expect(clippy::too_many_arguments, reason = "what one trail is read with")]
@@ -292,8 +297,8 @@ impl Reader<'_> {
         if let Some(trouble) = &report.trouble {
             problems.push(format!("{}: {}", report.queue, trouble.with_advice()));
         }
-        let totals = report.totals.clone();
-        Ok(TrailReport { name: name_of(trail)?, found: None, queue: Some(report), totals, problems })
+        let (totals, trouble) = (report.totals.clone(), report.trouble.clone());
+        Ok(TrailReport { name: name_of(trail)?, found: None, queue: Some(report), totals, problems, trouble })
     }
 
     /// What is remembered of a trail.
@@ -331,16 +336,15 @@ impl Reader<'_> {
         started: Timestamp,
         error: &anyhow::Error,
     ) -> anyhow::Result<TrailReport> {
-        let region = trail.region.as_deref().unwrap_or("unknown");
-        let before = self.before(&Stream::new(ACCOUNT, region, &name))?;
+        let before = self.before(&stream_of(trail)?)?;
         let kind = match error.downcast_ref::<aws::AwsError>() {
             Some(aws::AwsError::Call { source, .. }) => TroubleKind::of(source),
             _ => TroubleKind::of(&CallError::Refused(String::new())),
         };
-        let trouble = Trouble { kind, message: crate::chain(error), since: started, last: started };
-        let problem = format!("{name}: {}", trouble.with_advice());
-        self.remember(before, started, started, 0, Some(trouble))?;
-        Ok(TrailReport { name, found: None, queue: None, totals: Report::default(), problems: vec![problem] })
+        let trouble = trouble(kind, &crate::chain(error), started);
+        let problems = vec![format!("{name}: {}", trouble.with_advice())];
+        self.remember(before, started, started, 0, Some(trouble.clone()))?;
+        Ok(TrailReport { name, found: None, queue: None, totals: Report::default(), problems, trouble: Some(trouble) })
     }
 }
 
@@ -356,10 +360,15 @@ fn name_of(trail: &TrailConfig) -> anyhow::Result<String> {
         (None, Some(bucket)) => bucket,
         (None, None) => return Err(usage("[[trails]]: each needs a bucket or a queue")),
     };
-    match Stream::new(ACCOUNT, "x", name).to_string().parse::<Stream>() {
+    let region = trail.region.as_deref().unwrap_or("-");
+    match Stream::new(ACCOUNT, region, name).to_string().parse::<Stream>() {
         Ok(_) => Ok(name.to_owned()),
-        Err(_) => Err(usage(format!("[[trails]]: {name:?} is no bucket and no queue"))),
+        Err(_) => Err(usage(format!("[[trails]]: {name:?} in {region:?} is no bucket and no queue"))),
     }
+}
+
+fn trouble(kind: TroubleKind, message: &str, now: Timestamp) -> Trouble {
+    Trouble { kind, message: message.to_owned(), since: now, last: now }
 }
 
 /// The most problems that are kept for the end.
@@ -384,7 +393,7 @@ pub(crate) fn follow(reader: &Reader<'_>, trail: &TrailConfig, every: Duration) 
         };
         let pause = match reader.read(trail, how) {
             Ok(report) => {
-                if how == How::Once && report.problems.is_empty() {
+                if how == How::Once && report.trouble.is_none() {
                     all_days = Some(Instant::now());
                 }
                 for problem in &report.problems {
@@ -395,7 +404,7 @@ pub(crate) fn follow(reader: &Reader<'_>, trail: &TrailConfig, every: Duration) 
                         crate::complain(&line);
                     }
                 }
-                match (report.problems.is_empty(), how) {
+                match (report.trouble.is_none(), how) {
                     (true, How::Follow) => Duration::ZERO,
                     (true, _) => every,
                     (false, _) => every.max(AGAIN),

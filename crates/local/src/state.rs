@@ -230,8 +230,8 @@ impl StateStore for SqliteState {
         self.read(|transaction| runs::list(transaction, limit))
     }
 
-    fn fit_lake(&self, id: &str, version: i64) -> Result<LakeFit, StateError> {
-        self.write(failpoint::FIT_LAKE, |transaction| objects::fit_lake(transaction, id, version))
+    fn fit_lake(&self, id: &str, version: &dyn Fn() -> Result<i64, StateError>) -> Result<LakeFit, StateError> {
+        self.write(failpoint::FIT_LAKE, |transaction| objects::fit_lake(transaction, id, version()?))
     }
 }
 

@@ -408,9 +408,10 @@ pub trait StateStore: Ledger + ObjectLedger {
     fn runs(&self, limit: usize) -> Result<Vec<PastRun>, StateError>;
 
     /// Compares the lake with the one remembered, forgets the objects read and what is covered of streams where they do
-    /// not fit, and remembers it.
+    /// not fit, and remembers it. Asks for the lake's version when nobody else can remember one any more: read before, it
+    /// might be older than what another process has remembered meanwhile.
     ///
     /// # Errors
-    /// [`StateError`].
-    fn fit_lake(&self, id: &str, version: i64) -> Result<LakeFit, StateError>;
+    /// [`StateError`], or the version's own.
+    fn fit_lake(&self, id: &str, version: &dyn Fn() -> Result<i64, StateError>) -> Result<LakeFit, StateError>;
 }

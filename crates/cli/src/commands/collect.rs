@@ -81,6 +81,7 @@ fn pass(session: &mut Session, arguments: &CollectPassArgs) -> anyhow::Result<Ex
     });
     let reader = Reader {
         config: session.config(),
+        aws: live.aws(),
         access: session.access(),
         base: &base,
         state: &state,
@@ -129,7 +130,7 @@ fn pass(session: &mut Session, arguments: &CollectPassArgs) -> anyhow::Result<Ex
         SummaryFormat::Text => {}
     }
     let is_complete =
-        report.is_complete() && live.scope.unknown.is_empty() && read.iter().all(|trail| trail.problems.is_empty());
+        report.is_complete() && live.scope.unknown.is_empty() && read.iter().all(|trail| trail.trouble.is_none());
     let totals = || read.iter().map(|trail| &trail.totals).chain([&report.totals]);
     let is_serious = |severity| totals().any(|totals| totals.alerts.at_least(severity) > 0);
     Ok(if stop.load(Ordering::Relaxed) {

@@ -191,6 +191,11 @@ impl Asked {
         Ok(Asked { scan, conditions })
     }
 
+    /// Whether an event is meant that no lake has looked at.
+    pub(crate) fn finds(&self, event: &Event<'_>) -> bool {
+        self.scan.accepts(event) && self.accepts(event)
+    }
+
     /// Whether an event that the lake found meets what the lake does not look at.
     pub(crate) fn accepts(&self, event: &Event<'_>) -> bool {
         self.conditions.iter().all(|condition| match condition {

@@ -14,7 +14,7 @@ use event::Timestamp;
 use local::state::SqliteState;
 use local::{SystemClock, SystemTimer};
 use pipeline::alert::Alert;
-use pipeline::collect::{StreamStore, Timer};
+use pipeline::collect::{Scope, StreamStore, Timer};
 use pipeline::ingest::Progress;
 use pipeline::notify::{Bell, deliver};
 use pipeline::outbox::Routes;
@@ -162,19 +162,31 @@ impl Turn {
         let outcome = std::thread::scope(|scope| {
             // Whatever ends one of the threads, a panic too, ends them all: half of a daemon is worse than none.
             let _ends = Ends { stop, bell: &bell };
-            scope.spawn(|| deliver(tell.couriers(state), &bell, stop, &told));
+            scope.spawn(|| {
+                let _ends = Ends { stop, bell: &bell };
+                deliver(tell.couriers(state), &bell, stop, &told);
+            });
             scope.spawn(|| {
                 let _ends = Ends { stop, bell: &bell };
                 watch_over(state, vitals, &ringing, &tell.routes, deadman, stop);
             });
             for trail in &config.trails {
                 let ledger = &ringing;
-                let (access, bell) = (session.access(), &bell);
+                let (aws, access, bell) = (live.aws(), session.access(), &bell);
                 scope.spawn(move || {
                     let _ends = Ends { stop, bell };
                     let progress = Progress::default();
-                    let reader =
-                        Reader { config, access, base, state, ledger, routes: &tell.routes, progress: &progress, stop };
+                    let reader = Reader {
+                        config,
+                        aws,
+                        access,
+                        base,
+                        state,
+                        ledger,
+                        routes: &tell.routes,
+                        progress: &progress,
+                        stop,
+                    };
                     follow(&reader, trail, every);
                 });
             }
@@ -262,8 +274,9 @@ impl Passes<'_> {
             stop,
         })?;
         self.session.fit(self.state, &self.base.lake)?;
-        // A pass in which nobody answered is none.
-        let is_pass = report.streams.iter().any(|stream| stream.calls > 0 || stream.paused);
+        // A pass in which nobody answered is none; where there is nobody to ask, as with trails alone, it is one.
+        let has_nobody = self.live.scope == Scope::default();
+        let is_pass = has_nobody || report.streams.iter().any(|stream| stream.calls > 0 || stream.paused);
         if !report.totals.interrupted && is_pass {
             self.vitals.passed(&report, took.as_secs_f64());
         }

@@ -18,7 +18,7 @@ use crate::exit::Exit;
 use crate::live::expectation;
 use crate::output::{Rows, count, plural};
 use crate::session::Session;
-use crate::trails::is_trail;
+use crate::trails::stream_of;
 
 /// How many past runs are shown.
 const RUNS: usize = 5;
@@ -51,12 +51,17 @@ pub(crate) fn run(session: &mut Session, format: DocumentFormat) -> anyhow::Resu
     let variants = lines_of(&session.home.join("variants.jsonl"))?;
     let scope = state.scope()?;
     let known = state.streams()?;
-    let trails: Vec<&StreamState> = known.iter().filter(|state| is_trail(&state.stream)).collect();
+    let of_trail = |trail| -> anyhow::Result<StreamState> {
+        let stream = stream_of(trail)?;
+        let state = known.iter().find(|state| state.stream == stream).cloned();
+        Ok(state.unwrap_or_else(|| StreamState::new(stream)))
+    };
+    let trails = session.config().trails.iter().map(of_trail).collect::<anyhow::Result<Vec<StreamState>>>()?;
     let coverage = Status::new(&scope, &known, &expectation(session.config()), session.now);
     let is_collecting = !scope.streams.is_empty() || !scope.unknown.is_empty();
     let channels = channels(&state, session.config().notify.iter().map(|channel| channel.name.as_str()))?;
-    let is_well =
-        (!is_collecting || coverage.is_covered()) && trails.iter().all(|trail| trail.health.trouble.is_none());
+    let is_well = (!is_collecting || coverage.is_covered())
+        && trails.iter().all(|trail| trail.health.trouble.is_none() && trail.health.last_success.is_some());
     let exit = if is_well { Exit::Done } else { Exit::Found };
     // A run that was cut off is over when a later one of its kind has come to its end.
     let is_made_up =
@@ -293,7 +298,7 @@ fn tell_channels(channels: &[ChannelHealth], session: &mut Session) -> anyhow::R
     Ok(rows.write(Format::Table, 7, &mut session.out)?)
 }
 
-fn tell_trails(trails: &[&StreamState], session: &mut Session) -> anyhow::Result<()> {
+fn tell_trails(trails: &[StreamState], session: &mut Session) -> anyhow::Result<()> {
     session.out.line("")?;
     for trail in trails {
         if let Some(trouble) = &trail.health.trouble {
@@ -306,7 +311,12 @@ fn tell_trails(trails: &[&StreamState], session: &mut Session) -> anyhow::Result
         rows.push(vec![
             stream.source.clone().into(),
             stream.region.clone().into(),
-            health.trouble.as_ref().map_or("read", |trouble| trouble.kind.as_str()).into(),
+            match &health.trouble {
+                Some(trouble) => trouble.kind.as_str(),
+                None if health.last_success.is_none() => "not read yet",
+                None => "read",
+            }
+            .into(),
             health.events.into(),
             time(health.last_run),
             time(health.last_success),

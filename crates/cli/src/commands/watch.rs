@@ -123,8 +123,12 @@ impl Watch<'_> {
             account: self.arguments.filter.account.clone(),
             ..AlertFilter::open()
         };
-        let (shown, format) = (&mut self.alerts, self.arguments.format);
+        let (asked, shown, format) = (&self.asked, &mut self.alerts, self.arguments.format);
         each_alert(state, &filter, |alert| {
+            // The record is the event's; an alert about ourselves has none, and is always shown.
+            if event::decode::record(&alert.record).is_ok_and(|event| !asked.finds(&event)) {
+                return Ok(());
+            }
             let key = (alert.first_seen, alert.id.to_string());
             if shown.insert(key, ()).is_none() {
                 lines.push((alert.event_time, of_alert(&alert, session, format)));

@@ -5,6 +5,7 @@
 mod ask;
 mod bad_input;
 mod crash;
+mod daemon;
 mod everyday;
 mod formats;
 mod live;

@@ -26,7 +26,7 @@ fn do_everything(state: &SqliteState) {
     let now = time("2026-02-01T00:00:00Z");
     let by = "bob".to_owned();
     let run = state.begin_run("ingest", now).unwrap();
-    state.fit_lake("lake", 1).unwrap();
+    state.fit_lake("lake", &|| Ok(1)).unwrap();
     let (kept, removed) = (suppression("alice"), suppression("carol"));
     state.add_suppression(&kept).unwrap();
     state.add_suppression(&removed).unwrap();
@@ -71,7 +71,7 @@ fn see(state: &SqliteState) -> Seen {
         suppressions: state.suppressions().unwrap(),
         last_run_ended: state.runs(1).unwrap()[0].end.is_some(),
         objects: state.seen_objects(&[object()]).unwrap(),
-        lake: state.fit_lake("lake", 1).unwrap(),
+        lake: state.fit_lake("lake", &|| Ok(1)).unwrap(),
         scope: state.scope().unwrap(),
         streams: state.streams().unwrap(),
     }

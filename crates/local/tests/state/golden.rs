@@ -75,7 +75,7 @@ fn run_end(format: u32) -> RunEnd {
 fn fill(state: &SqliteState) {
     let now = time("2026-02-01T00:00:00Z");
     let run = state.begin_run("ingest", now).unwrap();
-    state.fit_lake("0d4e0d34-0d4e-4d34-8d4e-0d4e0d340d4e", 7).unwrap();
+    state.fit_lake("0d4e0d34-0d4e-4d34-8d4e-0d4e0d340d4e", &|| Ok(7)).unwrap();
     state.add_suppression(&bounded()).unwrap();
     state.add_suppression(&suppression("alice")).unwrap();
     state.remove_suppression(&suppression("alice").id, &removal()).unwrap();
@@ -113,7 +113,7 @@ fn check(state: &SqliteState, format: u32) {
     assert_eq!(state.outbox(Delivery::Pending, 9).unwrap(), [], "the one that waits was acknowledged");
     assert_eq!(state.outbox(Delivery::Failed, 9).unwrap()[0].error.as_deref(), Some("no such topic"));
     assert_eq!(state.seen_objects(&[object()]).unwrap(), [true]);
-    assert_eq!(state.fit_lake("0d4e0d34-0d4e-4d34-8d4e-0d4e0d340d4e", 7).unwrap(), LakeFit::Same);
+    assert_eq!(state.fit_lake("0d4e0d34-0d4e-4d34-8d4e-0d4e0d340d4e", &|| Ok(7)).unwrap(), LakeFit::Same);
     // The first two formats knew no streams.
     let streams = if format < 3 { vec![] } else { vec![read_state()] };
     assert_eq!(state.streams().unwrap(), streams);

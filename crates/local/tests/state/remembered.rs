@@ -1,5 +1,7 @@
 //! Suppressions, runs, objects and the lake.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use detect::Severity;
 use event::Timestamp;
 use local::state::SqliteState;
@@ -9,7 +11,9 @@ use pipeline::pattern::Pattern;
 use pipeline::state::{LakeFit, ObjectLedger, ObjectVersion, StateError, StateStore};
 use pipeline::suppress::{Conditions, Removal, Suppression, SuppressionRequest};
 
-use crate::{suppression, time};
+use tempfile::TempDir;
+
+use crate::{open, suppression, time};
 
 fn now() -> Timestamp {
     time("2026-02-01T00:00:00Z")
@@ -113,10 +117,29 @@ fn objects_are_forgotten_where_the_lake_is_another_or_an_older_one() {
         ("lake-2", 9, LakeFit::Restored { forgotten: 1 }),
     ] {
         let state = SqliteState::in_memory().unwrap();
-        assert_eq!(state.fit_lake("lake-1", 7).unwrap(), LakeFit::First);
+        assert_eq!(state.fit_lake("lake-1", &|| Ok(7)).unwrap(), LakeFit::First);
         state.mark_objects(&object, now()).unwrap();
-        assert_eq!(state.fit_lake(id, version).unwrap(), fit);
+        assert_eq!(state.fit_lake(id, &|| Ok(version)).unwrap(), fit);
         assert_eq!(state.seen_objects(&object).unwrap(), [fit == LakeFit::Same]);
-        assert_eq!(state.fit_lake(id, version).unwrap(), LakeFit::Same, "it is remembered");
+        assert_eq!(state.fit_lake(id, &|| Ok(version)).unwrap(), LakeFit::Same, "it is remembered");
     }
+}
+
+#[test]
+fn processes_that_commit_at_once_seem_no_restored_lake() {
+    let folder = TempDir::new().unwrap();
+    open(folder.path());
+    let version = AtomicI64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let state = open(folder.path());
+                for _ in 0..50 {
+                    version.fetch_add(1, Ordering::SeqCst);
+                    let fit = state.fit_lake("lake", &|| Ok(version.load(Ordering::SeqCst))).unwrap();
+                    assert!(matches!(fit, LakeFit::First | LakeFit::Same), "{fit:?}");
+                }
+            });
+        }
+    });
 }

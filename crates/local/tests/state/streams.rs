@@ -104,11 +104,11 @@ fn a_pause_outlives_what_a_running_pass_writes() {
 #[test]
 fn another_lake_is_covered_by_nothing() {
     let state = SqliteState::in_memory().unwrap();
-    state.fit_lake("one", 5).unwrap();
+    state.fit_lake("one", &|| Ok(5)).unwrap();
     state.save_streams(&[stream_change()]).unwrap();
-    assert_eq!(state.fit_lake("one", 5).unwrap(), LakeFit::Same);
+    assert_eq!(state.fit_lake("one", &|| Ok(5)).unwrap(), LakeFit::Same);
     assert!(!only(&state).coverage.is_empty());
-    assert_eq!(state.fit_lake("one", 4).unwrap(), LakeFit::Restored { forgotten: 0 });
+    assert_eq!(state.fit_lake("one", &|| Ok(4)).unwrap(), LakeFit::Restored { forgotten: 0 });
     let read = only(&state);
     assert!(read.coverage.is_empty() && read.walks.is_empty());
     assert_eq!(read.since, stream_change().since);
