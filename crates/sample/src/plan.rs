@@ -100,6 +100,14 @@ pub enum SampleError {
         /// The trail's folder.
         path: PathBuf,
     },
+    /// A file could not be read.
+    #[error("read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A file could not be written.
     #[error("write {}: {source}", path.display())]
     Write {
