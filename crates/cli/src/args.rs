@@ -379,6 +379,9 @@ pub(crate) enum ConfigCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
+    /// Show every stream, however many there are. Without it those that are not covered come first, sixty in all.
+    #[arg(long)]
+    pub(crate) all: bool,
     /// How it is written.
     #[arg(long, value_enum, default_value_t = DocumentFormat::Table)]
     pub(crate) format: DocumentFormat,

@@ -170,8 +170,9 @@ impl Live {
         let report = match outcome {
             Ok(report) => report,
             Err(error) => {
-                run_failed(state, run);
-                return Err(error.into());
+                let error = error.into();
+                run_failed(state, run, &error);
+                return Err(error);
             }
         };
         let unread = report.streams.iter().filter(|stream| !stream.complete && !stream.paused).count();
@@ -186,6 +187,7 @@ impl Live {
             unread: unread as u64,
             alerts: report.totals.alerts.new,
             suppressed: report.totals.alerts.suppressed,
+            error: None,
         };
         state.end_run(run, &end)?;
         Ok((report, started.elapsed()))
@@ -193,9 +195,10 @@ impl Live {
 }
 
 /// Writes down that a run failed, as far as that can be.
-pub(crate) fn run_failed(state: &SqliteState, run: RunId) {
+pub(crate) fn run_failed(state: &SqliteState, run: RunId, error: &anyhow::Error) {
     let (records, alerts) = Default::default();
-    let end = RunEnd { at: SystemClock.now(), exit_code: 1, records, unread: 0, alerts, suppressed: 0 };
+    let error = Some(crate::chain(error));
+    let end = RunEnd { at: SystemClock.now(), exit_code: 1, records, unread: 0, alerts, suppressed: 0, error };
     // The failure itself is what to tell; the history may be on the same full disk.
     let _ = state.end_run(run, &end);
 }

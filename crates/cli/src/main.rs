@@ -76,7 +76,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Lake(arguments) => commands::lake::run(&mut session, &arguments.command),
         Command::Export(arguments) => commands::export::run(&mut session, &arguments),
         Command::Config(arguments) => commands::config::run(&mut session, &arguments.command),
-        Command::Status(arguments) => commands::status::run(&mut session, arguments.format),
+        Command::Status(arguments) => commands::status::run(&mut session, &arguments),
         Command::Completions(_) => unreachable!("handled before a session is opened"),
     }?;
     session.out.flush()?;

@@ -135,7 +135,7 @@ impl Reader<'_> {
         let report = match outcome {
             Ok(report) => report,
             Err(error) => {
-                crate::live::run_failed(self.state, run);
+                crate::live::run_failed(self.state, run, &error);
                 return Err(error);
             }
         };
@@ -149,6 +149,7 @@ impl Reader<'_> {
             unread: report.totals.unread(),
             alerts: report.totals.alerts.new,
             suppressed: report.totals.alerts.suppressed,
+            error: None,
         };
         self.state.end_run(run, &end)?;
         self.remember(before, started, timer.now(), report.totals.stored, report.trouble.clone())?;

@@ -26,7 +26,9 @@ pub enum LakeError {
         reason: String,
     },
     /// The disk (or the quota) is full. Nothing that was committed is affected.
-    #[error("the disk is full: {path} could not be written")]
+    #[error(
+        "the disk is full: {path} could not be written; make room: nothing stored before is lost, and the next run goes on"
+    )]
     DiskFull {
         /// The file that did not fit.
         path: String,

@@ -6,6 +6,10 @@
 //!
 //! Locks are taken in this order: `committing`, a day, `shared`. None is held while a buffer is encoded.
 
+mod options;
+mod others;
+mod told;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,93 +19,19 @@ use event::{Day, Event, EventKey, Timestamp, same_record};
 use uuid::Uuid;
 
 use crate::buffer::Buffer;
-use crate::encode::{Encoded, ROW_GROUP, encode};
+use crate::encode::{Encoded, encode};
 use crate::failpoint::failpoint;
 use crate::ids::{ContentHash, Ids, Known};
 use crate::reader::{each_id, find_events};
 use crate::storage::{Storage, now_millis};
-use crate::table::{Added, CHECKPOINT_EVERY, DataFile, Table};
+use crate::table::{Added, DataFile, Table};
 use crate::{Lake, LakeError};
+
+pub use self::options::WriterOptions;
+pub use self::told::{Appended, Committed, Variant};
 
 /// Events handled under one hold of a day's lock.
 const STEP: usize = 2048;
-
-/// How a writer uses memory and when it tidies up.
-#[derive(Debug, Clone)]
-pub struct WriterOptions {
-    /// Rows at which a day's buffer is written to a file.
-    pub file_rows: usize,
-    /// Bytes at which a day's buffer is written to a file.
-    pub file_bytes: usize,
-    /// Bytes that all days' buffers may take together; beyond it the largest is written.
-    pub buffered_bytes: usize,
-    /// Event ids kept in memory over all days (about 40 bytes each); beyond it the days used longest ago are dropped
-    /// and read from the lake again when needed.
-    pub known_ids: usize,
-    /// Rows of a row group: the unit that a reader can leave alone within a file.
-    pub row_group_rows: usize,
-    /// Whether commits compact the days they leave with many small files.
-    pub compacts: bool,
-    /// The log is checkpointed whenever the version is a multiple of this.
-    pub checkpoint_every: Version,
-}
-
-impl Default for WriterOptions {
-    fn default() -> WriterOptions {
-        WriterOptions {
-            file_rows: 128 << 10,
-            file_bytes: 24 << 20,
-            buffered_bytes: 48 << 20,
-            known_ids: 1_000_000,
-            row_group_rows: ROW_GROUP,
-            compacts: true,
-            checkpoint_every: CHECKPOINT_EVERY,
-        }
-    }
-}
-
-/// Another record under the id of an event that is stored already. The stored one stays.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Variant {
-    /// The id both have.
-    pub event_id: String,
-    /// The day both are in.
-    pub day: Day,
-    /// The hash of the record that was not stored.
-    pub content_hash: u64,
-    /// The record that was not stored, as JSON.
-    pub record: String,
-    /// Where it was read from.
-    pub source_object: String,
-}
-
-/// What became of appended events: each is counted once.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Appended {
-    /// New ones, durable with the next commit.
-    pub stored: u64,
-    /// Ones the lake or this writer had already.
-    pub duplicates: u64,
-    /// Ones that say something else than the stored event of their id.
-    pub variants: Vec<Variant>,
-}
-
-/// What a commit made durable.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Committed {
-    /// The version that holds it, `None` if there was nothing new.
-    pub version: Option<Version>,
-    /// Rows added.
-    pub rows: u64,
-    /// Files added.
-    pub files: u64,
-    /// Their size.
-    pub bytes: u64,
-    /// Rows that were counted as stored when they were appended, but that another writer committed first.
-    pub late_duplicates: u64,
-    /// The same, where the other writer's record says something else.
-    pub late_variants: Vec<Variant>,
-}
 
 /// Appends events to a lake. Share it between threads by reference.
 ///
@@ -500,56 +430,6 @@ impl Writer {
             result
         })
     }
-
-    /// Compares every open day with what other writers committed. After it all ids are those of the current version.
-    pub(crate) fn meet_others(&self) -> Result<(), LakeError> {
-        let (version, foreign) = {
-            let mut shared = lock(&self.shared);
-            shared.refresh()?;
-            (shared.table.version(), shared.foreign.clone())
-        };
-        for (day, slot) in self.slots() {
-            let mut open = lock(&slot.state);
-            if open.ids.is_none() || open.version >= version {
-                continue;
-            }
-            let news: Vec<&Added> =
-                foreign.iter().filter(|added| added.file.day == day && added.version > open.version).collect();
-            if !news.is_empty() {
-                // What is buffered was compared with the old version only: it goes into a file of its own, which is
-                // compared again before it is committed.
-                while !open.buffer.is_empty() {
-                    let taken = self.take(&mut open);
-                    drop(open);
-                    self.stage(day, &slot, taken)?;
-                    open = lock(&slot.state);
-                }
-                for added in news {
-                    if let Some(ids) = &mut open.ids {
-                        each_id(self.storage(), &added.file, |key, hash| _ = ids.note(key, hash))?;
-                    }
-                }
-            }
-            open.version = version;
-            self.account(&slot, &open);
-        }
-        Ok(())
-    }
-
-    /// Forgets the foreign files that nobody has to be compared with any more.
-    pub(crate) fn forget_foreign(&self) {
-        let slots = self.slots();
-        let versions = slots.iter().filter_map(|(_, slot)| {
-            let open = lock(&slot.state);
-            open.ids.as_ref().map(|_| open.version)
-        });
-        let oldest_day = versions.min();
-        let mut shared = lock(&self.shared);
-        let staged = shared.staged.iter().map(|staged| staged.checked).min();
-        let encoding = shared.encoding.iter().copied().min();
-        let oldest = [oldest_day, staged, encoding].into_iter().flatten().min().unwrap_or(Version::MAX);
-        shared.foreign.retain(|added| added.version > oldest);
-    }
 }
 
 impl Drop for Writer {
@@ -577,33 +457,6 @@ struct Row<'a> {
 struct Origin<'a> {
     source_object: &'a str,
     ingested_at: Timestamp,
-}
-
-impl Shared {
-    /// Moves the view on. Files of ours whose commit was reported as failed, but landed, are recognised.
-    pub(crate) fn refresh(&mut self) -> Result<(), LakeError> {
-        for added in self.table.refresh()? {
-            let ours = self.staged.iter().position(|staged| staged.file.path == added.file.path);
-            match ours {
-                Some(place) => self.landed.push(self.staged.swap_remove(place).file),
-                None => self.foreign.push(added),
-            }
-        }
-        Ok(())
-    }
-
-    fn files_of(&self, day: Day) -> Vec<Arc<DataFile>> {
-        let staged = self.staged.iter().map(|staged| &staged.file).filter(|file| file.day == day);
-        let mut files = self.table.files_of(day);
-        files.extend(staged.cloned());
-        files
-    }
-
-    /// What others added to the day of a staged file after it was compared.
-    pub(crate) fn unmet(&self, staged: &Staged) -> Vec<Added> {
-        let news = self.foreign.iter();
-        news.filter(|added| added.file.day == staged.file.day && added.version > staged.checked).cloned().collect()
-    }
 }
 
 /// The name of a new file of a day.

@@ -274,7 +274,10 @@ mod tests {
         state.lock().pragma_update(None, "max_page_count", 40).unwrap();
         let many: Vec<ObjectVersion> = (1..10_000).map(object).collect();
         let error = state.mark_objects(&many, Timestamp::MIN).unwrap_err();
-        assert_eq!(error.to_string(), "the disk is full: :memory: could not be written");
+        assert_eq!(
+            error.to_string(),
+            "the disk is full: :memory: could not be written; make room: nothing stored before is lost, and the next run goes on"
+        );
         assert_eq!(state.seen_objects(&known).unwrap(), [true]);
         assert_eq!(state.seen_objects(&many[..1]).unwrap(), [false]);
         state.mark_objects(&many[..1], Timestamp::MIN).unwrap();

@@ -130,6 +130,9 @@ pub struct RunEnd {
     pub alerts: SeverityCounts,
     /// The alerts that were new and suppressed.
     pub suppressed: u64,
+    /// Why it could not go on to its end, if it could not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// A run in the history.

@@ -62,7 +62,9 @@ pub enum StateError {
         path: String,
     },
     /// There is no room for what was to be written. What was there is unharmed.
-    #[error("the disk is full: {path} could not be written")]
+    #[error(
+        "the disk is full: {path} could not be written; make room: nothing stored before is lost, and the next run goes on"
+    )]
     Full {
         /// Where it lies.
         path: String,

@@ -9,11 +9,11 @@ mod shapes;
 use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use datafusion::catalog::view::ViewTable;
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
 use datafusion::common::Result;
 use datafusion::execution::context::{SessionContext, SessionState};
+use futures::future::BoxFuture;
 
 pub(crate) use shapes::register;
 
@@ -103,20 +103,19 @@ impl Views {
     }
 }
 
-#[async_trait]
 impl SchemaProvider for Views {
     fn table_names(&self) -> Vec<String> {
         let views = VIEWS.iter().map(|(name, _)| (*name).to_owned());
         self.tables.table_names().into_iter().chain(views).collect()
     }
 
-    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let view = VIEWS.iter().find(|(view, _)| *view == name);
-        let (Some((_, text)), Some(session)) = (view, (self.session)()) else {
-            return self.tables.table(name).await;
-        };
-        let plan = session.create_logical_plan(text).await?;
-        Ok(Some(Arc::new(ViewTable::new(plan, Some(text.trim().to_owned())))))
+    fn table<'a, 'b, 'f>(&'a self, name: &'b str) -> BoxFuture<'f, Result<Option<Arc<dyn TableProvider>>>>
+    where
+        'a: 'f,
+        'b: 'f,
+        Self: 'f,
+    {
+        table(self, name)
     }
 
     fn register_table(&self, name: String, table: Arc<dyn TableProvider>) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -126,4 +125,17 @@ impl SchemaProvider for Views {
     fn table_exist(&self, name: &str) -> bool {
         VIEWS.iter().any(|(view, _)| *view == name) || self.tables.table_exist(name)
     }
+}
+
+/// No `async fn` in the implementation: a future that holds a plan is slow to compile there.
+fn table<'a>(views: &'a Views, name: &'a str) -> BoxFuture<'a, Result<Option<Arc<dyn TableProvider>>>> {
+    let view = VIEWS.iter().find(|(view, _)| *view == name);
+    let (Some((_, text)), Some(session)) = (view, (views.session)()) else {
+        return views.tables.table(name);
+    };
+    Box::pin(async move {
+        let plan = session.create_logical_plan(text).await?;
+        let view: Arc<dyn TableProvider> = Arc::new(ViewTable::new(plan, Some(text.trim().to_owned())));
+        Ok(Some(view))
+    })
 }

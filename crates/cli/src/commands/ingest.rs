@@ -132,8 +132,9 @@ pub(crate) fn read(session: &Session, reading: &Reading<'_>, paths: &[PathBuf]) 
     let report = match outcome {
         Ok(report) => report,
         Err(error) => {
-            crate::live::run_failed(&state, run);
-            return Err(error.into());
+            let error = error.into();
+            crate::live::run_failed(&state, run, &error);
+            return Err(error);
         }
     };
     session.fit(&state, &lake)?;
@@ -148,6 +149,7 @@ pub(crate) fn read(session: &Session, reading: &Reading<'_>, paths: &[PathBuf]) 
         unread: report.unread(),
         alerts: report.alerts.new,
         suppressed: report.alerts.suppressed,
+        error: None,
     };
     state.end_run(run, &end)?;
     Ok(Done { exit, report, took: started.elapsed(), skipped: source.skipped().clone(), home: session.home.clone() })

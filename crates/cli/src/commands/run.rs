@@ -3,6 +3,7 @@
 //! A turn is what lasts as long as the configuration does: the stores, the channels, a pass every so often on this
 //! thread, couriers and the dead-man switch on others. SIGHUP ends a turn and begins the next.
 
+mod alone;
 mod endpoint;
 mod signals;
 
@@ -22,6 +23,7 @@ use pipeline::state::{Ledger, Recorded, StateError, StateStore};
 use pipeline::status::deadman::{DeadManRules, silences};
 use pipeline::store::Clock;
 
+use self::alone::Alone;
 use self::endpoint::{Endpoint, Vitals};
 use self::signals::{Ending, Signals};
 use crate::args::RunArgs;
@@ -43,6 +45,7 @@ const DISCOVER_AGAIN: Duration = Duration::from_secs(300);
 pub(crate) fn run(session: &mut Session, arguments: &RunArgs) -> anyhow::Result<Exit> {
     let signals = Signals::listen()?;
     let state = session.open_state()?;
+    let _alone = Alone::hold(&session.home)?;
     let vitals = Arc::new(Vitals::new(SystemClock.now(), last_pass(&state)?));
     session.profile.clone_from(&arguments.profile);
     let overrides = Overrides::default();

@@ -1,6 +1,6 @@
 //! `trailhound status`: what is stored, what the last runs did, what is open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use event::Timestamp;
@@ -13,7 +13,7 @@ use pipeline::state::{AlertFilter, StateStore};
 use pipeline::status::{Gap, Status, StreamStatus};
 use serde_json::json;
 
-use crate::args::{DocumentFormat, Format};
+use crate::args::{DocumentFormat, Format, StatusArgs};
 use crate::exit::Exit;
 use crate::live::expectation;
 use crate::output::{Rows, count, plural};
@@ -24,8 +24,10 @@ use crate::trails::stream_of;
 const RUNS: usize = 5;
 /// Among how many they are looked for.
 const LOOK_BACK: usize = 1_000;
+/// How many streams are shown.
+const STREAMS: usize = 60;
 
-pub(crate) fn run(session: &mut Session, format: DocumentFormat) -> anyhow::Result<Exit> {
+pub(crate) fn run(session: &mut Session, arguments: &StatusArgs) -> anyhow::Result<Exit> {
     let lake = session.find_lake()?.map(|lake| lake.status()).transpose()?;
     let state = session.open_state()?;
     // A daemon makes a run a minute, most of which tell nothing.
@@ -60,7 +62,9 @@ pub(crate) fn run(session: &mut Session, format: DocumentFormat) -> anyhow::Resu
     let coverage = Status::new(&scope, &known, &expectation(session.config()), session.now);
     let is_collecting = !scope.streams.is_empty() || !scope.unknown.is_empty();
     let channels = channels(&state, session.config().notify.iter().map(|channel| channel.name.as_str()))?;
+    let failures = failures(&latest);
     let is_well = (!is_collecting || coverage.is_covered())
+        && failures.iter().all(|run| run.command == "ingest")
         && trails.iter().all(|trail| trail.health.trouble.is_none() && trail.health.last_success.is_some());
     let exit = if is_well { Exit::Done } else { Exit::Found };
     // A run that was cut off is over when a later one of its kind has come to its end.
@@ -83,7 +87,11 @@ pub(crate) fn run(session: &mut Session, format: DocumentFormat) -> anyhow::Resu
         }
     };
     let verdict = if is_collecting { format!("{verdict}; {}", coverage.verdict) } else { verdict };
-    if format == DocumentFormat::Json {
+    let verdict = match failures.first() {
+        Some(failure) => format!("{verdict}; the last {} failed", of_kind(&failure.command)),
+        None => verdict,
+    };
+    if arguments.format == DocumentFormat::Json {
         let document = json!({
             "verdict": verdict,
             "home": session.home.display().to_string(),
@@ -93,6 +101,7 @@ pub(crate) fn run(session: &mut Session, format: DocumentFormat) -> anyhow::Resu
             "rejections": rejected,
             "variants": variants,
             "runs": runs,
+            "failures": failures,
             "collecting": is_collecting.then_some(&coverage),
             "channels": channels,
             "trails": trails.iter().map(|trail| json!({"trail": trail.stream, "health": trail.health})).collect::<Vec<_>>(),
@@ -130,6 +139,11 @@ pub(crate) fn run(session: &mut Session, format: DocumentFormat) -> anyhow::Resu
             "unfinished    {} running, or cut off: run it again",
             plural(unfinished as u64, "run is", "runs are")
         ));
+    }
+    for run in &failures {
+        let error = run.end.as_ref().and_then(|end| end.error.as_deref()).unwrap_or_default();
+        let what = format!("run {} ({}, {}): {error}", run.id.0, run.command, run.started.whole_second());
+        lines.push(format!("failed        {}", escape::terminal(&what)));
     }
     for line in lines {
         session.out.line(&line)?;
@@ -179,9 +193,28 @@ pub(crate) fn run(session: &mut Session, format: DocumentFormat) -> anyhow::Resu
         tell_trails(&trails, session)?;
     }
     if is_collecting {
-        streams(session, &coverage)?;
+        streams(session, &coverage, arguments.all)?;
     }
     Ok(exit)
+}
+
+/// What a run of a command is one of: a pass of the daemon makes up for one of `collect`.
+fn of_kind(command: &str) -> &str {
+    match command {
+        "run" | "collect" => "pass",
+        other => other,
+    }
+}
+
+/// Of each kind the latest run that came to an end, where that was a failure. The latest runs come first.
+fn failures(latest: &[PastRun]) -> Vec<&PastRun> {
+    let mut kinds = BTreeSet::new();
+    let ended = latest.iter().filter_map(|run| Some((run, run.end.as_ref()?)));
+    ended
+        .filter(|(run, _)| kinds.insert(of_kind(&run.command)))
+        .filter(|(_, end)| end.error.is_some())
+        .map(|(run, _)| run)
+        .collect()
 }
 
 /// How the channels are: those of the configuration, and those that something waits for.
@@ -193,7 +226,7 @@ pub(crate) fn channels<'c>(
 }
 
 /// Each stream: what is covered of it, and how it goes.
-fn streams(session: &mut Session, coverage: &Status) -> anyhow::Result<()> {
+fn streams(session: &mut Session, coverage: &Status, all: bool) -> anyhow::Result<()> {
     for line in missing(coverage) {
         session.out.line(&escape::terminal(&line))?;
     }
@@ -208,7 +241,13 @@ fn streams(session: &mut Session, coverage: &Status) -> anyhow::Result<()> {
     // What has to fit the terminal comes first.
     let columns = ["account", "region", "source", "state", "lag", "gaps", "events", "last run", "covered from", "to"];
     let mut rows = Rows::new(&columns);
-    for stream in &coverage.streams {
+    let mut shown: Vec<&StreamStatus> = coverage.streams.iter().collect();
+    let left_out = if all { 0 } else { shown.len().saturating_sub(STREAMS) };
+    if left_out > 0 {
+        shown.sort_by_key(|stream| stream.is_covered());
+        shown.truncate(STREAMS);
+    }
+    for stream in shown {
         let name = &stream.stream;
         let state = match (&stream.pause, &stream.health.trouble) {
             (Some(_), _) => "paused",
@@ -231,6 +270,11 @@ fn streams(session: &mut Session, coverage: &Status) -> anyhow::Result<()> {
     }
     session.out.line("")?;
     rows.write(Format::Table, columns.len(), &mut session.out)?;
+    if left_out > 0 {
+        session
+            .out
+            .line(&format!("and {}: --all shows every one", plural(left_out as u64, "more stream", "more streams")))?;
+    }
     Ok(())
 }
 

@@ -291,6 +291,23 @@ impl Emulator {
     }
 }
 
+#[test]
+fn a_second_daemon_leaves_the_home_to_the_first() {
+    let live = Live::with(|_| (), &[record("CreateUser", "iam", "us-east-1", 60, "1")]);
+    let serving = || live.log().matches("serving http://").count();
+    let first = live.daemon();
+    eventually("the first daemon", || (serving() == 1).then_some(()));
+    let mut second = live.daemon();
+    let ended = eventually("the second daemon's end", || second.0.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(1));
+    let message = format!("already: process {}", first.0.id());
+    assert!(live.log().contains(&message), "{}", live.log());
+    // Its lock goes with it, even where it was killed.
+    drop(first);
+    let _third = live.daemon();
+    eventually("the third daemon", || (serving() == 2).then_some(()));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_trail_is_read_by_listing_and_by_its_queue() {
@@ -331,7 +348,8 @@ fn a_trail_is_read_by_listing_and_by_its_queue() {
     live.collect().code(0);
     assert_eq!(live.ids().len(), 12);
     let status = live.run(["status"]).stdout();
-    assert!(status.contains("our-trail-told") && status.contains("our-trail "), "{status}");
+    // What the configuration names now, not what it named before.
+    assert!(status.contains("our-trail-told") && !status.contains("our-trail "), "{status}");
     // Shown where somebody looks (--no-capture); a figure is no test.
     println!("seconds from the message to the channel: {waits:.3?}");
 }

@@ -19,12 +19,12 @@ pub(super) fn begin(transaction: &Transaction<'_>, command: &str, at: Timestamp)
 
 /// Writes down how a run ended.
 pub(super) fn end(transaction: &Transaction<'_>, id: RunId, end: &RunEnd) -> Result<(), Failure> {
-    let RunEnd { at, exit_code, records, unread, alerts, suppressed } = end;
+    let RunEnd { at, exit_code, records, unread, alerts, suppressed, error } = end;
     let [critical, high, medium, low, informational] = SEVERITIES.map(|severity| stored_count(alerts.get(severity)));
     let changed = transaction.execute(
         "UPDATE runs SET ended = ?2, exit_code = ?3, read = ?4, stored = ?5, duplicate = ?6, variant = ?7,
             filtered = ?8, rejected = ?9, critical = ?10, high = ?11, medium = ?12, low = ?13, informational = ?14,
-            suppressed = ?15, insight = ?16, unread = ?17
+            suppressed = ?15, insight = ?16, unread = ?17, error = ?18
          WHERE id = ?1",
         params![
             id.0,
@@ -44,6 +44,7 @@ pub(super) fn end(transaction: &Transaction<'_>, id: RunId, end: &RunEnd) -> Res
             stored_count(*suppressed),
             stored_count(records.insight),
             stored_count(*unread),
+            error,
         ],
     )?;
     if changed == 0 {
@@ -62,7 +63,7 @@ pub(super) fn end(transaction: &Transaction<'_>, id: RunId, end: &RunEnd) -> Res
 pub(super) fn list(transaction: &Transaction<'_>, limit: usize) -> Result<Vec<PastRun>, Failure> {
     let mut statement = transaction.prepare(
         "SELECT id, command, started, ended, exit_code, read, stored, duplicate, variant, filtered, rejected, critical,
-            high, medium, low, informational, suppressed, insight, unread
+            high, medium, low, informational, suppressed, insight, unread, error
          FROM runs ORDER BY id DESC LIMIT ?1",
     )?;
     let mut rows = statement.query([stored_limit(Some(limit))])?;
@@ -92,7 +93,8 @@ fn run(row: &Row<'_>) -> Result<PastRun, Failure> {
                 insight: number(17)?,
             };
             let (suppressed, unread) = (number(16)?, number(18)?);
-            Some(RunEnd { at: time(at)?, exit_code: row.get(4)?, records, unread, alerts, suppressed })
+            let (exit_code, error) = (row.get(4)?, row.get(19)?);
+            Some(RunEnd { at: time(at)?, exit_code, records, unread, alerts, suppressed, error })
         }
     };
     Ok(PastRun { id: RunId(row.get(0)?), command: row.get(1)?, started: time(row.get(2)?)?, end })

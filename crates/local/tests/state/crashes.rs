@@ -45,7 +45,9 @@ fn do_everything(state: &SqliteState) {
     state.pause_stream(&stream_change().stream, Some(&paused())).unwrap();
     state.save_scope(&scope()).unwrap();
     let (records, alerts) = (RecordCounts::default(), SeverityCounts::default());
-    state.end_run(run, &RunEnd { at: now, exit_code: 0, records, unread: 0, alerts, suppressed: 0 }).unwrap();
+    state
+        .end_run(run, &RunEnd { at: now, exit_code: 0, records, unread: 0, alerts, suppressed: 0, error: None })
+        .unwrap();
 }
 
 /// All that can be seen of a state, the runs before the last one left out: a run that was cut off stays on record.

@@ -23,7 +23,7 @@ use crate::streams::{paused, read_state, scope, stream_change};
 use crate::{alert, listed, mail, open, suppression, time};
 
 /// The format that is written.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 fn golden(format: u32) -> PathBuf {
     PathBuf::from(format!("tests/golden/state-v{format}.sql"))
@@ -59,7 +59,7 @@ fn acknowledgement() -> Acknowledgement {
 
 /// The end of the run in a database of this format.
 fn run_end(format: u32) -> RunEnd {
-    // The first format knew neither insight records nor what was left unread.
+    // The first format knew neither insight records nor what was left unread; why a run failed is known since the fifth.
     let (insight, unread) = if format == 1 { (0, 0) } else { (5, 2) };
     RunEnd {
         at: time("2026-02-01T00:01:00Z"),
@@ -68,6 +68,7 @@ fn run_end(format: u32) -> RunEnd {
         unread,
         alerts: SeverityCounts::from_iter([detect::Severity::High, detect::Severity::Critical]),
         suppressed: 1,
+        error: (format >= 5).then(|| "the disk is full".to_owned()),
     }
 }
 

@@ -77,6 +77,7 @@ fn runs_are_numbered_and_told_the_latest_first() {
         unread: 7,
         alerts: SeverityCounts::from_iter([Severity::Low, Severity::Critical, Severity::Low]),
         suppressed: 5,
+        error: Some("the disk is full".to_owned()),
     };
     state.end_run(first, &end).unwrap();
     let expected = [

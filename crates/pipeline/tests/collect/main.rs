@@ -9,7 +9,7 @@ mod scenario;
 use scenario::{Ledger, run};
 
 /// How many worlds are run unless somebody asks for more.
-const SEEDS: u64 = 1500;
+const SEEDS: u64 = 2500;
 
 fn seeds() -> Vec<u64> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());

@@ -1,14 +1,13 @@
 //! The port to whoever answers questions.
 
-use async_trait::async_trait;
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
+use futures::future::BoxFuture;
 
 /// What the door asks. The engine implements it.
-#[async_trait]
 pub trait Asker: Send + Sync {
     /// Returns a session of its own for one connection, with its tables registered. The door adds the system catalogue
     /// to the session's default catalogue, and functions that clients expect.
@@ -16,7 +15,7 @@ pub trait Asker: Send + Sync {
     /// # Errors
     ///
     /// Where the tables cannot be opened: the client is told, and the connection ends.
-    async fn context(&self) -> Result<SessionContext, AskError>;
+    fn context(&self) -> BoxFuture<'_, Result<SessionContext, AskError>>;
 
     /// Plans one statement that the door took for a query, an `EXPLAIN`, a `SHOW` of tables or a `DESCRIBE`: checks it
     /// against its own list, rewrites its dialect, and plans it in `context` against tables as they are now. Parameters
@@ -25,7 +24,7 @@ pub trait Asker: Send + Sync {
     /// # Errors
     ///
     /// Where the statement is not allowed, not understood or names what is not there.
-    async fn plan(&self, context: &SessionContext, sql: &str) -> Result<LogicalPlan, AskError>;
+    fn plan<'a>(&'a self, context: &'a SessionContext, sql: &'a str) -> BoxFuture<'a, Result<LogicalPlan, AskError>>;
 }
 
 /// Why a question was not planned, as a client is told.

@@ -1,22 +1,21 @@
 //! The engine behind the door.
 
-use async_trait::async_trait;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
+use futures::future::BoxFuture;
 
 use super::{Engine, session};
 use crate::QueryError;
 use crate::dialect::{DialectError, Place};
 use crate::door::{AskError, Asker};
 
-#[async_trait]
 impl Asker for Engine {
-    async fn context(&self) -> Result<SessionContext, AskError> {
-        Ok(self.session().await?.into_context())
+    fn context(&self) -> BoxFuture<'_, Result<SessionContext, AskError>> {
+        Box::pin(async move { Ok(self.session().await?.into_context()) })
     }
 
-    async fn plan(&self, context: &SessionContext, sql: &str) -> Result<LogicalPlan, AskError> {
-        session::plan(context, sql, self.now()).await.map_err(|error| placed(error, sql))
+    fn plan<'a>(&'a self, context: &'a SessionContext, sql: &'a str) -> BoxFuture<'a, Result<LogicalPlan, AskError>> {
+        Box::pin(async move { session::plan(context, sql, self.now()).await.map_err(|error| placed(error, sql)) })
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
@@ -16,6 +15,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use futures::future::BoxFuture;
 use lake::{DataFile, Lake};
 
 use super::prune::{self, PARTITION};
@@ -92,7 +92,6 @@ fn column_statistics(field: &Field, file: &DataFile) -> ColumnStatistics {
     statistics
 }
 
-#[async_trait]
 impl TableProvider for EventsTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(self.columns.table_schema())
@@ -111,24 +110,45 @@ impl TableProvider for EventsTable {
         Ok(conditions.iter().map(support).collect())
     }
 
-    async fn scan(
-        &self,
-        session: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        conditions: &[Expr],
+    fn scan<'a, 'b, 'c, 'd, 'f>(
+        &'a self,
+        session: &'b dyn Session,
+        projection: Option<&'c Vec<usize>>,
+        conditions: &'d [Expr],
         limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let files = prune::files(session, &self.schema(), conditions, self.files().await?)?;
+    ) -> BoxFuture<'f, Result<Arc<dyn ExecutionPlan>>>
+    where
+        'a: 'f,
+        'b: 'f,
+        'c: 'f,
+        'd: 'f,
+        Self: 'f,
+    {
+        scan(self, session, projection, conditions, limit)
+    }
+}
+
+/// Written without `async fn`: in an implementation the compiler proves again and again that a future which holds an
+/// [`Expr`] can be sent, for ten seconds each time; here once.
+fn scan<'a>(
+    table: &'a EventsTable,
+    session: &'a dyn Session,
+    projection: Option<&'a Vec<usize>>,
+    conditions: &'a [Expr],
+    limit: Option<usize>,
+) -> BoxFuture<'a, Result<Arc<dyn ExecutionPlan>>> {
+    Box::pin(async move {
+        let files = prune::files(session, &table.schema(), conditions, table.files().await?)?;
         if files.is_empty() {
-            let schema = datafusion::common::project_schema(&self.schema(), projection)?;
-            return Ok(Arc::new(EmptyExec::new(schema)));
+            let schema = datafusion::common::project_schema(&table.schema(), projection)?;
+            return Ok(Arc::new(EmptyExec::new(schema)) as Arc<dyn ExecutionPlan>);
         }
-        let files: Vec<PartitionedFile> = files.iter().map(|file| self.partitioned(file)).collect();
+        let files: Vec<PartitionedFile> = files.iter().map(|file| table.partitioned(file)).collect();
         let url = ObjectStoreUrl::parse(STORE)?;
         let runtime = session.runtime_env();
         let cache = runtime.cache_manager.get_file_metadata_cache();
         let reader = CachedParquetFileReaderFactory::new(runtime.object_store(&url)?, cache);
-        let source = ParquetSource::new(self.columns.clone())
+        let source = ParquetSource::new(table.columns.clone())
             .with_table_parquet_options(session.table_options().parquet.clone())
             .with_metadata_size_hint(FOOTER)
             .with_parquet_file_reader_factory(Arc::new(reader));
@@ -138,8 +158,8 @@ impl TableProvider for EventsTable {
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();
-        Ok(DataSourceExec::from_data_source(config))
-    }
+        Ok(DataSourceExec::from_data_source(config) as Arc<dyn ExecutionPlan>)
+    })
 }
 
 /// Files in as many groups as there are workers, each with about the same bytes; in each the order stays.

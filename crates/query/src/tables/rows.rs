@@ -5,7 +5,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use datafusion::arrow::array::{
     ArrayRef, BooleanBuilder, Int64Builder, RecordBatch, RecordBatchOptions, StringViewBuilder,
     TimestampMicrosecondBuilder,
@@ -17,6 +16,7 @@ use datafusion::datasource::MemTable;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use event::Timestamp;
+use futures::future::BoxFuture;
 use serde_json::Value;
 
 /// The type of a column.
@@ -77,7 +77,6 @@ impl fmt::Debug for LazyTable {
     }
 }
 
-#[async_trait]
 impl TableProvider for LazyTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
@@ -87,24 +86,44 @@ impl TableProvider for LazyTable {
         TableType::Base
     }
 
-    async fn scan(
-        &self,
-        session: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        conditions: &[Expr],
+    fn scan<'a, 'b, 'c, 'd, 'f>(
+        &'a self,
+        session: &'b dyn Session,
+        projection: Option<&'c Vec<usize>>,
+        conditions: &'d [Expr],
         limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let table = Arc::clone(&self.table);
+    ) -> BoxFuture<'f, Result<Arc<dyn ExecutionPlan>>>
+    where
+        'a: 'f,
+        'b: 'f,
+        'c: 'f,
+        'd: 'f,
+        Self: 'f,
+    {
+        scan(self, session, projection, conditions, limit)
+    }
+}
+
+/// No `async fn` in the implementation, as for the events: such a future is slow to compile there.
+fn scan<'a>(
+    lazy: &'a LazyTable,
+    session: &'a dyn Session,
+    projection: Option<&'a Vec<usize>>,
+    conditions: &'a [Expr],
+    limit: Option<usize>,
+) -> BoxFuture<'a, Result<Arc<dyn ExecutionPlan>>> {
+    Box::pin(async move {
+        let table = Arc::clone(&lazy.table);
         let rows = tokio::task::spawn_blocking(move || table.rows()).await;
         let rows = rows.map_err(|error| DataFusionError::External(Box::new(error)))?;
         let rows = rows.map_err(DataFusionError::External)?;
-        let columns = self.table.columns().iter().enumerate();
+        let columns = lazy.table.columns().iter().enumerate();
         let arrays = columns.map(|(place, &(_, kind))| array(kind, rows.iter().map(|row| row.get(place))));
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays.collect(), &options)?;
-        let memory = MemTable::try_new(Arc::clone(&self.schema), vec![vec![batch]])?;
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&lazy.schema), arrays.collect(), &options)?;
+        let memory = MemTable::try_new(Arc::clone(&lazy.schema), vec![vec![batch]])?;
         memory.scan(session, projection, conditions, limit).await
-    }
+    })
 }
 
 fn array<'v>(kind: RowType, values: impl Iterator<Item = Option<&'v Value>>) -> ArrayRef {

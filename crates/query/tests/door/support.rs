@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array, ListBuilder, RecordBatch, StringArray,
     StringBuilder, TimestampMicrosecondArray,
@@ -18,6 +17,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::future::BoxFuture;
 use futures::stream;
 use query::door::{AskError, Asker, DoorOptions, Entrance, Password, serve};
 use tokio::net::TcpListener;
@@ -104,9 +104,18 @@ struct Tables {
     endless: Endless,
 }
 
-#[async_trait]
 impl Asker for Tables {
-    async fn context(&self) -> Result<SessionContext, AskError> {
+    fn context(&self) -> BoxFuture<'_, Result<SessionContext, AskError>> {
+        Box::pin(self.with_tables())
+    }
+
+    fn plan<'a>(&'a self, context: &'a SessionContext, sql: &'a str) -> BoxFuture<'a, Result<LogicalPlan, AskError>> {
+        Box::pin(async move { Ok(context.state().create_logical_plan(sql).await?) })
+    }
+}
+
+impl Tables {
+    async fn with_tables(&self) -> Result<SessionContext, AskError> {
         let config = SessionConfig::new().with_default_catalog_and_schema("trailhound", "public");
         let context = SessionContext::new_with_config(config);
         context.register_table("events", Arc::new(events()?))?;
@@ -114,10 +123,6 @@ impl Asker for Tables {
         context.register_table("endless", Arc::new(endless))?;
         context.sql("create view failures as select * from events where error_code is not null").await?;
         Ok(context)
-    }
-
-    async fn plan(&self, context: &SessionContext, sql: &str) -> Result<LogicalPlan, AskError> {
-        Ok(context.state().create_logical_plan(sql).await?)
     }
 }
 

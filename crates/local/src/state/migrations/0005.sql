@@ -1,0 +1,2 @@
+-- Why a run could not go on to its end.
+ALTER TABLE runs ADD COLUMN error TEXT;
