@@ -22,9 +22,12 @@ pub mod keys;
 mod lane;
 pub mod layout;
 mod ledger;
+pub mod pem;
 mod pool;
 pub mod report;
 pub mod signature;
+pub mod statement;
+pub mod testimony;
 pub mod verify;
 
 pub use lane::LaneState;
