@@ -2,6 +2,7 @@
 
 mod alerts;
 mod ask;
+mod attest;
 mod lake;
 mod live;
 mod verify;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::alerts::*;
 pub(crate) use self::ask::*;
+pub(crate) use self::attest::*;
 pub(crate) use self::lake::*;
 pub(crate) use self::live::*;
 pub(crate) use self::verify::*;
@@ -215,6 +217,17 @@ pub(crate) enum Command {
         Exit codes: 0 all verified, 3 something could not be judged (no permission, no key, an archive tier,\n\
         a time without digests), 4 something was tampered with, is missing, or was put there.")]
     Verify(VerifyArgs),
+    /// Attest that nothing is missing: digests, bucket and ingested events, hour by hour.
+    ///
+    /// For every account, region and hour: what the digests list, what stands in the bucket, and what was ingested of it;
+    /// and where there is no trail, whether the event history was read completely. Exit code 4 where that does not fit
+    /// together, 3 where something could not be judged.
+    #[command(after_help = "Examples:\n  \
+        trailhound attest s3://my-trail-bucket --from 2026-01-01 --to 2026-02-01\n  \
+        trailhound attest ./copy-of-the-bucket --keys keys.json --output evidence.zip\n  \
+        trailhound attest s3://my-trail-bucket --output evidence.zip --include \"SELECT * FROM events WHERE user_name = 'root'\"\n  \
+        trailhound attest check evidence.zip")]
+    Attest(AttestArgs),
     /// Write the events for tools that read plain Parquet folders.
     #[command(after_help = "Examples:\n  \
         trailhound export --layout classic --output ./events")]

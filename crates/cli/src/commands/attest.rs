@@ -98,11 +98,13 @@ fn attest(session: &mut Session, arguments: &AttestRunArgs) -> anyhow::Result<Ex
 
 /// The address of the configuration's trail.
 fn configured(session: &Session) -> anyhow::Result<Option<String>> {
-    match session.config().trails.as_slice() {
+    // A queue that EventBridge fills has no bucket.
+    let trails = session.config().trails.iter().filter_map(|trail| Some((trail.bucket.as_ref()?, &trail.prefix)));
+    match trails.collect::<Vec<_>>().as_slice() {
         [] => Ok(None),
-        [trail] => Ok(Some(format!("s3://{}/{}", trail.bucket, trail.prefix.trim_matches('/')))),
+        [(bucket, prefix)] => Ok(Some(format!("s3://{bucket}/{}", prefix.trim_matches('/')))),
         trails => {
-            let names: Vec<&str> = trails.iter().map(|trail| trail.bucket.as_str()).collect();
+            let names: Vec<&str> = trails.iter().map(|(bucket, _)| bucket.as_str()).collect();
             Err(usage(format!("the configuration has several trails: name one of {}", names.join(", "))))
         }
     }
@@ -143,7 +145,8 @@ impl Histories {
             let stream = &state.stream;
             // A trail's files are a stream of their own kind.
             let is_history = integrity::layout::is_account(&stream.account);
-            if !is_history || !wants(&arguments.accounts, &stream.account) || !wants(&arguments.regions, &stream.region) {
+            if !is_history || !wants(&arguments.accounts, &stream.account) || !wants(&arguments.regions, &stream.region)
+            {
                 continue;
             }
             let key = (stream.account.clone(), stream.region.clone());
@@ -307,8 +310,10 @@ impl Statement {
         until: Timestamp,
         looked: Option<&Looked>,
     ) -> Value {
-        let hours: serde_json::Map<String, Value> =
-            Verdict::ALL.iter().map(|v| (v.as_str().to_owned(), self.totals.get(v).copied().unwrap_or(0).into())).collect();
+        let hours: serde_json::Map<String, Value> = Verdict::ALL
+            .iter()
+            .map(|v| (v.as_str().to_owned(), self.totals.get(v).copied().unwrap_or(0).into()))
+            .collect();
         json!({
             "path": looked.map(|looked| looked.question.path.clone()),
             "from": from.map(|from| from.whole_second().to_string()),

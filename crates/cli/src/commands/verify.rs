@@ -33,7 +33,9 @@ use crate::progress::Verifying;
 use crate::session::Session;
 use crate::times::{self, Between};
 
-use self::told::{Question, Told};
+pub(crate) use self::told::{Each, LaneTold, Question};
+
+use self::told::Told;
 
 /// How many threads wait for S3; they hold some hundred kilobytes each.
 const WAITING: usize = 32;
@@ -51,7 +53,7 @@ pub(crate) fn run(session: &mut Session, arguments: &VerifyArgs) -> anyhow::Resu
 }
 
 /// What is looked at: a bucket, or a copy of one.
-enum Source {
+pub(crate) enum Source {
     Bucket { bucket: TrailBucket, account: Account, prefix: String, below: String },
     Copy(BucketCopy),
 }
@@ -76,7 +78,7 @@ impl Source {
         Ok(Source::Bucket { bucket, account, prefix, below })
     }
 
-    fn evidence(&self) -> &dyn Evidence {
+    pub(crate) fn evidence(&self) -> &dyn Evidence {
         match self {
             Source::Bucket { bucket, .. } => bucket,
             Source::Copy(copy) => copy,
@@ -164,7 +166,46 @@ fn slashed(prefix: &str) -> String {
     if prefix.is_empty() { String::new() } else { format!("{prefix}/") }
 }
 
+/// What was looked at, and what was found out.
+pub(crate) struct Looked {
+    pub(crate) source: Source,
+    pub(crate) question: Question,
+    pub(crate) totals: Counts,
+    pub(crate) keys: Box<dyn KeySource>,
+    /// From when to when keys are asked for.
+    pub(crate) validity: (Timestamp, Timestamp),
+    journal: FolderJournal,
+}
+
+impl Looked {
+    /// What was found out about an account in a region.
+    pub(crate) fn lane(&self, lane: &Lane, each: Each<'_>) -> std::io::Result<LaneTold> {
+        told::lane(&self.journal, &self.question, lane, each)
+    }
+
+    /// Forgets how far it came: all of it was told.
+    pub(crate) fn close(self) -> anyhow::Result<()> {
+        self.journal.close().context("failed to remove the progress")
+    }
+}
+
 fn look(session: &mut Session, arguments: &VerifyRunArgs) -> anyhow::Result<Exit> {
+    let Some(looked) = examine(session, arguments)? else { return Ok(Exit::Interrupted) };
+    let Looked { question, totals, journal, .. } = &looked;
+    let why = why::Events::of(session, question)?;
+    let told = Told { question, journal, totals: *totals, why: &why };
+    if let Some(file) = &arguments.report {
+        page::write(file, &told).with_context(|| format!("failed to write {}", file.display()))?;
+    }
+    rows::write(session, arguments.format, &told)?;
+    session.out.flush()?;
+    let exit = exit(totals);
+    looked.close()?;
+    Ok(exit)
+}
+
+/// Looks at a trail; `None` where it was interrupted. What it finds is kept until it is closed.
+pub(crate) fn examine(session: &mut Session, arguments: &VerifyRunArgs) -> anyhow::Result<Option<Looked>> {
     session.profile.clone_from(&arguments.profile);
     let between = Between::of(&arguments.window, session.now)?;
     let stop = stop_on_interrupt_saying(Some(
@@ -239,20 +280,13 @@ fn look(session: &mut Session, arguments: &VerifyRunArgs) -> anyhow::Result<Exit
     bar.finish();
     let Outcome { mut totals, is_complete } = outcome?;
     if !is_complete {
-        return Ok(Exit::Interrupted);
+        return Ok(None);
     }
     let unread = unread(&source, &ground);
     totals.unlisted += unread.len() as u64;
+    drop(ring);
     let question = Question { path, scope, lanes: ground.lanes, unread };
-    let why = why::Events::of(session, &question)?;
-    let told = Told { question: &question, journal: &journal, totals, why: &why };
-    if let Some(file) = &arguments.report {
-        page::write(file, &told).with_context(|| format!("failed to write {}", file.display()))?;
-    }
-    rows::write(session, arguments.format, &told)?;
-    session.out.flush()?;
-    journal.close().context("failed to remove the progress")?;
-    Ok(exit(&totals))
+    Ok(Some(Looked { source, question, totals, keys: key_source, validity: (oldest, newest), journal }))
 }
 
 /// What a run is told from others by.

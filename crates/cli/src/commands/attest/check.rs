@@ -56,7 +56,8 @@ pub(super) fn run(session: &mut Session, arguments: &AttestCheckArgs) -> anyhow:
     };
     session.out.line(&format!("digests    {}{without}", plural(found.digests, "digest", "digests")))?;
     session.out.line(&format!("log files  {} named by digests", count(found.logs)))?;
-    let hours: Vec<String> = found.hours.iter().map(|(verdict, hours)| format!("{} {verdict}", count(*hours))).collect();
+    let hours: Vec<String> =
+        found.hours.iter().map(|(verdict, hours)| format!("{} {verdict}", count(*hours))).collect();
     session.out.line(&format!("hours      {}", escape::terminal(&hours.join(", "))))?;
     for problem in found.problems.iter().take(SHOWN) {
         session.out.line(&format!("WRONG: {}", escape::terminal(problem)))?;
@@ -67,7 +68,9 @@ pub(super) fn run(session: &mut Session, arguments: &AttestCheckArgs) -> anyhow:
             Ok(Exit::Done)
         }
         problems => {
-            session.out.line(&format!("the evidence does not hold: {}", plural(problems as u64, "problem", "problems")))?;
+            session
+                .out
+                .line(&format!("the evidence does not hold: {}", plural(problems as u64, "problem", "problems")))?;
             Ok(Exit::Found)
         }
     }
@@ -96,7 +99,10 @@ fn manifest(archive: &mut Archive, found: &mut Found) -> anyhow::Result<String> 
     let mut seen = HashSet::new();
     for place in 0..archive.len() {
         let mut part = archive.by_index(place)?;
-        let name = part.name().to_owned();
+        let Ok(name) = part.name().map(std::borrow::Cow::into_owned) else {
+            found.problems.push(format!("part {place} has a name that cannot be read"));
+            continue;
+        };
         if name == MANIFEST {
             continue;
         }
@@ -123,7 +129,10 @@ fn manifest(archive: &mut Archive, found: &mut Found) -> anyhow::Result<String> 
         }
     }
     found.problems.extend(
-        listed.keys().filter(|name| !seen.contains(**name)).map(|name| format!("{name} is in the manifest, and is not there")),
+        listed
+            .keys()
+            .filter(|name| !seen.contains(**name))
+            .map(|name| format!("{name} is in the manifest, and is not there")),
     );
     Ok(Sha256::of(&manifest).to_string())
 }
@@ -167,7 +176,8 @@ fn digests(archive: &mut Archive, found: &mut Found) -> anyhow::Result<()> {
                 if !keys.contains_key(&fingerprint) {
                     let pem = text(archive, &format!("keys/{fingerprint}.pem"))?;
                     let der = pem.and_then(|pem| pem::read(&String::from_utf8_lossy(&pem)));
-                    let key = |der| PublicKey { fingerprint: fingerprint.clone(), der, from: None, to: None, region: None };
+                    let key =
+                        |der| PublicKey { fingerprint: fingerprint.clone(), der, from: None, to: None, region: None };
                     keys.insert(fingerprint.clone(), der.map(key));
                 }
                 match keys.get(&fingerprint).and_then(Option::as_ref) {
@@ -217,7 +227,9 @@ fn statement(archive: &mut Archive, named: &NamedByHour, found: &mut Found) -> a
         }
         let ingested: u64 = field(8).parse().unwrap_or(u64::MAX);
         if field(3) == "attested" && ingested != said {
-            found.problems.push(format!("{STATEMENT} attests an hour of which {ingested} of {said} log files were ingested"));
+            found
+                .problems
+                .push(format!("{STATEMENT} attests an hour of which {ingested} of {said} log files were ingested"));
         }
     }
     Ok(())

@@ -32,7 +32,7 @@ impl Ingested {
         while let Some(Some(block)) = asker.wait(answer.next())? {
             for row in 0..block.len() {
                 let row = block.row(row);
-                let [Some(name), Some(records)] = [row[0].as_str(), row[1].as_u64()] else { continue };
+                let (Some(name), Some(records)) = (row[0].as_str(), row[1].as_u64()) else { continue };
                 if let Some((_, rest)) = split_root(name) {
                     // Two copies of one file are one file.
                     *ingested.entry(rest.to_owned()).or_default() += records;

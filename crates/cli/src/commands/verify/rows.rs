@@ -4,7 +4,7 @@ use event::Timestamp;
 use integrity::layout::Lane;
 use integrity::report::{Finding, Status};
 use pipeline::escape;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::told::{Stretch, Told};
 use super::{noun, words};
@@ -104,7 +104,7 @@ fn of_stretch(lane: &Lane, kind: &str, stretch: &Stretch, told: &Told<'_>) -> Ve
 /// Why there are no digests of a time, where that is known.
 pub(super) fn why(lane: &Lane, stretch: &Stretch, told: &Told<'_>) -> Option<String> {
     let is_unsigned = stretch.status == Status::Unsigned;
-    is_unsigned.then(|| told.why.of(lane, stretch.from, stretch.to)).flatten()
+    is_unsigned.then(|| told.why.explain(lane, stretch.from, stretch.to)).flatten()
 }
 
 /// Rows as they come: there may be more than fit into memory.

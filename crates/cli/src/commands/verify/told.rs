@@ -14,12 +14,12 @@ use super::why;
 use crate::output::{count, plural};
 
 /// What was asked.
-pub(super) struct Question {
-    pub(super) path: String,
-    pub(super) scope: Scope,
-    pub(super) lanes: Vec<(Lane, Place)>,
+pub(crate) struct Question {
+    pub(crate) path: String,
+    pub(crate) scope: Scope,
+    pub(crate) lanes: Vec<(Lane, Place)>,
     /// What could not be listed or read at all, and why.
-    pub(super) unread: Vec<(String, String)>,
+    pub(crate) unread: Vec<(String, String)>,
 }
 
 /// What is told.
@@ -32,7 +32,7 @@ pub(super) struct Told<'t> {
 
 /// What was found out about an account in a region.
 #[derive(Default)]
-pub(super) struct LaneTold {
+pub(crate) struct LaneTold {
     pub(super) chains: Vec<ChainSummary>,
     hours: Hours,
 }
@@ -48,25 +48,33 @@ pub(super) struct Stretch {
 
 const HOUR: i64 = 3_600_000_000;
 
+/// Takes findings as they come.
+pub(crate) type Each<'e> = &'e mut dyn FnMut(&Finding) -> io::Result<()>;
+
+/// Reads what was found out about a lane.
+pub(super) fn lane(journal: &FolderJournal, question: &Question, lane: &Lane, each: Each<'_>) -> io::Result<LaneTold> {
+    let mut told = LaneTold::default();
+    let mut outcome = Ok(());
+    journal.replay(lane, &mut |record| {
+        told.hours.take(&record);
+        match record {
+            Record::Finding(finding) if outcome.is_ok() => outcome = each(&finding),
+            Record::Chain(chain) => told.chains.push(chain),
+            _ => {}
+        }
+    })?;
+    outcome?;
+    // One object alone has no hours of its own.
+    if question.scope.only.is_some() {
+        told.hours = Hours::default();
+    }
+    Ok(told)
+}
+
 impl Told<'_> {
     /// Reads what was found out about a lane. Findings are handed on as they come: they may be many.
-    pub(super) fn lane(&self, lane: &Lane, each: &mut dyn FnMut(&Finding) -> io::Result<()>) -> io::Result<LaneTold> {
-        let mut told = LaneTold::default();
-        let mut outcome = Ok(());
-        self.journal.replay(lane, &mut |record| {
-            told.hours.take(&record);
-            match record {
-                Record::Finding(finding) if outcome.is_ok() => outcome = each(&finding),
-                Record::Chain(chain) => told.chains.push(chain),
-                _ => {}
-            }
-        })?;
-        outcome?;
-        // One object alone has no hours of its own.
-        if self.question.scope.only.is_some() {
-            told.hours = Hours::default();
-        }
-        Ok(told)
+    pub(super) fn lane(&self, lane: &Lane, each: Each<'_>) -> io::Result<LaneTold> {
+        self::lane(self.journal, self.question, lane, each)
     }
 
     /// The first and the last time that digests were found of.
@@ -170,7 +178,7 @@ fn ratio(objects: &ByStatus, name: &str) -> Option<String> {
 }
 
 impl LaneTold {
-    pub(super) fn hours(&self) -> impl Iterator<Item = Hour> + '_ {
+    pub(crate) fn hours(&self) -> impl Iterator<Item = Hour> + '_ {
         self.hours.hours()
     }
 

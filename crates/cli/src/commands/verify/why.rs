@@ -39,7 +39,7 @@ impl Events {
                 events.push(Off {
                     time: event.event_time,
                     account: event.get(Column::AccountId).unwrap_or_default().to_owned(),
-                    region: event.get(Column::Region).unwrap_or_default().to_owned(),
+                    region: event.get(Column::AwsRegion).unwrap_or_default().to_owned(),
                     said: said(&event),
                 });
             }
@@ -49,18 +49,14 @@ impl Events {
     }
 
     /// The event that explains a time without digests: the last one before its end that fits best.
-    pub(super) fn of_period(&self, lane: &Lane, from: Timestamp, to: Timestamp) -> Option<&str> {
+    pub(super) fn explain(&self, lane: &Lane, from: Timestamp, to: Timestamp) -> Option<String> {
         let earliest = from.micros() - BEFORE;
         let near = self.0.iter().filter(|event| event.time.micros() >= earliest && event.time < to);
         // A trail of all regions is stopped in its home region, that of an organisation in another account.
         let fit = |event: &&Off| (event.account == lane.account, event.region == lane.region);
         let best =
             near.min_by_key(|event| (std::cmp::Reverse(fit(event)), event.time.micros().abs_diff(from.micros())));
-        best.map(|event| event.said.as_str())
-    }
-
-    pub(super) fn of(&self, lane: &Lane, from: Timestamp, to: Timestamp) -> Option<String> {
-        self.of_period(lane, from, to).map(str::to_owned)
+        best.map(|event| event.said.clone())
     }
 }
 
