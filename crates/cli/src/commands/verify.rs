@@ -33,9 +33,8 @@ use crate::progress::Verifying;
 use crate::session::Session;
 use crate::times::{self, Between};
 
-pub(crate) use self::told::{Each, LaneTold, Question};
-
 use self::told::Told;
+pub(crate) use self::told::{Each, LaneTold, Question};
 
 /// How many threads wait for S3; they hold some hundred kilobytes each.
 const WAITING: usize = 32;
