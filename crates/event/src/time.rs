@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -112,6 +113,20 @@ impl fmt::Display for Timestamp {
             write!(f, ".{}", fraction.trim_end_matches('0'))?;
         }
         f.write_str("Z")
+    }
+}
+
+/// As text, for what we store ourselves.
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Timestamp::parse(&text).ok_or_else(|| serde::de::Error::custom("no time between 2000 and 2100"))
     }
 }
 

@@ -7,8 +7,8 @@
 //! **Invariant:** the same [`Plan`] gives byte-identical files, whatever the number of threads. Every UTC day is generated
 //! from its own random lane, so days need nothing of each other.
 //!
-//! Read [`Plan`] first, then `day` (how a day is filled), `traffic` (who does what), `story` (what is planted) and
-//! `delivery` (how records become files). Addresses are of the ranges reserved for documentation and benchmarks (RFC 5737,
+//! Read [`Plan`] first, then `day` (how a day is filled), `traffic` (who does what), `story` (what is planted),
+//! `delivery` (how records become files) and `digest` (how files are signed, see [`Signing`]). Addresses are of the ranges reserved for documentation and benchmarks (RFC 5737,
 //! RFC 2544), names end in `.example`, and every account id is made up.
 
 mod actions;
@@ -17,6 +17,7 @@ mod call;
 mod chance;
 mod day;
 mod delivery;
+mod digest;
 mod identity;
 mod organisation;
 mod plan;
@@ -26,5 +27,6 @@ mod story;
 mod traffic;
 mod truth;
 
+pub use digest::{Signed, Signing};
 pub use plan::{Plan, Progress, SampleError, Summary};
 pub use truth::Step;

@@ -14,6 +14,7 @@ use crate::calendar::{DAY, WINDOW, activity};
 use crate::chance::Chance;
 use crate::day::{Day, Quota};
 use crate::delivery::Totals;
+use crate::digest::{Signed, Signing};
 use crate::organisation::Organisation;
 use crate::story;
 use crate::truth::{Planted, Step};
@@ -35,6 +36,8 @@ pub struct Plan {
     pub duplicates: f64,
     /// Whether to plant the intrusion and the legitimate but sensitive actions.
     pub stories: bool,
+    /// Whether the files are signed, and how; the time in which the intrusion has validation off is added.
+    pub signing: Option<Signing>,
     /// How many threads to use; `None` means as many as the machine offers. The output does not depend on it.
     pub threads: Option<NonZero<usize>>,
 }
@@ -69,6 +72,8 @@ pub struct Summary {
     pub bytes_json: u64,
     /// Size of the trail's files.
     pub bytes_gz: u64,
+    /// The digest files, where the plan asks for them.
+    pub signed: Option<Signed>,
     /// The steps of the intrusion, in order.
     pub intrusion: Vec<Step>,
     /// The legitimate sensitive actions, in order.
@@ -100,6 +105,14 @@ pub enum SampleError {
         /// The trail's folder.
         path: PathBuf,
     },
+    /// A file could not be read.
+    #[error("read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A file could not be written.
     #[error("write {}: {source}", path.display())]
     Write {
@@ -113,7 +126,17 @@ pub enum SampleError {
 impl Plan {
     /// The month that `trailhound demo` shows: 120,000 events in some 4,000 files.
     pub fn demo(now: Timestamp) -> Self {
-        Self { seed: 7, now, days: 30, events: 120_000, files: 4_000, duplicates: 0.001, stories: true, threads: None }
+        Self {
+            seed: 7,
+            now,
+            days: 30,
+            events: 120_000,
+            files: 4_000,
+            duplicates: 0.001,
+            stories: true,
+            signing: None,
+            threads: None,
+        }
     }
 
     /// The benchmark's corpus: 1,000,000 events (about 1.6 GB of JSON) of the same organisation in some 5,000 files.
@@ -121,7 +144,8 @@ impl Plan {
         Self { events: 1_000_000, files: 5_000, ..Self::demo(now) }
     }
 
-    /// Writes the trail under `dir`, in CloudTrail's own layout (`AWSLogs/…`), and the truth beside it.
+    /// Writes the trail under `dir`, in CloudTrail's own layout (`AWSLogs/…`), and the truth beside it; what signing adds
+    /// is told in [`Signing`].
     ///
     /// `on_progress` is called on this thread as days are finished.
     ///
@@ -141,6 +165,12 @@ impl Plan {
         let planted: Vec<&Planted> = intrusion.iter().chain(&legitimate).collect();
         let quotas = self.quotas(&planted);
         let totals = self.generate(&org, &quotas, &planted, dir, &mut on_progress)?;
+        let off = story::without_validation(&intrusion, &legitimate).map(|(off, on)| second(off)..second(on));
+        let sign = |signing: &Signing| {
+            let off = signing.off.clone().or(off);
+            Signing { off, threads: signing.threads.or(self.threads), ..signing.clone() }.sign(dir)
+        };
+        let signed = self.signing.as_ref().map(sign).transpose()?;
         let steps = |planted: Vec<Planted>| planted.into_iter().map(|planted| planted.step).collect::<Vec<Step>>();
         let summary = Summary {
             trail,
@@ -151,6 +181,7 @@ impl Plan {
             files: totals.files,
             bytes_json: totals.bytes_json,
             bytes_gz: totals.bytes_gz,
+            signed,
             intrusion: steps(intrusion),
             legitimate: steps(legitimate),
         };
@@ -266,6 +297,10 @@ impl Plan {
         }
         day.batch.deliver(org, dir, self.duplicates, self.now.as_second(), &mut day.chance)
     }
+}
+
+fn second(time: i64) -> Timestamp {
+    Timestamp::from_second(time).expect("planted times lie within jiff's range")
 }
 
 fn write_steps(path: &Path, steps: &[Step]) -> Result<(), SampleError> {

@@ -15,6 +15,8 @@ use crate::truth::{Planted, Step};
 
 /// The step that ends the use of the leaked key.
 pub(crate) const KEY_OFF: &str = "The security team switches the leaked key off.";
+/// The step that ends the time without log file validation, which the intrusion's `UpdateTrail` begins.
+pub(crate) const TRAIL_RESTORED: &str = "The security team gives the trail its regions and its validation back.";
 /// The IAM user whose key leaks.
 pub(crate) const VICTIM: &str = "marta.kowalska";
 
@@ -32,6 +34,13 @@ pub(crate) fn plant(org: &Organisation, seed: u64, end: i64, days: i64) -> (Vec<
         planted.step.step = number + 1;
     }
     (intrusion.planted, legitimate.planted)
+}
+
+/// From when to when the trail writes no digests: the intrusion turns validation off, the response turns it on again.
+pub(crate) fn without_validation(intrusion: &[Planted], legitimate: &[Planted]) -> Option<(i64, i64)> {
+    let off = intrusion.iter().find(|planted| planted.step.event_name == "UpdateTrail")?;
+    let on = legitimate.iter().find(|planted| planted.step.what == TRAIL_RESTORED)?;
+    Some((off.time, on.time))
 }
 
 /// Tells a story step by step.

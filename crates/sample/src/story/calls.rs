@@ -218,6 +218,13 @@ pub(super) const START_LOGGING: Call = Call::write(
     "null",
 );
 
+pub(super) const RESTORE_TRAIL: Call = Call::write(
+    "cloudtrail",
+    "UpdateTrail",
+    r#"{"name":"org-trail","isMultiRegionTrail":true,"includeGlobalServiceEvents":true,"enableLogFileValidation":true}"#,
+    r#"{"name":"org-trail","s3BucketName":"fernhill-org-trail","includeGlobalServiceEvents":true,"isMultiRegionTrail":true,"trailARN":"arn:aws:cloudtrail:us-east-1:$account:trail/org-trail","logFileValidationEnabled":true,"isOrganizationTrail":true}"#,
+);
+
 pub(super) const LIST_MODELS: Call = Call::read("bedrock", "ListFoundationModels", "null");
 pub(super) const MODEL_AVAILABILITY: Call =
     Call::read("bedrock", "GetFoundationModelAvailability", r#"{"modelId":"$model"}"#);

@@ -2,7 +2,7 @@
 
 use super::calls::*;
 use super::intrusion::COLLEAGUE;
-use super::{KEY_OFF, Teller, VICTIM};
+use super::{KEY_OFF, TRAIL_RESTORED, Teller, VICTIM};
 use crate::calendar::DAY;
 use crate::identity::{Caller, Session, on_behalf_of, session_attributes};
 use crate::organisation::{DEVELOPMENT, GLOBAL, HOME, MANAGEMENT, PRODUCTION, SANDBOX, reserved_role};
@@ -55,6 +55,7 @@ pub(super) fn respond(story: &mut Teller<'_>, intrusion: &[Planted]) {
             KEY_OFF,
             &["access-key-status-changed"],
         );
+        story.step((MANAGEMENT, GLOBAL), &responder, &RESTORE_TRAIL, &[], TRAIL_RESTORED, &[]);
     }
 }
 

@@ -1,8 +1,11 @@
-//! The model over HTTP, as AWS speaks: LookupEvents (AWS JSON 1.1), ListRegions, AssumeRole, GetCallerIdentity and
-//! ListAccounts, so that a program with the real SDK can be pointed at it.
+//! The model over HTTP, as AWS speaks: LookupEvents (AWS JSON 1.1), ListRegions, AssumeRole, GetCallerIdentity,
+//! ListAccounts, and what validating log files needs (DescribeTrails, ListPublicKeys, DescribeOrganization), so that a
+//! program with the real SDK can be pointed at it. [`s3`] serves a folder as a bucket beside it.
 
 pub mod data;
 mod protocol;
+pub mod s3;
+pub mod trails;
 mod wire;
 
 use std::io;
@@ -12,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use self::data::Data;
+use self::trails::{PublicKey, Trail};
 use crate::cloudtrail::history::SECOND;
 
 /// What goes wrong, as shares of requests.
@@ -38,14 +42,21 @@ pub struct Setup {
     pub faults: HttpFaults,
     /// Whether the limit of two requests a second is left out.
     pub unlimited: bool,
-    /// Regions in which LookupEvents is denied.
+    /// Regions in which LookupEvents and ListPublicKeys are denied.
     pub denied: Vec<String>,
     /// How long tokens are taken.
     pub token_life: Option<Duration>,
+    /// The trails there are.
+    pub trails: Vec<Trail>,
+    /// The public keys of digests, as `aws cloudtrail list-public-keys` prints them.
+    pub public_keys: Option<PathBuf>,
+    /// How many public keys stand on a page; all of them where none is said, as in AWS today.
+    pub keys_per_page: Option<usize>,
 }
 
 struct Service {
     data: Mutex<Data>,
+    public_keys: Vec<PublicKey>,
     setup: Setup,
     chance: Mutex<fastrand::Rng>,
 }
@@ -54,7 +65,7 @@ struct Service {
 /// that waits.
 ///
 /// # Errors
-/// The folder cannot be read, or the listener fails.
+/// The folder or the keys cannot be read, or the listener fails.
 pub fn serve(listener: &TcpListener, setup: Setup, ready: impl FnOnce()) -> io::Result<()> {
     let mut data = Data::new(&setup.data);
     data.refresh(now())?;
@@ -64,9 +75,10 @@ pub fn serve(listener: &TcpListener, setup: Setup, ready: impl FnOnce()) -> io::
     if let Some(life) = setup.token_life {
         data.history.token_life = i64::try_from(life.as_micros()).unwrap_or(i64::MAX);
     }
+    let public_keys = setup.public_keys.as_deref().map(trails::read_keys).transpose()?.unwrap_or_default();
     let chance = Mutex::new(fastrand::Rng::with_seed(setup.faults.seed));
     ready();
-    let service = Arc::new(Service { data: Mutex::new(data), setup, chance });
+    let service = Arc::new(Service { data: Mutex::new(data), public_keys, setup, chance });
     for connection in listener.incoming() {
         let (connection, service) = (connection?, Arc::clone(&service));
         std::thread::spawn(move || converse(&connection, &service));

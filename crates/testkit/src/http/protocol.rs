@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use serde_json::{Value, json};
 
 use super::wire::{Answer, Request};
-use super::{Service, now};
+use super::{Service, now, trails};
 use crate::cloudtrail::history::{Entry, Query, Refusal, SECOND};
 
 /// The account of callers that say none.
@@ -15,6 +15,14 @@ pub(super) fn answer(service: &Service, request: &Request) -> Answer {
     let target = request.header("x-amz-target").and_then(|target| target.rsplit('.').next());
     match (request.method.as_str(), target) {
         ("POST", Some("LookupEvents")) if request.is_lookup() => lookup(service, request),
+        ("POST", Some("DescribeTrails")) => {
+            json_answer(&trails::describe(&service.setup.trails, signed(request).1, &body(request)))
+        }
+        ("POST", Some("ListPublicKeys")) => list_public_keys(service, request),
+        ("POST", Some("DescribeOrganization")) => match trails::organization(&service.setup.trails) {
+            Some(organization) => json_answer(&organization),
+            None => error(400, "AWSOrganizationsNotInUseException", "The account is no member of an organization"),
+        },
         ("POST", Some("ListAccounts")) => list_accounts(service),
         ("POST", None) if request.path.starts_with("/listRegions") => list_regions(service),
         ("POST", None) => token_service(service, request),
@@ -51,13 +59,35 @@ fn account(service: &Service, request: &Request) -> String {
     data.accounts().into_iter().next().unwrap_or_else(|| ACCOUNT.to_owned())
 }
 
+fn body(request: &Request) -> Value {
+    serde_json::from_slice(&request.body).unwrap_or_default()
+}
+
+/// What is answered where the region denies the operation.
+fn denied(service: &Service, request: &Request, operation: &str) -> Option<Answer> {
+    let (_, region) = signed(request);
+    let message = format!("User is not authorized to perform: cloudtrail:{operation}");
+    let is_denied = service.setup.denied.iter().any(|denied| denied == region);
+    is_denied.then(|| error(400, "AccessDeniedException", &message))
+}
+
+fn list_public_keys(service: &Service, request: &Request) -> Answer {
+    if let Some(denied) = denied(service, request, "ListPublicKeys") {
+        return denied;
+    }
+    let (region, now) = (signed(request).1, now() as f64 / SECOND as f64);
+    match trails::list_keys(&service.public_keys, region, &body(request), now, service.setup.keys_per_page) {
+        Some(keys) => json_answer(&keys),
+        None => refusal(Refusal::InvalidTimeRange),
+    }
+}
+
 fn lookup(service: &Service, request: &Request) -> Answer {
     let faults = service.setup.faults;
-    let (_, region) = signed(request);
-    if service.setup.denied.iter().any(|denied| denied == region) {
-        let message = "User is not authorized to perform: cloudtrail:LookupEvents";
-        return error(400, "AccessDeniedException", message);
+    if let Some(denied) = denied(service, request, "LookupEvents") {
+        return denied;
     }
+    let (_, region) = signed(request);
     if service.hits(faults.throttled) {
         return refusal(Refusal::Throttled);
     }
@@ -65,7 +95,7 @@ fn lookup(service: &Service, request: &Request) -> Answer {
         return error(500, "InternalFailure", "something went wrong");
     }
     let account = account(service, request);
-    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let body = body(request);
     let token = body["NextToken"].as_str();
     if token.is_some() && service.hits(faults.token_lost) {
         return refusal(Refusal::InvalidToken);
@@ -201,12 +231,12 @@ fn token_service(service: &Service, request: &Request) -> Answer {
     Answer { status: 200, content_type: "text/xml", error: None, body: inner }
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// A form's value: `%2F` and `+`.
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut plain = Vec::new();
     let mut at = 0;

@@ -18,9 +18,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("lake", &["event"]),
     ("query", &["event", "lake"]),
     ("integrity", &["event"]),
-    ("local", &["event", "detect", "pipeline", "lake"]),
+    ("local", &["event", "detect", "pipeline", "lake", "integrity"]),
     ("notify", &["event", "detect", "pipeline"]),
-    ("aws", &["event", "detect", "pipeline", "lake", "notify"]),
+    ("aws", &["event", "detect", "pipeline", "lake", "notify", "integrity"]),
     ("sample", &["event", "integrity"]),
     ("cli", &["event", "detect", "pipeline", "lake", "query", "integrity", "local", "notify", "aws", "sample", "web"]),
     ("lambda", &["event", "detect", "pipeline", "aws", "lake", "notify"]),
@@ -58,7 +58,7 @@ const CONFINED: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that are plain functions over borrowed data.
-const SYNCHRONOUS: &[&str] = &["event", "detect"];
+const SYNCHRONOUS: &[&str] = &["event", "detect", "integrity"];
 const ASYNCHRONOUS_LIBRARIES: &[&str] = &["tokio", "futures", "async-trait", "object_store"];
 
 /// One crate of the workspace and what it depends on.

@@ -1,0 +1,156 @@
+//! Parity with the AWS CLI: the real `aws cloudtrail validate-logs`, against S3 on this machine and the testkit's
+//! CloudTrail, over a trail that the sample signed and over every way of tampering with it. What it says of each stands in
+//! `docs/integrity.md`; `TRAILHOUND_BLESS=1` writes the table there.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod aws_cli;
+mod bucket;
+mod tamper;
+mod trail;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use sample::{Plan, Signing};
+use testkit::http::trails::Trail as Described;
+use testkit::http::{Setup, serve};
+
+use crate::aws_cli::{AwsCli, Verdict};
+use crate::bucket::{Objects, S3};
+use crate::tamper::MATRIX;
+use crate::trail::{ARN, BUCKET, FROM, PREFIX, REGION, Trail, UNTIL, label};
+
+/// Where the table stands, between these two lines.
+const PAGE: &str = "../../docs/integrity.md";
+const BEGIN: &str = "<!-- parity: written by the test of that name -->\n";
+const END: &str = "<!-- end of parity -->\n";
+
+/// The tests' Python: `None` where it is not set up, which `cargo xtask test` does.
+fn python() -> Option<PathBuf> {
+    let python = std::env::var_os("TRAILHOUND_PYTHON").map(PathBuf::from);
+    if python.is_none() {
+        println!("skipped: TRAILHOUND_PYTHON names no interpreter");
+    }
+    python
+}
+
+/// The testkit's CloudTrail, which ends with the test program.
+fn cloudtrail(data: &Path, public_keys: &Path, trail: Described) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let setup = Setup {
+        data: data.to_owned(),
+        public_keys: Some(public_keys.to_owned()),
+        trails: vec![trail],
+        unlimited: true,
+        ..Setup::default()
+    };
+    std::thread::spawn(move || serve(&listener, setup, || ()).unwrap());
+    endpoint
+}
+
+fn empty(folder: &Path) -> PathBuf {
+    let path = folder.join("no-history");
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+#[test]
+fn the_aws_cli_calls_an_untouched_trail_of_an_organisation_valid() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let now: jiff::Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+    let late_every = std::num::NonZero::new(4);
+    let signing = Signing { late_every, ..Signing::organisation(now) };
+    let plan = Plan { days: 7, events: 1_500, files: 140, signing: Some(signing), ..Plan::demo(now) };
+    let made = plan.write(folder.path(), |_| {}).unwrap();
+
+    let organisation = fs::read_dir(&made.trail).unwrap().next().unwrap().unwrap().file_name().into_string().unwrap();
+    // The trail stands in the management account; the intrusion turns its validation off for an hour.
+    let stopped = made.intrusion.iter().find(|step| step.event_name == "UpdateTrail").unwrap();
+    let member = made.intrusion.iter().find(|step| step.account != stopped.account).unwrap();
+    let arn = format!("arn:aws:cloudtrail:us-east-1:{}:trail/org-trail", stopped.account);
+    let described = Described {
+        arn: arn.clone(),
+        bucket: Signing::organisation(now).bucket,
+        prefix: String::new(),
+        organization: Some(organisation),
+    };
+    let mut s3 = S3::start(&python);
+    let public_keys = made.signed.unwrap().public_keys;
+    let cloudtrail = cloudtrail(&empty(folder.path()), &public_keys, described.clone());
+    let all = Objects::read(folder.path());
+    let cli = AwsCli { python, s3: s3.endpoint.clone(), cloudtrail };
+
+    for (account, region) in [(&stopped.account, "us-east-1"), (&member.account, "eu-west-1")] {
+        let is_theirs = |key: &str| key.contains(&format!("/{account}/")) && key.contains(&format!("/{region}/"));
+        let objects: Objects = Objects(
+            all.0.iter().filter(|(key, _)| is_theirs(key)).map(|(key, object)| (key.clone(), object.clone())).collect(),
+        );
+        s3.hold(&described.bucket, &objects);
+        let verdict = cli.validate(&arn, region, Some(account), ("2026-01-23T00:00:00Z", "2026-01-31T12:00:00Z"));
+        assert_eq!((verdict.exit, &verdict.invalid[..]), (0, &[][..]), "{}", verdict.summary);
+        let digests = |keys: &BTreeSet<String>| keys.iter().filter(|key| key.contains("-Digest/")).cloned().collect();
+        let (seen, there): (BTreeSet<String>, BTreeSet<String>) =
+            (digests(&verdict.valid), digests(&objects.0.keys().cloned().collect()));
+        assert_eq!(seen, there, "it looked at every digest");
+        assert!(there.iter().any(|key| key.contains("_backfill")));
+        let gap = verdict.gaps.iter().filter(|gap| !gap.starts_with("(backfill)")).count();
+        assert_eq!(gap, 1, "validation was off once: {:?}", verdict.gaps);
+        // Log files of the hour without validation and of the hour that runs are nobody's.
+        let logs = objects.0.keys().filter(|key| key.contains("/CloudTrail/")).count();
+        let seen = verdict.valid.len() - seen.len();
+        assert!(seen <= logs && seen + 4 >= logs && seen > 4, "{seen} of {logs} log files");
+    }
+}
+
+#[test]
+fn what_the_aws_cli_finds() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let trail = Trail::write(folder.path());
+    let mut s3 = S3::start(&python);
+    let described =
+        Described { arn: ARN.to_owned(), bucket: BUCKET.to_owned(), prefix: PREFIX.to_owned(), organization: None };
+    let cloudtrail = cloudtrail(&empty(folder.path()), &folder.path().join("public-keys.json"), described);
+    let cli = AwsCli { python, s3: s3.endpoint.clone(), cloudtrail };
+
+    let mut table = String::from("| what was done | the AWS CLI says |\n|---|---|\n");
+    for tampering in MATRIX {
+        let mut objects = trail.objects.clone();
+        let culprits = (tampering.apply)(&trail, &mut objects);
+        s3.hold(BUCKET, &objects);
+        let verdict = cli.validate(ARN, REGION, None, (FROM, UNTIL));
+        if tampering.what == "nothing" {
+            assert_eq!(verdict.valid, trail.objects.0.keys().cloned().collect(), "everything is valid");
+        }
+        assert_eq!(verdict.exit, i32::from(!verdict.invalid.is_empty()));
+        // Whoever blames an object that nobody touched is wrong.
+        let wrongly = verdict.invalid.iter().find(|finding| !culprits.contains(&finding.key));
+        assert!(wrongly.is_none(), "{}: {wrongly:?}, not {culprits:?}", tampering.what);
+        table.push_str(&format!("| {} | {} |\n", tampering.what, cell(&verdict)));
+    }
+    assert_table(&table);
+}
+
+fn cell(verdict: &Verdict) -> String {
+    let invalid = verdict.invalid.iter().map(|finding| format!("{}: {}", label(&finding.key), finding.problem));
+    let told: Vec<String> = invalid.chain(verdict.gaps.iter().cloned()).collect();
+    if told.is_empty() { "all valid".to_owned() } else { told.join("<br>") }
+}
+
+/// Compares the table with the page's.
+#[track_caller]
+fn assert_table(table: &str) {
+    let page = fs::read_to_string(PAGE).unwrap();
+    let (before, rest) = page.split_once(BEGIN).unwrap();
+    let (old, after) = rest.split_once(END).unwrap();
+    if std::env::var_os("TRAILHOUND_BLESS").is_some() {
+        fs::write(PAGE, format!("{before}{BEGIN}\n{table}\n{END}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(old.trim(), table.trim(), "docs/integrity.md is out of date: TRAILHOUND_BLESS=1 writes it");
+}
