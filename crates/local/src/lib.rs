@@ -1,10 +1,12 @@
 //! This machine's adapters for the pipeline's ports.
 //!
-//! **Owns** [`files`] (files, folders and archives as a source) and [`aside`] (what is read but not stored).
+//! **Owns** [`files`] (files, folders and archives as a source), [`aside`] (what is read but not stored) and [`proof`]
+//! (digests, as `integrity` judges them, behind the pipeline's port).
 //! **Must not** know detections' rules or print.
 
 pub mod aside;
 pub mod files;
+pub mod proof;
 pub mod state;
 mod store;
 mod timer;
