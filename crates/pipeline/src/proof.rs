@@ -128,7 +128,7 @@ pub enum Evidence {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// It was read, and a proven digest has its hash.
+    /// It was read, and the proven digests that name it have its hash.
     Proven,
     /// It was read, and no proven digest has named it yet.
     Pending,
@@ -143,10 +143,11 @@ impl Standing {
     pub const ALL: [Standing; 4] = [Standing::Proven, Standing::Pending, Standing::Failed, Standing::Missing];
 
     /// The rule. `read` are the hashes of all contents that were read under the name (none for what can have no hash),
-    /// `named` those that proven digests give. None where nothing is known.
+    /// `named` those that proven digests give: a log file has one content, so all are the same, or it stands failed. None where
+    /// nothing is known. What has failed stays so, whatever comes.
     #[must_use]
     pub fn of(read: &[Option<String>], named: &[Option<String>]) -> Option<Standing> {
-        let is_named = |hash: &Option<String>| hash.is_some() && named.contains(hash);
+        let is_named = |hash: &Option<String>| hash.is_some() && named.iter().all(|name| name == hash);
         match (read.is_empty(), named.is_empty()) {
             (true, true) => None,
             (true, false) => Some(Standing::Missing),
@@ -400,6 +401,9 @@ mod tests {
         // The events of other bytes are in the store, whatever was read before or after.
         assert_eq!(of(&["a", "b"], &["a"]), Some(Standing::Failed));
         assert_eq!(of(&["b", "a"], &["a"]), Some(Standing::Failed));
+        // Nor are two digests right that say two things.
+        assert_eq!(of(&["a"], &["a", "b"]), Some(Standing::Failed));
+        assert_eq!(of(&["a"], &["a", "a"]), Some(Standing::Proven));
     }
 
     #[test]

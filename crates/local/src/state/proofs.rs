@@ -21,8 +21,8 @@ const STANDINGS: &str = "
     FROM (
         SELECT key, min(account) AS account, min(region) AS region, min(delivered) AS delivered,
             sum(records) AS records, count(*) AS reads,
-            sum(hash <> '' AND EXISTS (SELECT 1 FROM log_names AS n JOIN digests AS d ON d.id = n.digest
-                WHERE n.key = log_reads.key AND n.hash = log_reads.hash AND d.proven)) AS good,
+            sum(hash <> '' AND NOT EXISTS (SELECT 1 FROM log_names AS n JOIN digests AS d ON d.id = n.digest
+                WHERE n.key = log_reads.key AND n.hash <> log_reads.hash AND d.proven)) AS good,
             EXISTS (SELECT 1 FROM log_names AS n JOIN digests AS d ON d.id = n.digest
                 WHERE n.key = log_reads.key AND d.proven) AS is_named
         FROM log_reads GROUP BY key)
@@ -161,12 +161,11 @@ fn vouch(transaction: &Transaction<'_>, digest: &Digest, touched: &mut BTreeSet<
 
 /// What is wrong with a log file, where it stands failed.
 fn failure(transaction: &Transaction<'_>, key: &str) -> Result<Option<ProofFailure>, Failure> {
-    // Of the contents that no digest names, and of what digests name, the first: the same one every time.
+    // Of the pairs that differ the first: the same one every time.
     let mut look = transaction.prepare(
         "SELECT r.key, r.name, r.account, r.region, r.delivered, r.hash, n.hash, d.key
          FROM log_reads AS r JOIN log_names AS n ON n.key = r.key JOIN digests AS d ON d.id = n.digest AND d.proven
-         WHERE r.key = ?1 AND (r.hash = '' OR NOT EXISTS (SELECT 1 FROM log_names AS m JOIN digests AS e
-            ON e.id = m.digest WHERE m.key = r.key AND m.hash = r.hash AND e.proven))
+         WHERE r.key = ?1 AND (r.hash = '' OR n.hash <> r.hash)
          ORDER BY r.hash, d.key, d.hash LIMIT 1",
     )?;
     let mut rows = look.query([key])?;
