@@ -1,6 +1,5 @@
 //! Log files are checked against signed digests as they are read.
 
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -250,10 +249,9 @@ fn verifying_needs_keys_that_are_keys() {
     assert_eq!((counts(&run), run["proofs"]["digests"].as_u64()), ([0, 8, 0, 0], Some(0)));
 }
 
-/// All that is known of proofs, but for when it was read and what rows are numbered.
-fn known(world: &World) -> BTreeMap<String, String> {
-    let status = world.run(["status", "--format", "json"]).code(0).json();
-    BTreeMap::from([("proofs".to_owned(), status["proofs"].to_string())])
+/// All that `status` says of proofs.
+fn known(world: &World) -> String {
+    world.run(["status", "--format", "json"]).code(0).json()["proofs"].to_string()
 }
 
 #[test]
@@ -285,4 +283,66 @@ fn every_failpoint_of_proving_then_again_equals_no_crash() {
         Stored::of(&world).assert_same(&expected, point);
         assert_eq!(known(&world), proofs, "{point}");
     }
+}
+
+/// Reads the trail's bucket, served by the testkit.
+fn collect(world: &World, endpoint: &str) -> Ran {
+    let mut command = world.command();
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+        command.env_remove(name);
+    }
+    command
+        .envs([("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")])
+        .envs([("AWS_EC2_METADATA_DISABLED", "true"), ("AWS_REGION", "us-east-1")])
+        .env("AWS_CONFIG_FILE", world.path("no-config"))
+        .env("AWS_SHARED_CREDENTIALS_FILE", world.path("no-credentials"))
+        .env("AWS_ENDPOINT_URL", endpoint)
+        .args(["collect", "--summary", "json"]);
+    Ran(command.output().unwrap())
+}
+
+#[test]
+fn a_trail_in_a_bucket_is_proven_where_the_configuration_says_so() {
+    let world = World::new();
+    let trail = Trail::write(&world);
+    trail.change(5);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let root = trail.root.clone();
+    // It ends with the test program.
+    std::thread::spawn(move || testkit::http::s3::serve(&listener, &root, "our-trail", || ()));
+    let configure = |verify: &str| {
+        let text = format!(
+            "[collect]\nown_account = false\n{verify}\n[[trails]]\nbucket = 'our-trail'\nregion = 'us-east-1'\ndays = 2000\n"
+        );
+        world.file("home/trailhound.toml", text);
+    };
+    let verify = format!("verify = true\nverify_keys = '{}'", trail.keys().display());
+    configure("verify = true");
+    assert!(collect(&world, &endpoint).code(2).stderr().contains("collect.verify_keys"));
+    configure(&verify);
+    let run = collect(&world, &endpoint).code(4).json();
+    let read = &run["trails"][0];
+    assert_eq!(counts(&read["totals"]), [7, 0, 1, 0], "{read}");
+    assert_eq!(read["found"]["to_read"], (trail.logs.len() + trail.digests.len()) as u64);
+    assert_eq!(alerts(&world).len(), 1);
+    // Nothing is read twice, digests neither; and a crash before the alert leaves nothing marked as read.
+    let run = collect(&world, &endpoint).code(0).json();
+    assert_eq!(run["trails"][0]["found"]["to_read"], 0);
+
+    let crashed = World::new();
+    let text = std::fs::read_to_string(world.home().join("trailhound.toml")).unwrap();
+    crashed.file("home/trailhound.toml", text);
+    for point in pipeline::proof::FAILPOINTS {
+        let mut command = crashed.command();
+        command
+            .envs([("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")])
+            .envs([("AWS_EC2_METADATA_DISABLED", "true"), ("AWS_ENDPOINT_URL", &endpoint)])
+            .env("FAILPOINTS", format!("{point}=return"))
+            .args(["collect", "--summary", "json"]);
+        assert_eq!(command.output().unwrap().status.signal(), Some(6), "{point} was not met");
+    }
+    let run = collect(&crashed, &endpoint).code(4).json();
+    assert_eq!(counts(&run["trails"][0]["totals"]), [7, 0, 1, 0]);
+    Stored::of(&crashed).assert_same(&Stored::of(&world), "collected");
 }
