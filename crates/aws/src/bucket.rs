@@ -1,5 +1,6 @@
 //! A bucket behind the port of reading trails: over `object_store`, with the credentials of an account.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use futures::stream::BoxStream;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
-use object_store::{CredentialProvider, GetResultPayload, ObjectStoreExt, RetryConfig};
+use object_store::{Attribute, CredentialProvider, GetResultPayload, ObjectStoreExt, RetryConfig};
 use pipeline::service::CallError;
 use pipeline::source::Content;
 use pipeline::trail::{Bucket, Listed, ListedPage, Object};
@@ -26,6 +27,9 @@ use crate::error::{AwsError, classify_store};
 /// The permissions that are needed.
 pub(crate) const LIST: &str = "s3:ListBucket";
 pub(crate) const GET: &str = "s3:GetObject";
+
+/// What stands beside a digest's bytes, without `x-amz-meta-`.
+const METADATA: [&str; 3] = ["signature", "signature-algorithm", "backfill-generation-timestamp"];
 
 /// How long a request is tried again where S3 does not answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -132,6 +136,11 @@ impl Bucket for TrailBucket {
         let path = Path::parse(key).map_err(|error| CallError::Refused(error.to_string()))?;
         let got = self.edge.run(self.store.get(&path));
         let got = got.map_err(|error| classify_store(GET, &format!("object s3://{}/{key}", self.name), &error))?;
+        let beside = |&name: &&'static str| {
+            let value = got.attributes.get(&Attribute::Metadata(Cow::Borrowed(name)))?;
+            Some((name.to_owned(), value.as_ref().to_owned()))
+        };
+        let metadata = METADATA.iter().filter_map(beside).collect();
         let (etag, size) = (unquoted(got.meta.e_tag.clone()), got.meta.size);
         if size > limit {
             return Err(CallError::TooLarge { size, limit });
@@ -141,7 +150,7 @@ impl Bucket for TrailBucket {
             GetResultPayload::File(..) => return Err(CallError::Refused("S3 gave a file".to_owned())),
         };
         let body = Body::new(&self.edge, stream, size);
-        Ok(Object { etag, size, content: Content::of(body, Some(size)) })
+        Ok(Object { etag, size, metadata, content: Content::of(body, Some(size)) })
     }
 }
 

@@ -122,7 +122,8 @@ pub(crate) enum Command {
         trailhound ingest ./AWSLogs\n  \
         trailhound ingest 'logs/2026-01-*/*.json.gz' evidence.zip\n  \
         aws cloudtrail lookup-events | trailhound ingest -\n  \
-        trailhound ingest ./AWSLogs --fail-on high")]
+        trailhound ingest ./AWSLogs --fail-on high\n  \
+        trailhound ingest ./bucket-copy --verify --keys public-keys.json")]
     Ingest(IngestArgs),
     /// Read what is new in CloudTrail's event history, in every region: one pass.
     ///
@@ -274,6 +275,13 @@ pub(crate) struct IngestArgs {
     /// Send new alerts to the channels of [[notify]], although what they tell of is past.
     #[arg(long)]
     pub(crate) notify: bool,
+    /// Check each log file against the signed digest that names it, whichever is read first; exit code 4 if one is not
+    /// what CloudTrail wrote.
+    #[arg(long, requires = "keys")]
+    pub(crate) verify: bool,
+    /// CloudTrail's public keys, as `aws cloudtrail list-public-keys` prints them.
+    #[arg(long, value_name = "FILE", requires = "verify")]
+    pub(crate) keys: Option<PathBuf>,
     /// How many threads read [default: one for each processor].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) threads: Option<u16>,

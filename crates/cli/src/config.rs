@@ -94,6 +94,14 @@ pub(crate) struct CollectConfig {
     ///
     /// Example: `calls_per_second = 1`
     pub(crate) calls_per_second: u16,
+    /// Whether each log file of a trail is checked against the signed digest that names it. Default: `false`.
+    ///
+    /// Example: `verify = true`
+    pub(crate) verify: bool,
+    /// The file of CloudTrail's public keys, as `aws cloudtrail list-public-keys` prints them. Default: `""`.
+    ///
+    /// Example: `verify_keys = "/etc/trailhound/public-keys.json"`
+    pub(crate) verify_keys: String,
 }
 
 impl Default for CollectConfig {
@@ -107,6 +115,8 @@ impl Default for CollectConfig {
             late_minutes: 30,
             max_workers: 8,
             calls_per_second: 2,
+            verify: false,
+            verify_keys: String::new(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What collecting works with: AWS, the streams, the stores. `collect` and `run` differ in how often.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ use pipeline::suppress::Suppressions;
 
 use crate::config::Config;
 use crate::exit::usage;
+use crate::proving::Keys;
 use crate::session::Session;
 use crate::tell::Secrets;
 use crate::trails;
@@ -42,6 +44,8 @@ pub(crate) struct Base {
     pub(crate) aside: JsonlAside,
     pub(crate) registry: Registry,
     pub(crate) filters: Filters,
+    /// What digests are judged with, where what trails bring is to be proven.
+    pub(crate) keys: Option<Keys>,
 }
 
 impl Base {
@@ -50,11 +54,20 @@ impl Base {
         let registry = Registry::new(&config.detect).map_err(|error| usage(format!("[detect]: {error}")))?;
         let filters = Filters::new(&config.filter).map_err(|error| usage(error.to_string()))?;
         trails::check(&config.trails)?;
+        let keys = match (config.collect.verify, config.collect.verify_keys.as_str()) {
+            (false, _) => None,
+            (true, "") => {
+                let words =
+                    "collect.verify needs collect.verify_keys: a file as `aws cloudtrail list-public-keys` prints it";
+                return Err(usage(words));
+            }
+            (true, file) => Some(Keys::read("collect.verify_keys", Path::new(file))?),
+        };
         let lake = session.open_or_create_lake()?;
         session.fit(state, &lake)?;
         let aside = JsonlAside::open(&session.home)
             .with_context(|| format!("failed to open the files of rejected records in {}", session.home.display()))?;
-        Ok(Base { lake, aside, registry, filters })
+        Ok(Base { lake, aside, registry, filters, keys })
     }
 }
 

@@ -11,6 +11,7 @@ mod exit;
 mod live;
 mod output;
 mod progress;
+mod proving;
 mod session;
 mod tables;
 mod tell;

@@ -14,6 +14,7 @@ use pipeline::collect::{Stream, StreamChange, StreamState, StreamStore, Timer, T
 use pipeline::history::{RunEnd, RunId};
 use pipeline::ingest::{Ingest, Progress};
 use pipeline::outbox::Routes;
+use pipeline::proof::Proving;
 use pipeline::report::{Problem, Report};
 use pipeline::service::CallError;
 use pipeline::state::{Ledger, StateStore};
@@ -22,11 +23,12 @@ use pipeline::suppress::Suppressions;
 use pipeline::trail::{Bucket, BucketSource, Consumer, Days, Found, QueueReport, Trail, bucket, queue};
 use serde::Serialize;
 
-use crate::commands::ingest::{fates, new_alerts};
+use crate::commands::ingest::{fates, new_alerts, proofs};
 use crate::config::{Config, TrailConfig};
 use crate::exit::usage;
 use crate::live::{Base, frugal, rules};
 use crate::output::{count, plural};
+use crate::proving::Keys;
 use crate::tell::Secrets;
 
 /// What stands in the place of an account where a trail is remembered among the streams.
@@ -107,7 +109,9 @@ impl TrailReport {
                 }
             }
         }
-        vec![first, fates(&self.totals), new_alerts(&self.totals)]
+        let mut lines = vec![first, fates(&self.totals), new_alerts(&self.totals)];
+        lines.extend(self.totals.proofs.as_ref().map(proofs));
+        lines
     }
 }
 
@@ -143,6 +147,7 @@ impl Reader<'_> {
             at: timer.now(),
             exit_code: match &report.trouble {
                 Some(_) => 4,
+                None if report.totals.failed_objects > 0 => 4,
                 None => i32::from(report.totals.has_rejections()) * 3,
             },
             records: report.totals.records(),
@@ -193,7 +198,9 @@ impl Reader<'_> {
             accounts: trail.accounts.iter().cloned().collect::<BTreeSet<_>>(),
             regions: trail.regions.iter().cloned().collect(),
         };
-        let options = bucket::Options { news: Some(news), ..bucket::Options::default() };
+        let examiner = self.base.keys.as_ref().map(Keys::examiner);
+        let proving = examiner.as_ref().map(|examiner| Proving { examiner, store: self.state });
+        let options = bucket::Options { digests: proving.is_some(), news: Some(news), ..bucket::Options::default() };
         let mut source = BucketSource::new(bucket, self.state, layout, days, options);
         let problems = std::sync::Mutex::new(Vec::new());
         let store = self.store()?;
@@ -207,6 +214,7 @@ impl Reader<'_> {
             filters: &self.base.filters,
             suppressions: &suppressions,
             routes: self.routes,
+            proving,
             occasion: Occasion { now: timer.now(), arrival: Arrival::Backfill, run: Some(run) },
             limits: self.config.limits.limits(),
             threads: usize::from(self.config.collect.max_workers.max(1)),
@@ -254,6 +262,8 @@ impl Reader<'_> {
             until_empty: how != How::Follow,
             ..queue::Options::default()
         };
+        let examiner = self.base.keys.as_ref().map(Keys::examiner);
+        let proving = examiner.as_ref().map(|examiner| Proving { examiner, store: self.state });
         let (over, done) = (AtomicBool::new(false), AtomicBool::new(false));
         let consumer = Consumer {
             queue: &queue,
@@ -267,6 +277,7 @@ impl Reader<'_> {
             filters: &self.base.filters,
             suppressions: &suppressions,
             routes: self.routes,
+            proving,
             run: Some(run),
             news,
             options: &options,

@@ -139,9 +139,11 @@ impl KeySource for KeyFile {
 /// Why a digest's key is not at hand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum NoKey {
+pub enum NoKey {
+    /// The region has none with this fingerprint.
     #[error("its public key {0:?} is not among those of {1}")]
     NotFound(String, String),
+    /// Nobody knows which keys the region has.
     #[error("the public keys of {0} could not be listed: {1}")]
     Unknown(String, Trouble),
 }
@@ -170,12 +172,10 @@ impl<'a> KeyRing<'a> {
     }
 
     /// A key by its fingerprint. One that signed a digest long after its period is looked for around `signed`.
-    pub(crate) fn find(
-        &self,
-        region: &str,
-        fingerprint: &str,
-        signed: Option<Timestamp>,
-    ) -> Result<Arc<PublicKey>, NoKey> {
+    ///
+    /// # Errors
+    /// [`NoKey`].
+    pub fn find(&self, region: &str, fingerprint: &str, signed: Option<Timestamp>) -> Result<Arc<PublicKey>, NoKey> {
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
         let known = Arc::clone(regions.entry(region.to_owned()).or_default());
         drop(regions);

@@ -1,13 +1,15 @@
 //! This machine's adapters for the pipeline's ports.
 //!
 //! **Owns** [`files`] (files, folders and archives as a source), [`aside`] (what is read but not stored), and for
-//! integrity [`evidence`] (a copy of a bucket) and [`journal`] (how far a verification came).
+//! integrity [`evidence`] (a copy of a bucket), [`journal`] (how far a verification came) and [`proof`] (digests, as
+//! `integrity` judges them, behind the pipeline's port).
 //! **Must not** know detections' rules or print.
 
 pub mod aside;
 pub mod evidence;
 pub mod files;
 pub mod journal;
+pub mod proof;
 pub mod state;
 mod store;
 mod timer;

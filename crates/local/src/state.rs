@@ -10,6 +10,7 @@ mod error;
 mod failpoint;
 mod objects;
 mod outbox;
+mod proofs;
 mod row;
 mod runs;
 mod schema;
@@ -27,6 +28,7 @@ use pipeline::collect::{Pause, Scope, Stream, StreamChange, StreamState, StreamS
 use pipeline::history::{PastRun, RunEnd, RunId};
 use pipeline::notify::ChannelHealth;
 use pipeline::outbox::{Delivery, Notification, Outbox, OutboxRow, Outcome, Routes};
+use pipeline::proof::{Evidence, Failure as ProofFailure, HourProof, ProofCounts, ProofStore};
 use pipeline::state::{
     AlertCounts, AlertFilter, LakeFit, Ledger, ObjectLedger, ObjectVersion, Page, Recorded, StateError, StateStore,
 };
@@ -232,6 +234,24 @@ impl StateStore for SqliteState {
 
     fn fit_lake(&self, id: &str, version: &dyn Fn() -> Result<i64, StateError>) -> Result<LakeFit, StateError> {
         self.write(failpoint::FIT_LAKE, |transaction| objects::fit_lake(transaction, id, version()?))
+    }
+}
+
+impl ProofStore for SqliteState {
+    fn add_evidence(&self, evidence: &[Evidence], at: Timestamp) -> Result<Vec<ProofFailure>, StateError> {
+        self.write(failpoint::ADD_EVIDENCE, |transaction| proofs::add(transaction, evidence, at))
+    }
+
+    fn failures_told(&self, failures: &[ProofFailure]) -> Result<(), StateError> {
+        self.write(failpoint::FAILURES_TOLD, |transaction| proofs::told(transaction, failures))
+    }
+
+    fn count_proofs(&self) -> Result<ProofCounts, StateError> {
+        self.read(proofs::count)
+    }
+
+    fn proofs_by_hour(&self, from: Timestamp, to: Timestamp) -> Result<Vec<HourProof>, StateError> {
+        self.read(|transaction| proofs::by_hour(transaction, from, to))
     }
 }
 

@@ -122,6 +122,7 @@ fn run(files: &[Vec<u8>], threads: usize, options: WriterOptions, commit_every: 
         filters: &Filters::new(&filters).unwrap(),
         suppressions: &Suppressions::default(),
         routes: &Routes::default(),
+        proving: None,
         occasion: Occasion { now, arrival: Arrival::Backfill, run: None },
         limits: event::decode::Limits::default(),
         threads,

@@ -2,7 +2,7 @@
 //!
 //! Worker threads take one item at a time, decode it, run the detections on every event, drop what the filters leave
 //! out, and hand the rest to the store. What has to be durable is made so in one order, at every checkpoint: alerts, then
-//! what is kept aside, then events. A crash anywhere, followed by reading the same items again, ends as if there had been
+//! what is kept aside, then events, then what they prove. A crash anywhere, followed by reading the same items again, ends as if there had been
 //! no crash: alerts and events are known by their ids.
 
 use std::sync::Mutex;
@@ -19,6 +19,7 @@ use crate::filter::Filters;
 use crate::intake::item::Reading;
 use crate::intake::{Intake, Parts, Recording, lock};
 use crate::outbox::Routes;
+use crate::proof::Proving;
 use crate::report::{Problem, Report};
 use crate::source::{Item, Source};
 use crate::state::{Ledger, StateError};
@@ -43,6 +44,8 @@ pub struct Ingest<'a> {
     pub suppressions: &'a Suppressions,
     /// Which alerts are sent where.
     pub routes: &'a Routes,
+    /// How what is read is proven, where it is.
+    pub proving: Option<Proving<'a>>,
     /// How, when and in which run alerts arose.
     pub occasion: Occasion,
     /// What a stranger's file may cost.
@@ -132,7 +135,7 @@ impl Ingest<'_> {
         if let Some(failure) = lock(&shared.failure).take() {
             return Err(failure);
         }
-        let mut report = shared.intake.into_report();
+        let mut report = shared.intake.into_report()?;
         report.interrupted = self.stop.load(Ordering::Relaxed);
         report.reconcile().map_err(IngestError::Unreconciled)?;
         Ok(report)
@@ -149,6 +152,7 @@ impl Ingest<'_> {
             suppressions: self.suppressions,
             routes: self.routes,
             progress: self.progress,
+            proving: self.proving,
         };
         Intake::new(parts, Recording::InHeaps)
     }
@@ -200,6 +204,7 @@ impl Ingest<'_> {
         let name = item.name.clone();
         let size = item.size;
         let receipt = item.take_receipt();
+        let metadata = item.take_metadata();
         let mut content = match item.open() {
             Ok(content) => content,
             Err(error) => {
@@ -212,10 +217,21 @@ impl Ingest<'_> {
             let arrival = shared.news.map(|news| news.arrival(event.event_time, self.clock.now()));
             Occasion { arrival: arrival.unwrap_or(self.occasion.arrival), ..self.occasion }
         };
-        let reading = Reading { name: &name, size, occasion: &occasion, stop: self.stop, on_problem: self.on_problem };
+        let metadata = metadata.map(|metadata| metadata()).unwrap_or_default();
+        let reading = Reading {
+            name: &name,
+            size,
+            occasion: &occasion,
+            metadata: &metadata,
+            stop: self.stop,
+            on_problem: self.on_problem,
+        };
         let read = shared.intake.read(&reading, &mut content, decoder)?;
-        if let Some(receipt) = receipt.filter(|_| read.to_its_end) {
-            shared.intake.note(receipt);
+        if read.to_its_end {
+            shared.intake.note(|| {
+                let is_read = receipt.is_none_or(|receipt| receipt());
+                shared.intake.add_evidence(read.evidence.filter(|_| is_read));
+            });
         }
         Ok(())
     }

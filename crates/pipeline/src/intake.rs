@@ -6,6 +6,7 @@
 
 pub(crate) mod item;
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use detect::Registry;
@@ -17,6 +18,7 @@ use crate::aside::{Aside, Rejection, VariantCopy};
 use crate::filter::Filters;
 use crate::ingest::{IngestError, Progress};
 use crate::outbox::Routes;
+use crate::proof::{Evidence, Proving};
 use crate::report::Report;
 use crate::state::Ledger;
 use crate::store::{Clock, EventStore, Variant};
@@ -36,6 +38,11 @@ pub(crate) struct Intake<'a> {
     pub(crate) suppressions: &'a Suppressions,
     pub(crate) routes: &'a Routes,
     pub(crate) progress: &'a Progress,
+    pub(crate) proving: Option<Proving<'a>>,
+    /// What the next checkpoint writes down of what was read.
+    evidence: Mutex<Vec<Evidence>>,
+    /// Log files that stand failed, by their keys.
+    failed: Mutex<BTreeSet<String>>,
     /// Alerts waiting for the next checkpoint; with none waiting, they are recorded as they are found.
     pending: Option<Mutex<Vec<Alert>>>,
     /// Held for reading while alerts and events of one batch are handed over, for writing by a checkpoint.
@@ -54,6 +61,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) suppressions: &'a Suppressions,
     pub(crate) routes: &'a Routes,
     pub(crate) progress: &'a Progress,
+    pub(crate) proving: Option<Proving<'a>>,
 }
 
 /// When alerts are recorded.
@@ -67,7 +75,7 @@ pub(crate) enum Recording {
 
 impl<'a> Intake<'a> {
     pub(crate) fn new(parts: Parts<'a>, recording: Recording) -> Intake<'a> {
-        let Parts { store, ledger, aside, clock, registry, filters, suppressions, routes, progress } = parts;
+        let Parts { store, ledger, aside, clock, registry, filters, suppressions, routes, progress, proving } = parts;
         Intake {
             store,
             ledger,
@@ -78,6 +86,9 @@ impl<'a> Intake<'a> {
             suppressions,
             routes,
             progress,
+            proving,
+            evidence: Mutex::default(),
+            failed: Mutex::default(),
             pending: (recording == Recording::InHeaps).then(Mutex::default),
             hand_over: RwLock::new(()),
             report: Mutex::default(),
@@ -90,8 +101,11 @@ impl<'a> Intake<'a> {
     }
 
     /// The counts of the whole run.
-    pub(crate) fn into_report(self) -> Report {
-        self.report.into_inner().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn into_report(self) -> Result<Report, IngestError> {
+        let proofs = self.proving.map(|proving| proving.store.count_proofs()).transpose()?;
+        let failed_objects = lock(&self.failed).len() as u64;
+        let report = self.report.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(Report { proofs, failed_objects, ..report })
     }
 
     /// Takes some records of an item, and counts them in `tally`.
@@ -157,8 +171,13 @@ impl<'a> Intake<'a> {
         note();
     }
 
-    /// Makes everything handed over so far durable: alerts, then what is kept aside, then events, and then whatever
-    /// `settle` writes down about it.
+    /// Takes what the reading of an object brought. To be called where its reading is noted, in the same [`note`](Self::note).
+    pub(crate) fn add_evidence(&self, evidence: Option<Evidence>) {
+        lock(&self.evidence).extend(evidence);
+    }
+
+    /// Makes everything handed over so far durable: alerts, then what is kept aside, then events, then what they prove,
+    /// and then whatever `settle` writes down about it.
     pub(crate) fn checkpoint(&self, settle: impl FnOnce() -> Result<(), IngestError>) -> Result<(), IngestError> {
         let _alone = self.hand_over.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(pending) = &self.pending {
@@ -181,7 +200,27 @@ impl<'a> Intake<'a> {
             report.late_variants += late_variants;
             report.version = committed.version.or(report.version);
         }
+        self.prove()?;
         settle()
+    }
+
+    /// Writes down what was read for proof, and the alerts of what failed. Who dies in between reads again: nothing of it
+    /// counts as read yet.
+    fn prove(&self) -> Result<(), IngestError> {
+        let evidence = std::mem::take(&mut *lock(&self.evidence));
+        let Some(Proving { store, .. }) = self.proving.filter(|_| !evidence.is_empty()) else { return Ok(()) };
+        fail::fail_point!("pipeline::before-proofs", |_| std::process::abort());
+        let now = self.clock.now();
+        let failures = store.add_evidence(&evidence, now)?;
+        fail::fail_point!("pipeline::after-proofs", |_| std::process::abort());
+        let alerts: Vec<Alert> = failures.iter().map(|failure| failure.alert(now)).collect();
+        self.record(&alerts, &mut Report::default())?;
+        fail::fail_point!("pipeline::after-proof-alerts", |_| std::process::abort());
+        if !failures.is_empty() {
+            store.failures_told(&failures)?;
+        }
+        lock(&self.failed).extend(failures.into_iter().map(|failure| failure.key));
+        Ok(())
     }
 
     fn handing_over(&self) -> RwLockReadGuard<'_, ()> {

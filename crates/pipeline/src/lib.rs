@@ -2,7 +2,7 @@
 //!
 //! **Owns** what every deployment shares: how a run goes and reconciles ([`ingest`], [`report`]), how the event history is
 //! collected live ([`collect`]) and what of it is covered ([`coverage`]), how a trail is read from a bucket or a queue
-//! ([`trail`]), what an alert is and when it is sent ([`alert`], [`outbox`], [`message`]), what is left out ([`filter`])
+//! ([`trail`]), whether it is what CloudTrail wrote ([`proof`]), what an alert is and when it is sent ([`alert`], [`outbox`], [`message`]), what is left out ([`filter`])
 //! or silenced ([`suppress`]).
 //! **Must not** know an SDK, a database or a network: those come in through the ports [`source`], [`store`], [`aside`]
 //! and [`state`].
@@ -24,6 +24,7 @@ pub mod message;
 pub mod notify;
 pub mod outbox;
 pub mod pattern;
+pub mod proof;
 pub mod report;
 pub mod service;
 pub mod source;

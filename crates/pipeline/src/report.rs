@@ -6,6 +6,7 @@ use detect::Severity;
 use serde::Serialize;
 
 use crate::history::{RecordCounts, SeverityCounts};
+use crate::proof::ProofCounts;
 use crate::state::Recorded;
 
 /// Something that could not be read, or not to its end.
@@ -56,10 +57,21 @@ pub struct Report {
     pub version: Option<i64>,
     /// Whether the run was ended early.
     pub interrupted: bool,
+    /// What is known of all log files after the run, where it proved what it read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proofs: Option<ProofCounts>,
+    /// Log files of this run, read or named, that are not what CloudTrail wrote.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub failed_objects: u64,
     #[serde(skip)]
     pub(crate) late_duplicates: u64,
     #[serde(skip)]
     pub(crate) late_variants: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Alerts of a run.

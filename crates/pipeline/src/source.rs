@@ -6,6 +6,7 @@ use std::io::{self, Cursor, Read};
 use event::Timestamp;
 
 use crate::alert::News;
+use crate::proof::Metadata;
 use crate::state::StateError;
 
 /// What is read into memory as a whole; anything larger streams.
@@ -54,21 +55,37 @@ pub struct Item {
     pub size: Option<u64>,
     open: Box<dyn FnOnce() -> io::Result<Content> + Send>,
     receipt: Option<Receipt>,
+    metadata: Option<Beside>,
 }
 
-/// What is run when all of an item was read and handed over: the next commit makes it durable.
-pub type Receipt = Box<dyn FnOnce() + Send>;
+/// What is run when all of an item was read and handed over: the next commit makes it durable. Says whether it counts as
+/// read: its bytes may have been cut off on their way.
+pub type Receipt = Box<dyn FnOnce() -> bool + Send>;
+
+/// What stands beside an item's bytes, once it was opened.
+pub type Beside = Box<dyn FnOnce() -> Metadata + Send>;
 
 impl Item {
     /// An item that `open` reads when its turn comes.
     pub fn new(name: String, size: Option<u64>, open: impl FnOnce() -> io::Result<Content> + Send + 'static) -> Item {
-        Item { name, size, open: Box::new(open), receipt: None }
+        Item { name, size, open: Box::new(open), receipt: None, metadata: None }
     }
 
     /// Asks to be told when all of it was read.
     #[must_use]
-    pub fn with_receipt(self, receipt: impl FnOnce() + Send + 'static) -> Item {
+    pub fn with_receipt(self, receipt: impl FnOnce() -> bool + Send + 'static) -> Item {
         Item { receipt: Some(Box::new(receipt)), ..self }
+    }
+
+    /// Brings what stands beside its bytes.
+    #[must_use]
+    pub fn with_metadata(self, metadata: impl FnOnce() -> Metadata + Send + 'static) -> Item {
+        Item { metadata: Some(Box::new(metadata)), ..self }
+    }
+
+    /// What stands beside its bytes, to be asked for once it is open.
+    pub(crate) fn take_metadata(&mut self) -> Option<Beside> {
+        self.metadata.take()
     }
 
     /// The receipt, for whoever reads the item to its end.

@@ -135,7 +135,10 @@ fn pass(session: &mut Session, arguments: &CollectPassArgs) -> anyhow::Result<Ex
     let is_serious = |severity| totals().any(|totals| totals.alerts.at_least(severity) > 0);
     Ok(if stop.load(Ordering::Relaxed) {
         Exit::Interrupted
-    } else if !is_complete || arguments.fail_on.is_some_and(is_serious) {
+    } else if !is_complete
+        || totals().any(|totals| totals.failed_objects > 0)
+        || arguments.fail_on.is_some_and(is_serious)
+    {
         Exit::Found
     } else if totals().any(pipeline::report::Report::has_rejections) {
         Exit::Rejected

@@ -55,7 +55,7 @@ pub(crate) fn run(session: &mut Session, arguments: &DemoArgs) -> anyhow::Result
 
     let done = ingest::read(
         session,
-        &Reading { command: "demo", threads: None, fail_on: None, notify: false },
+        &Reading { command: "demo", threads: None, fail_on: None, notify: false, keys: None },
         std::slice::from_ref(&made.trail),
     )?;
     say(session, "\nRead them with `trailhound ingest`:")?;

@@ -18,6 +18,7 @@ use pipeline::filter::Filters;
 use pipeline::history::RunEnd;
 use pipeline::ingest::{Ingest, Progress};
 use pipeline::outbox::Routes;
+use pipeline::proof::{ProofCounts, Proving};
 use pipeline::report::{Problem, Report};
 use pipeline::source::Source;
 use pipeline::state::StateStore;
@@ -29,12 +30,19 @@ use crate::args::{IngestArgs, SummaryFormat};
 use crate::exit::{Exit, usage};
 use crate::output::{bytes, count, plural};
 use crate::progress::Bar;
+use crate::proving::Keys;
 use crate::session::Session;
 use crate::tell::Tell;
 
 pub(crate) fn run(session: &mut Session, arguments: &IngestArgs) -> anyhow::Result<Exit> {
-    let reading =
-        Reading { command: "ingest", threads: arguments.threads, fail_on: arguments.fail_on, notify: arguments.notify };
+    let keys = arguments.keys.as_deref().map(|path| Keys::read("--keys", path)).transpose()?;
+    let reading = Reading {
+        command: "ingest",
+        threads: arguments.threads,
+        fail_on: arguments.fail_on,
+        notify: arguments.notify,
+        keys: keys.as_ref(),
+    };
     let done = read(session, &reading, &arguments.paths)?;
     match arguments.summary {
         SummaryFormat::Json => session.out.json(&done.to_json())?,
@@ -52,7 +60,7 @@ pub(crate) fn run(session: &mut Session, arguments: &IngestArgs) -> anyhow::Resu
 fn exit(report: &Report, fail_on: Option<Severity>) -> Exit {
     if report.interrupted {
         Exit::Interrupted
-    } else if fail_on.is_some_and(|severity| report.alerts.at_least(severity) > 0) {
+    } else if report.failed_objects > 0 || fail_on.is_some_and(|severity| report.alerts.at_least(severity) > 0) {
         Exit::Found
     } else if report.has_rejections() {
         Exit::Rejected
@@ -70,6 +78,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) fail_on: Option<Severity>,
     /// Whether people are told of what is past.
     pub(crate) notify: bool,
+    /// What digests are judged with, where what is read is to be proven.
+    pub(crate) keys: Option<&'a Keys>,
 }
 
 /// A run that came to its end.
@@ -108,6 +118,8 @@ pub(crate) fn read(session: &Session, reading: &Reading<'_>, paths: &[PathBuf]) 
         .threads
         .or(Some(config.ingest.threads).filter(|&threads| threads > 0))
         .map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from);
+    let examiner = reading.keys.map(Keys::examiner);
+    let proving = examiner.as_ref().map(|examiner| Proving { examiner, store: &state });
     let outcome = Ingest {
         store: &store,
         ledger: &state,
@@ -117,6 +129,7 @@ pub(crate) fn read(session: &Session, reading: &Reading<'_>, paths: &[PathBuf]) 
         filters: &filters,
         suppressions: &suppressions,
         routes: &routes,
+        proving,
         occasion: Occasion { now: clock.now(), arrival: Arrival::Backfill, run: Some(run) },
         limits: config.limits.limits(),
         threads,
@@ -211,6 +224,22 @@ pub(crate) fn new_alerts(report: &Report) -> String {
     format!("alerts: {}", alerts.join(", "))
 }
 
+/// What is known of log files, in one line.
+pub(crate) fn proofs(proofs: &ProofCounts) -> String {
+    let mut parts = vec![format!("{} proven", count(proofs.proven))];
+    for (number, what) in [(proofs.pending, "pending"), (proofs.failed, "failed"), (proofs.missing, "missing")] {
+        if number > 0 {
+            parts.push(format!("{} {what}", count(number)));
+        }
+    }
+    let digests = plural(proofs.digests, "digest", "digests");
+    let unproven = match proofs.unproven_digests {
+        0 => String::new(),
+        number => format!(" and {} that proves nothing", count(number)),
+    };
+    format!("proofs: {}, by {digests}{unproven}", parts.join(", "))
+}
+
 impl Done {
     /// The summary, as people read it.
     pub(crate) fn lines(&self) -> Vec<String> {
@@ -226,12 +255,14 @@ impl Done {
         )];
         lines.push(fates(report));
         lines.push(new_alerts(report));
+        lines.extend(report.proofs.as_ref().map(proofs));
+        let digests = if report.proofs.is_some() { 0 } else { report.digests };
         let mut left = Vec::new();
         for (number, one, many) in [
             (report.unreadable, "unreadable path", "unreadable paths"),
             (report.damaged, "damaged file", "damaged files"),
             (report.empty, "file without records", "files without records"),
-            (report.digests, "digest file left for later", "digest files left for later"),
+            (digests, "digest file left for later", "digest files left for later"),
         ] {
             if number > 0 {
                 left.push(plural(number, one, many));

@@ -9,11 +9,13 @@ use pipeline::collect::{StreamState, StreamStore};
 use pipeline::escape;
 use pipeline::history::{PastRun, SEVERITIES};
 use pipeline::notify::{ChannelHealth, health};
+use pipeline::proof::ProofStore;
 use pipeline::state::{AlertFilter, StateStore};
 use pipeline::status::{Gap, Status, StreamStatus};
 use serde_json::json;
 
 use crate::args::{DocumentFormat, Format, StatusArgs};
+use crate::commands::ingest::proofs;
 use crate::exit::Exit;
 use crate::live::expectation;
 use crate::output::{Rows, count, plural};
@@ -49,6 +51,7 @@ pub(crate) fn run(session: &mut Session, arguments: &StatusArgs) -> anyhow::Resu
         .into_iter()
         .filter(|suppression| suppression.removed.is_none() && !suppression.is_over(session.now))
         .count();
+    let proven = state.count_proofs()?;
     let rejected = lines_of(&session.home.join("rejected.jsonl"))?;
     let variants = lines_of(&session.home.join("variants.jsonl"))?;
     let scope = state.scope()?;
@@ -104,6 +107,7 @@ pub(crate) fn run(session: &mut Session, arguments: &StatusArgs) -> anyhow::Resu
             "failures": failures,
             "collecting": is_collecting.then_some(&coverage),
             "channels": channels,
+            "proofs": (!proven.is_empty()).then_some(proven),
             "trails": trails.iter().map(|trail| json!({"trail": trail.stream, "health": trail.health})).collect::<Vec<_>>(),
         });
         session.out.json(&document)?;
@@ -123,6 +127,9 @@ pub(crate) fn run(session: &mut Session, arguments: &StatusArgs) -> anyhow::Resu
         if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
     };
     lines.push(format!("open alerts   {}", by_severity(alerts.open)));
+    if !proven.is_empty() {
+        lines.push(proofs(&proven).replacen("proofs: ", "proofs        ", 1));
+    }
     lines.push(format!("acknowledged  {}", by_severity(alerts.acknowledged)));
     lines.push(format!(
         "suppressed    {} ({} in force)",

@@ -9,5 +9,6 @@ mod daemon;
 mod everyday;
 mod formats;
 mod live;
+mod proof;
 mod race;
 mod support;

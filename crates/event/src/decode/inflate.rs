@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use flate2::{Decompress, FlushDecompress, Status};
 use libdeflater::{Crc, Decompressor};
 
-use super::{Limits, Summary};
+use super::{Limits, Summary, Watch};
 
 /// Content that inflates to more than this streams.
 const WHOLE: usize = 32 << 20;
@@ -19,6 +19,18 @@ pub enum Content<'a> {
     Bytes(&'a [u8]),
     /// As it comes, for large files and pipes.
     Reader(&'a mut dyn Read),
+}
+
+/// Whether content is what one gzip member holds, all of it, and nothing else: only then has it one hash.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Sealing {
+    /// It was not read to its end: reading failed, the limit was met, or somebody stopped.
+    #[default]
+    Unknown,
+    /// It is one sound gzip member.
+    Single,
+    /// It is no gzip, is damaged, or something stands behind the first member.
+    Broken,
 }
 
 pub(super) fn is_gzip(bytes: &[u8]) -> bool {
@@ -87,6 +99,8 @@ pub(super) struct Gunzip<R> {
     inflate: Decompress,
     crc: Crc,
     place: Place,
+    /// Sound members that came to their ends.
+    members: u64,
 }
 
 enum Place {
@@ -98,7 +112,23 @@ enum Place {
 
 impl<R: BufRead> Gunzip<R> {
     pub(super) fn new(input: R) -> Gunzip<R> {
-        Gunzip { input, inflate: Decompress::new(false), crc: Crc::new(), place: Place::Header { first: true } }
+        Gunzip {
+            input,
+            inflate: Decompress::new(false),
+            crc: Crc::new(),
+            place: Place::Header { first: true },
+            members: 0,
+        }
+    }
+
+    /// What all of it is, once it was read as far as it goes.
+    fn sealing(&self) -> Sealing {
+        use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+        match self.place {
+            Place::End if self.members == 1 => Sealing::Single,
+            Place::End | Place::Damaged(InvalidData | InvalidInput | UnexpectedEof, _) => Sealing::Broken,
+            _ => Sealing::Unknown,
+        }
     }
 
     /// Reads a member's header; false where there is none because the stream is at its end.
@@ -180,6 +210,7 @@ impl<R: BufRead> Gunzip<R> {
                         return Ok(read);
                     }
                     self.trailer()?;
+                    self.members += 1;
                     self.place = Place::Header { first: false };
                 }
                 Place::End => return Ok(0),
@@ -201,20 +232,38 @@ impl<R: BufRead> Read for Gunzip<R> {
     }
 }
 
-/// A reader over the inflated content of all members.
-pub(super) fn gunzip(bytes: &[u8]) -> impl Read + '_ {
-    Gunzip::new(bytes)
-}
-
-/// Calls `read` with a reader over the plain content, gunzipped where it begins like gzip.
-pub(super) fn with_gunzip(reader: &mut dyn Read, read: impl FnOnce(&mut dyn Read) -> Summary) -> Summary {
+/// Calls `read` with a reader over the plain content, gunzipped where it begins like gzip, and shows `watch` what it reads.
+pub(super) fn with_gunzip(
+    reader: &mut dyn Read,
+    watch: &mut Watch<'_>,
+    read: impl FnOnce(&mut dyn Read) -> Summary,
+) -> Summary {
     let mut start = Vec::with_capacity(MAGIC.len());
     if let Err(error) = reader.take(MAGIC.len() as u64).read_to_end(&mut start) {
         return Summary { damage: Some(describe(&error, 0)), ..Summary::default() };
     }
     let gzipped = is_gzip(&start);
     let mut whole = Cursor::new(start).chain(reader);
-    if gzipped { read(&mut Gunzip::new(BufReader::with_capacity(1 << 20, whole))) } else { read(&mut whole) }
+    if !gzipped {
+        return Summary { sealing: Sealing::Broken, ..read(&mut whole) };
+    }
+    let mut gunzip = Gunzip::new(BufReader::with_capacity(1 << 20, whole));
+    let summary = read(&mut Watched { reader: &mut gunzip, watch });
+    Summary { sealing: gunzip.sealing(), ..summary }
+}
+
+/// Shows what is read.
+struct Watched<'r, 'w> {
+    reader: &'r mut dyn Read,
+    watch: &'r mut Watch<'w>,
+}
+
+impl Read for Watched<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        (self.watch)(&buffer[..read]);
+        Ok(read)
+    }
 }
 
 /// What a reading error says to the person who has the file.

@@ -28,7 +28,7 @@ use std::ops::ControlFlow;
 use crate::identity::Identities;
 use crate::{Event, RecordError, record};
 
-pub use inflate::Content;
+pub use inflate::{Content, Sealing};
 
 /// What a stranger's file may cost at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +111,8 @@ pub struct Summary {
     pub damage: Option<String>,
     /// Whether the sink asked to stop.
     pub stopped: bool,
+    /// What the gzip around it is worth to whoever compares the content with a hash.
+    pub sealing: Sealing,
 }
 
 impl Summary {
@@ -120,6 +122,9 @@ impl Summary {
         self.events + self.rejected + self.insights
     }
 }
+
+/// Is shown inflated content, piece by piece.
+pub type Watch<'w> = dyn FnMut(&[u8]) + 'w;
 
 /// Receives batches; breaks to stop the decoding.
 pub type Sink<'s> = dyn FnMut(Batch<'_>) -> ControlFlow<()> + 's;
@@ -147,17 +152,28 @@ impl Decoder {
 
     /// Decodes the content of one file.
     pub fn decode(&mut self, content: Content<'_>, sink: &mut Sink<'_>) -> Summary {
+        self.decode_watched(content, &mut |_| (), sink)
+    }
+
+    /// Decodes the content of one file, and shows `watch` every inflated byte on its way, in order. Where
+    /// [`Summary::sealing`] is [`Sealing::Single`], it has seen all of them.
+    pub fn decode_watched(&mut self, content: Content<'_>, watch: &mut Watch<'_>, sink: &mut Sink<'_>) -> Summary {
         let Decoder { limits, inflater, window } = self;
         let stream = |reader: &mut dyn Read, sink: &mut Sink<'_>| walk::stream(reader, *window, limits, sink);
         match content {
             Content::Bytes(bytes) if inflate::is_gzip(bytes) => match inflater.whole(bytes, limits) {
-                Some(inflated) => walk::whole(inflated, limits, sink),
+                Some(inflated) => {
+                    watch(inflated);
+                    Summary { sealing: Sealing::Single, ..walk::whole(inflated, limits, sink) }
+                }
                 // Large, of several members, or damaged: slower, but it says what is wrong and where.
-                None => stream(&mut inflate::gunzip(bytes), sink),
+                None => inflate::with_gunzip(&mut &*bytes, watch, |reader: &mut dyn Read| stream(reader, sink)),
             },
-            Content::Bytes(bytes) if bytes.len() as u64 <= limits.inflated => walk::whole(bytes, limits, sink),
-            Content::Bytes(mut bytes) => stream(&mut bytes, sink),
-            Content::Reader(reader) => inflate::with_gunzip(reader, |reader: &mut dyn Read| stream(reader, sink)),
+            Content::Bytes(bytes) if bytes.len() as u64 <= limits.inflated => {
+                Summary { sealing: Sealing::Broken, ..walk::whole(bytes, limits, sink) }
+            }
+            Content::Bytes(mut bytes) => Summary { sealing: Sealing::Broken, ..stream(&mut bytes, sink) },
+            Content::Reader(reader) => inflate::with_gunzip(reader, watch, |reader| stream(reader, sink)),
         }
     }
 }

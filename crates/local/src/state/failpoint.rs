@@ -46,6 +46,8 @@ operations! {
     SAVE_STREAMS "save-streams";
     SAVE_SCOPE "save-scope";
     PAUSE_STREAM "pause-stream";
+    ADD_EVIDENCE "add-evidence";
+    FAILURES_TOLD "failures-told";
 }
 
 /// An alert is written, its rows in the outbox are not.

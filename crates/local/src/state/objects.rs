@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::error::Failure;
 use super::row::stored_count;
-use super::streams;
+use super::{proofs, streams};
 
 /// Which of the objects were read in this very version.
 pub(super) fn seen(transaction: &Transaction<'_>, objects: &[ObjectVersion]) -> Result<Vec<bool>, Failure> {
@@ -41,6 +41,7 @@ pub(super) fn fit_lake(transaction: &Transaction<'_>, id: &str, version: i64) ->
         Some(_) => {
             let forgotten = transaction.execute("DELETE FROM objects", [])?;
             streams::forget(transaction)?;
+            proofs::forget(transaction)?;
             LakeFit::Restored { forgotten: forgotten as u64 }
         }
     };

@@ -9,11 +9,13 @@ use pipeline::alert::{Acknowledgement, Alert};
 use pipeline::collect::{Scope, StreamState, StreamStore};
 use pipeline::history::{RecordCounts, RunEnd, SeverityCounts};
 use pipeline::outbox::{Delivery, Outbox, OutboxRow, Outcome};
+use pipeline::proof::{ProofCounts, ProofStore};
 use pipeline::state::{AlertFilter, LakeFit, Ledger, ObjectLedger, ObjectVersion, Page, StateStore};
 use pipeline::suppress::{Removal, Suppression};
 use tempfile::TempDir;
 
 use crate::processes::{start, state_of_this_process};
+use crate::proofs::some_evidence;
 use crate::streams::{paused, scope, stream_change};
 use crate::{alert, alerts, listed, mail, open, suppression, time};
 
@@ -44,6 +46,7 @@ fn do_everything(state: &SqliteState) {
     state.save_streams(&[stream_change()]).unwrap();
     state.pause_stream(&stream_change().stream, Some(&paused())).unwrap();
     state.save_scope(&scope()).unwrap();
+    state.failures_told(&state.add_evidence(&some_evidence(), now).unwrap()).unwrap();
     let (records, alerts) = (RecordCounts::default(), SeverityCounts::default());
     state
         .end_run(run, &RunEnd { at: now, exit_code: 0, records, unread: 0, alerts, suppressed: 0, error: None })
@@ -61,6 +64,7 @@ struct Seen {
     lake: LakeFit,
     streams: Vec<StreamState>,
     scope: Scope,
+    proofs: ProofCounts,
 }
 
 fn see(state: &SqliteState) -> Seen {
@@ -75,6 +79,7 @@ fn see(state: &SqliteState) -> Seen {
         objects: state.seen_objects(&[object()]).unwrap(),
         lake: state.fit_lake("lake", &|| Ok(1)).unwrap(),
         scope: state.scope().unwrap(),
+        proofs: state.count_proofs().unwrap(),
         streams: state.streams().unwrap(),
     }
 }

@@ -13,17 +13,19 @@ use pipeline::collect::{Scope, StreamStore};
 use pipeline::history::{RecordCounts, RunEnd, SeverityCounts};
 use pipeline::outbox::{Delivery, Outbox, Outcome};
 use pipeline::pattern::Pattern;
+use pipeline::proof::{ProofCounts, ProofStore};
 use pipeline::state::{AlertFilter, LakeFit, Ledger, ObjectLedger, ObjectVersion, Page, StateStore};
 use pipeline::suppress::{Conditions, Removal, Suppression, SuppressionRequest};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use tempfile::TempDir;
 
+use crate::proofs::{proofs_of_some, some_evidence};
 use crate::streams::{paused, read_state, scope, stream_change};
 use crate::{alert, listed, mail, open, suppression, time};
 
 /// The format that is written.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 fn golden(format: u32) -> PathBuf {
     PathBuf::from(format!("tests/golden/state-v{format}.sql"))
@@ -96,6 +98,7 @@ fn fill(state: &SqliteState) {
     state.save_streams(std::slice::from_ref(&change)).unwrap();
     state.pause_stream(&change.stream, Some(&paused())).unwrap();
     state.save_scope(&scope()).unwrap();
+    state.failures_told(&state.add_evidence(&some_evidence(), now).unwrap()).unwrap();
 }
 
 /// Reads what [`fill`] wrote.
@@ -120,6 +123,8 @@ fn check(state: &SqliteState, format: u32) {
     assert_eq!(state.streams().unwrap(), streams);
     let known = if format < 4 { Scope::default() } else { scope() };
     assert_eq!(state.scope().unwrap(), known);
+    let proofs = if format < 6 { ProofCounts::default() } else { proofs_of_some() };
+    assert_eq!(state.count_proofs().unwrap(), proofs);
     assert_eq!(state.verify().unwrap(), Vec::<String>::new());
 }
 

@@ -7,6 +7,7 @@ mod golden;
 mod ledger;
 mod outbox;
 mod processes;
+mod proofs;
 mod remembered;
 mod streams;
 

@@ -157,7 +157,7 @@ impl Collect<'_> {
             return Err(failure);
         }
         let mut reports = std::mem::take(&mut *lock(&shared.reports));
-        let mut totals = shared.intake.into_report();
+        let mut totals = shared.intake.into_report()?;
         totals.interrupted = self.stop.load(Ordering::Relaxed);
         totals.reconcile().map_err(IngestError::Unreconciled)?;
         // A stream that nobody came to is as it was.
@@ -195,6 +195,7 @@ impl Collect<'_> {
             suppressions: self.suppressions,
             routes: self.routes,
             progress: self.progress,
+            proving: None,
         };
         Intake::new(parts, Recording::AtOnce)
     }

@@ -10,6 +10,7 @@ use super::Intake;
 use crate::alert::Occasion;
 use crate::aside::Rejection;
 use crate::ingest::IngestError;
+use crate::proof::{Evidence, Metadata, Watching};
 use crate::report::{Problem, Report};
 use crate::source::Content;
 
@@ -21,6 +22,8 @@ pub(crate) struct Reading<'r> {
     pub(crate) size: Option<u64>,
     /// How, when and in which run the alerts of an event arose.
     pub(crate) occasion: &'r dyn Fn(&Event<'_>) -> Occasion,
+    /// What stands beside its bytes.
+    pub(crate) metadata: &'r Metadata,
     /// Ends the reading early.
     pub(crate) stop: &'r AtomicBool,
     /// Told of what is wrong with it.
@@ -28,10 +31,12 @@ pub(crate) struct Reading<'r> {
 }
 
 /// What became of an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct ItemRead {
     /// Whether nobody stopped it. A damaged item, too, is read to its end.
     pub(crate) to_its_end: bool,
+    /// What it proves, or is to be proven by; for the checkpoint that commits it.
+    pub(crate) evidence: Option<Evidence>,
 }
 
 impl Intake<'_> {
@@ -42,7 +47,7 @@ impl Intake<'_> {
         content: &mut Content,
         decoder: &mut Decoder,
     ) -> Result<ItemRead, IngestError> {
-        let Reading { name, size, occasion, stop, on_problem } = *reading;
+        let Reading { name, size, occasion, metadata, stop, on_problem } = *reading;
         let stored_bytes = match (&*content, size) {
             (_, Some(size)) => size,
             (Content::Bytes(bytes), None) => bytes.len() as u64,
@@ -64,13 +69,19 @@ impl Intake<'_> {
                 }
             }
         };
-        let summary = match content {
-            Content::Bytes(bytes) => decoder.decode(decode::Content::Bytes(bytes), &mut sink),
-            Content::Reader(reader) => decoder.decode(decode::Content::Reader(reader.as_mut()), &mut sink),
+        let mut watching = Watching::new(self.proving, name);
+        let content = match content {
+            Content::Bytes(bytes) => decode::Content::Bytes(bytes),
+            Content::Reader(reader) => decode::Content::Reader(reader.as_mut()),
+        };
+        let summary = match &mut watching {
+            Some(watching) => decoder.decode_watched(content, &mut |bytes| watching.see(bytes), &mut sink),
+            None => decoder.decode(content, &mut sink),
         };
         if let Some(error) = failure {
             return Err(error);
         }
+        let records = summary.records();
         tally.items = 1;
         tally.bytes = stored_bytes;
         tally.inflated = summary.inflated;
@@ -101,7 +112,10 @@ impl Intake<'_> {
         self.progress.inflated.fetch_add(summary.inflated, Ordering::Relaxed);
         self.progress.records.fetch_add(tally.read, Ordering::Relaxed);
         self.count(tally);
-        Ok(ItemRead { to_its_end: !summary.stopped })
+        let evidence = watching
+            .filter(|_| !summary.stopped)
+            .and_then(|watching| watching.end(name, summary.sealing, records, metadata));
+        Ok(ItemRead { to_its_end: !summary.stopped, evidence })
     }
 
     /// Adds the counts of an item, whose alerts were counted as they were recorded.

@@ -12,11 +12,12 @@ use std::sync::{Arc, Mutex};
 
 use event::{Day, Timestamp};
 
-use super::layout::{Days, Kind, Trail, day_folder, is_account, is_organization, month_folder};
+use super::layout::{DIGESTS, Days, Kind, Trail, day_folder, is_account, is_organization, month_folder};
 use super::parallel;
 use super::port::{Bucket, Listed, ListedPage, location};
 use crate::alert::News;
 use crate::intake::lock;
+use crate::proof::Metadata;
 use crate::service::CallError;
 use crate::source::{Content, Item, Source, Unreadable};
 use crate::state::{ObjectLedger, ObjectVersion, StateError};
@@ -34,13 +35,15 @@ pub struct Options {
     pub listers: usize,
     /// The most bytes that an object may have as stored.
     pub max_object: u64,
+    /// Whether digests are read, too.
+    pub digests: bool,
     /// From when on its events are news; `None` where the run says how they came to us.
     pub news: Option<News>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { listers: 8, max_object: 1 << 30, news: None }
+        Options { listers: 8, max_object: 1 << 30, digests: false, news: None }
     }
 }
 
@@ -55,7 +58,7 @@ pub struct Found {
     pub days: u64,
     /// Folders that could not be listed, or not to their end.
     pub failed: u64,
-    /// Folders of digest files: left for their own command.
+    /// Accounts with digest files, read where proof is asked for.
     pub digests: u64,
     /// Folders of Insight events: left for their own command.
     pub insights: u64,
@@ -201,12 +204,17 @@ impl<'s> BucketSource<'s> {
                         self.found.accounts += u64::from(name == super::layout::LOGS);
                         level.push(Step::Regions(folder));
                     }
-                    Kind::Digests => self.found.digests += 1,
+                    Kind::Digests => {
+                        self.found.digests += 1;
+                        if self.options.digests {
+                            level.push(Step::Regions(folder));
+                        }
+                    }
                     Kind::Insights => self.found.insights += 1,
                     Kind::Foreign => self.found.foreign += 1,
                 },
-                Step::Regions(_) if self.trail.wants_region(name) => {
-                    self.found.regions += 1;
+                Step::Regions(above) if self.trail.wants_region(name) => {
+                    self.found.regions += u64::from(!above.ends_with(&format!("/{DIGESTS}/")));
                     self.months(&folder, level, folders);
                 }
                 Step::Regions(_) => {}
@@ -313,8 +321,22 @@ impl<'s> BucketSource<'s> {
         let reading = Arc::clone(&version);
         let Listed { key, size, .. } = object;
         let name = location(self.bucket.name(), &key);
-        let open = move || open(&*bucket, &key, max_object, &reading).map_err(io::Error::other);
-        Item::new(name, Some(size), open).with_receipt(move || lock(&read).extend(lock(&version).take()))
+        let beside: Arc<Mutex<Metadata>> = Arc::default();
+        let found = Arc::clone(&beside);
+        let open = move || {
+            let (content, metadata) = open(&*bucket, &key, max_object, &reading).map_err(io::Error::other)?;
+            *lock(&found) = metadata;
+            Ok(content)
+        };
+        let receipt = move || {
+            let version = lock(&version).take();
+            let is_read = version.is_some();
+            lock(&read).extend(version);
+            is_read
+        };
+        Item::new(name, Some(size), open)
+            .with_receipt(receipt)
+            .with_metadata(move || std::mem::take(&mut *lock(&beside)))
     }
 }
 
@@ -335,15 +357,19 @@ fn look_up(ledger: &dyn ObjectLedger, bucket: &str, page: ListedPage) -> Result<
 /// The version of an object that is being read; none once its reading has failed.
 pub(super) type Version = Arc<Mutex<Option<ObjectVersion>>>;
 
+/// What an object holds, and what stands beside it.
+pub(super) type Opened = (Content, Metadata);
+
 /// Opens an object. What is read and in which version stands in `version`, until the reading fails.
-pub(super) fn open(bucket: &dyn Bucket, key: &str, max: u64, version: &Version) -> Result<Content, CallError> {
+pub(super) fn open(bucket: &dyn Bucket, key: &str, max: u64, version: &Version) -> Result<Opened, CallError> {
     let object = bucket.get(key, max)?;
     let location = location(bucket.name(), key);
     *lock(version) = Some(ObjectVersion { location, etag: object.etag, size: object.size });
-    Ok(match object.content {
+    let content = match object.content {
         Content::Bytes(bytes) => Content::Bytes(bytes),
         Content::Reader(reader) => Content::Reader(Box::new(Watched { reader, version: Arc::clone(version) })),
-    })
+    };
+    Ok((content, object.metadata))
 }
 
 /// Takes note where the network fails in the middle of an object: it has to be read again, unlike a damaged one.

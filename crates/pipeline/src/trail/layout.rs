@@ -11,6 +11,8 @@ use event::Day;
 const ROOT: &str = "AWSLogs/";
 /// The folder of an account's log files.
 pub(crate) const LOGS: &str = "CloudTrail";
+/// The folder of an account's digest files.
+pub(crate) const DIGESTS: &str = "CloudTrail-Digest";
 
 /// Which part of a bucket is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,7 +95,7 @@ pub fn is_organization(name: &str) -> bool {
 pub enum Kind {
     /// CloudTrail's log files.
     Logs,
-    /// Digest files: left for their own command.
+    /// Digest files: read only where proof is asked for.
     Digests,
     /// Insight events: left for their own command.
     Insights,
@@ -106,7 +108,7 @@ impl Kind {
     #[must_use]
     pub fn of(folder: &str) -> Kind {
         match folder {
-            "CloudTrail-Digest" => Kind::Digests,
+            DIGESTS => Kind::Digests,
             "CloudTrail-Insight" => Kind::Insights,
             // Whatever CloudTrail keeps apart in later years is read, and what is no record there is rejected by name.
             _ if folder == LOGS || folder.starts_with("CloudTrail-") => Kind::Logs,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use event::Timestamp;
 
+use crate::proof::Metadata;
 use crate::service::CallError;
 use crate::source::Content;
 use crate::state::ObjectVersion;
@@ -61,6 +62,8 @@ pub struct Object {
     pub etag: String,
     /// Its size in bytes.
     pub size: u64,
+    /// What stands beside its bytes: names without `x-amz-meta-`, and values; as far as a digest has any.
+    pub metadata: Metadata,
     /// What it holds, as stored.
     pub content: Content,
 }

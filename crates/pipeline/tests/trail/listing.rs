@@ -103,6 +103,7 @@ impl Scenario {
             filters: &Filters::new(&FilterConfig::default()).unwrap(),
             suppressions: &Suppressions::default(),
             routes: &Routes::default(),
+            proving: None,
             occasion: Occasion { now: time(START), arrival: Arrival::Live, run: None },
             limits: Limits::default(),
             threads,

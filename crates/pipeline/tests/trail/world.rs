@@ -218,7 +218,7 @@ impl Bucket for World {
             None if inner.chance.bool() => Content::Bytes(content),
             None => Content::Reader(Box::new(io::Cursor::new(content))),
         };
-        Ok(Object { etag, size, content })
+        Ok(Object { etag, size, metadata: Vec::new(), content })
     }
 }
 

@@ -37,7 +37,7 @@ fn an_array_of_records_one_record_and_nothing() {
     for nothing in ["", "[]", "\n\n", " [ ] \r\n", "{\"Records\":[]}{\"Records\":[]}"] {
         holds(nothing, &[]);
     }
-    assert_eq!(decode(gz("")).summary, Summary::default());
+    assert_eq!(decode(gz("")).summary, Summary { sealing: Sealing::Single, ..Summary::default() });
 }
 
 #[test]

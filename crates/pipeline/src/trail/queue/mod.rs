@@ -31,6 +31,7 @@ use crate::history::RunId;
 use crate::ingest::{IngestError, Progress};
 use crate::intake::lock;
 use crate::outbox::Routes;
+use crate::proof::Proving;
 use crate::report::Problem;
 use crate::service::CallError;
 use crate::state::{Ledger, ObjectLedger};
@@ -112,6 +113,8 @@ pub struct Consumer<'a> {
     pub suppressions: &'a Suppressions,
     /// Which alerts are sent where.
     pub routes: &'a Routes,
+    /// How what is read is proven, where it is.
+    pub proving: Option<Proving<'a>>,
     /// The run that alerts name.
     pub run: Option<RunId>,
     /// From when on events are news.

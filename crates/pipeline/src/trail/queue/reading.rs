@@ -140,6 +140,7 @@ impl Session<'_> {
         };
         match Kind::of_key(key) {
             None | Some(Kind::Logs) => {}
+            Some(Kind::Digests) if self.consumer.proving.is_some() => {}
             Some(kind) => return Ok(Ok(Fate::Left(kind))),
         }
         if let (Some(etag), Some(size)) = (etag, *size) {
@@ -160,8 +161,8 @@ impl Session<'_> {
     ) -> Result<Result<Fate, NotRead>, IngestError> {
         let name = location(bucket.name(), key);
         let version: Version = Arc::new(Mutex::new(None));
-        let mut content = match open(bucket, key, self.consumer.options.max_object, &version) {
-            Ok(content) => content,
+        let (mut content, metadata) = match open(bucket, key, self.consumer.options.max_object, &version) {
+            Ok(opened) => opened,
             Err(error) => {
                 let reason = format!("{} cannot be read: {error}", shortened(&name));
                 let is_final = matches!(error, CallError::NotFound(_) | CallError::TooLarge { .. });
@@ -171,16 +172,23 @@ impl Session<'_> {
         let occasion = |event: &Event<'_>| self.occasion(event);
         let Session { consumer, .. } = self;
         let size = lock(&version).as_ref().map(|version| version.size).or(size);
-        let reading =
-            Reading { name: &name, size, occasion: &occasion, stop: consumer.stop, on_problem: consumer.on_problem };
-        if !self.intake.read(&reading, &mut content, decoder)?.to_its_end {
+        let reading = Reading {
+            name: &name,
+            size,
+            occasion: &occasion,
+            metadata: &metadata,
+            stop: consumer.stop,
+            on_problem: consumer.on_problem,
+        };
+        let read = self.intake.read(&reading, &mut content, decoder)?;
+        if !read.to_its_end {
             return Ok(Err(NotRead::Stopped));
         }
         // The version is gone where the network failed; damage comes the same another time and counts as read.
         let Some(version) = lock(&version).take() else {
             return Ok(Err(NotRead::ThisTime(format!("{} was cut off", shortened(&name)))));
         };
-        self.note_object(version);
+        self.note_object(version, read.evidence);
         Ok(Ok(Fate::Read))
     }
 

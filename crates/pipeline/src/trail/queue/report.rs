@@ -70,7 +70,7 @@ pub struct ObjectCounts {
     pub read: u64,
     /// Read before, in this very version.
     pub known: u64,
-    /// Digest files: left for their own command.
+    /// Digest files that were left: where proof is asked for they are read.
     pub digests: u64,
     /// Insight events: left for their own command.
     pub insights: u64,

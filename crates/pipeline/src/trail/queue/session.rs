@@ -13,6 +13,7 @@ use super::report::{MessageCounts, ObjectCounts, QueueReport};
 use crate::collect::{Trouble, TroubleKind};
 use crate::ingest::IngestError;
 use crate::intake::{Intake, Parts, Recording, lock};
+use crate::proof::Evidence;
 use crate::report::Report;
 use crate::service::CallError;
 use crate::state::ObjectVersion;
@@ -77,6 +78,7 @@ impl<'c> Session<'c> {
             suppressions: consumer.suppressions,
             routes: consumer.routes,
             progress: consumer.progress,
+            proving: consumer.proving,
         };
         Session {
             consumer,
@@ -179,7 +181,7 @@ impl<'c> Session<'c> {
         let Consumer { timer, queue, stop, .. } = self.consumer;
         let ended = timer.now();
         let Counts { calls, failed_calls, messages, objects } = std::mem::take(&mut *self.counts());
-        let mut totals: Report = self.intake.into_report();
+        let mut totals: Report = self.intake.into_report()?;
         totals.interrupted = stop.load(Ordering::Relaxed);
         let trouble = trouble.map(|error| Trouble {
             kind: TroubleKind::of(&error),
@@ -204,8 +206,11 @@ impl<'c> Session<'c> {
     }
 
     /// Takes note that all of an object was handed over.
-    pub(super) fn note_object(&self, version: ObjectVersion) {
-        self.intake.note(|| lock(&self.read).push(version));
+    pub(super) fn note_object(&self, version: ObjectVersion, evidence: Option<Evidence>) {
+        self.intake.note(|| {
+            lock(&self.read).push(version);
+            self.intake.add_evidence(evidence);
+        });
     }
 
     /// Lets a message go. It comes again when its time is over: at once would make a loop of what fails at once.

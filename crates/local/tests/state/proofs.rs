@@ -1,0 +1,206 @@
+//! What is read and what digests say, in any order, as often as one likes: the same end, by the rule.
+
+use std::collections::BTreeMap;
+
+use event::Timestamp;
+use local::state::SqliteState;
+use pipeline::proof::{
+    Digest, Evidence, Failure, HourProof, Named, Place, ProofCounts, ProofStore, ReadLog, Signature, Standing,
+};
+use pipeline::state::{LakeFit, StateStore};
+use proptest::prelude::*;
+
+use crate::time;
+
+fn place(number: u32, is_digest: bool) -> Place {
+    let kind = if is_digest { "CloudTrail-Digest" } else { "CloudTrail" };
+    Place {
+        key: format!("AWSLogs/111122223333/{kind}/us-east-1/2026/01/30/{number}.json.gz"),
+        is_digest,
+        account: "111122223333".to_owned(),
+        region: "us-east-1".to_owned(),
+        delivered: Timestamp::from_micros(time("2026-01-30T10:00:00Z").micros() + i64::from(number) * 1_200_000_000),
+    }
+}
+
+fn hash(text: &str) -> Option<String> {
+    Some(text.to_owned()).filter(|text| !text.is_empty())
+}
+
+fn log(number: u32, content: &str) -> Evidence {
+    let name = format!("/copy/{number}.json.gz");
+    Evidence::Log(ReadLog { place: place(number, false), name, hash: hash(content), records: u64::from(number) + 10 })
+}
+
+fn digest(number: u32, signature: Signature, previous: Option<u32>, names: &[(u32, &str)]) -> Evidence {
+    Evidence::Digest(Digest {
+        key: place(number, true).key,
+        hash: format!("digest {number}"),
+        signature,
+        previous: previous.map(|number| (place(number, true).key, format!("digest {number}"))),
+        names: names.iter().map(|&(log, content)| Named { place: place(log, false), hash: hash(content) }).collect(),
+    })
+}
+
+fn unchecked() -> Signature {
+    Signature::Unchecked("no signature".to_owned())
+}
+
+/// Some of everything.
+pub(crate) fn some_evidence() -> Vec<Evidence> {
+    vec![
+        log(0, "a"),
+        log(1, "b"),
+        log(2, ""),
+        log(3, "d"),
+        digest(0, unchecked(), None, &[(0, "a"), (1, "x")]),
+        digest(1, Signature::Good, Some(0), &[(2, "c"), (4, "e")]),
+        digest(2, Signature::Forged("not signed".to_owned()), Some(1), &[(3, "d")]),
+    ]
+}
+
+pub(crate) fn proofs_of_some() -> ProofCounts {
+    ProofCounts { proven: 1, pending: 1, failed: 2, missing: 1, digests: 2, unproven_digests: 1 }
+}
+
+fn add(state: &SqliteState, evidence: &[Evidence]) -> Vec<Failure> {
+    state.add_evidence(evidence, time("2026-02-01T00:00:00Z")).unwrap()
+}
+
+fn by_hour(state: &SqliteState) -> Vec<HourProof> {
+    state.proofs_by_hour(time("2026-01-30T00:00:00Z"), time("2026-01-31T00:00:00Z")).unwrap()
+}
+
+#[test]
+fn what_is_known_is_told_by_the_hour() {
+    let state = SqliteState::in_memory().unwrap();
+    let failures = add(&state, &some_evidence());
+    assert_eq!(state.count_proofs().unwrap(), proofs_of_some());
+    let told: Vec<(&str, Option<&str>, Option<&str>)> = failures
+        .iter()
+        .map(|failure| (failure.name.as_str(), failure.read.as_deref(), failure.named.as_deref()))
+        .collect();
+    assert_eq!(told, [("/copy/1.json.gz", Some("b"), Some("x")), ("/copy/2.json.gz", None, Some("c"))]);
+    let hours: Vec<(String, Standing, u64, u64)> = by_hour(&state)
+        .into_iter()
+        .map(|hour| (hour.hour.unwrap().to_string(), hour.standing, hour.objects, hour.records))
+        .collect();
+    let hour = |text: &str, standing, objects, records| (text.to_owned(), standing, objects, records);
+    assert_eq!(
+        hours,
+        [
+            hour("2026-01-30T10:00:00Z", Standing::Failed, 2, 23),
+            hour("2026-01-30T10:00:00Z", Standing::Proven, 1, 10),
+            hour("2026-01-30T11:00:00Z", Standing::Missing, 1, 0),
+            hour("2026-01-30T11:00:00Z", Standing::Pending, 1, 13),
+        ]
+    );
+}
+
+#[test]
+fn a_failure_is_returned_until_it_is_told_and_when_it_is_met_again() {
+    let state = SqliteState::in_memory().unwrap();
+    add(&state, &[log(1, "b")]);
+    // The process ends before the alert is recorded.
+    let failures = add(&state, &[digest(0, Signature::Good, None, &[(1, "x")])]);
+    assert_eq!(failures.len(), 1);
+    assert_eq!(add(&state, &[log(7, "z")]), failures);
+    state.failures_told(&failures).unwrap();
+    assert_eq!(add(&state, &[log(7, "z")]), []);
+    assert_eq!(add(&state, &[log(1, "b")]), failures);
+}
+
+#[test]
+fn another_lake_forgets_what_was_read_and_not_what_was_named() {
+    let state = SqliteState::in_memory().unwrap();
+    state.fit_lake("one", &|| Ok(1)).unwrap();
+    add(&state, &[log(1, "b"), digest(0, Signature::Good, None, &[(1, "b")])]);
+    assert_eq!(state.count_proofs().unwrap(), ProofCounts { proven: 1, digests: 1, ..ProofCounts::default() });
+    assert!(matches!(state.fit_lake("another", &|| Ok(1)).unwrap(), LakeFit::Restored { .. }));
+    assert_eq!(state.count_proofs().unwrap(), ProofCounts { missing: 1, digests: 1, ..ProofCounts::default() });
+}
+
+/// What the rule says of all the evidence at once: digests that are signed, or that a proven one vouches for, count.
+fn expected(evidence: &[Evidence]) -> BTreeMap<String, Standing> {
+    let digests: Vec<&Digest> = evidence
+        .iter()
+        .filter_map(|piece| match piece {
+            Evidence::Digest(digest) => Some(digest),
+            Evidence::Log(_) => None,
+        })
+        .collect();
+    let mut proven: Vec<&Digest> =
+        digests.iter().copied().filter(|digest| digest.signature == Signature::Good).collect();
+    loop {
+        let vouched: Vec<&Digest> = digests
+            .iter()
+            .copied()
+            .filter(|digest| !proven.contains(digest))
+            .filter(|digest| {
+                let itself = Some((digest.key.clone(), digest.hash.clone()));
+                proven.iter().any(|later| later.previous == itself)
+            })
+            .collect();
+        if vouched.is_empty() {
+            break;
+        }
+        proven.extend(vouched);
+    }
+    let mut known: BTreeMap<String, (Vec<Option<String>>, Vec<Option<String>>)> = BTreeMap::new();
+    for piece in evidence {
+        if let Evidence::Log(log) = piece {
+            known.entry(log.place.key.clone()).or_default().0.push(log.hash.clone());
+        }
+    }
+    for named in proven.iter().flat_map(|digest| &digest.names) {
+        known.entry(named.place.key.clone()).or_default().1.push(named.hash.clone());
+    }
+    known.into_iter().filter_map(|(key, (read, named))| Some((key, Standing::of(&read, &named)?))).collect()
+}
+
+fn any_evidence() -> impl Strategy<Value = Evidence> {
+    let content = prop::sample::select(vec!["a", "b", ""]);
+    let a_log = (0..6_u32, content.clone()).prop_map(|(number, content)| log(number, content));
+    // A digest's names and its predecessor follow from its content, so from its number.
+    let a_digest = (0..5_u32, any::<bool>()).prop_map(|(number, is_signed)| {
+        let names = [(number, "a"), (number + 1, if number == 3 { "" } else { "b" })];
+        let signature = if is_signed && number >= 3 { Signature::Good } else { unchecked() };
+        digest(number, signature, number.checked_sub(1), &names)
+    });
+    prop_oneof![a_log, a_digest]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn the_order_and_the_number_of_arrivals_change_nothing(
+        evidence in prop::collection::vec(any_evidence(), 0..24),
+        again in 0..24_usize,
+        at_once in 1..8_usize,
+    ) {
+        let expected = expected(&evidence);
+        let mut counts = ProofCounts::default();
+        expected.values().for_each(|standing| counts.add(*standing, 1));
+        let mut failed: Vec<&String> =
+            expected.iter().filter(|(_, standing)| **standing == Standing::Failed).map(|(key, _)| key).collect();
+        failed.sort();
+
+        // Some of it comes again, backwards.
+        let mut shuffled = evidence.clone();
+        shuffled.extend(evidence.iter().rev().take(again).cloned());
+        let state = SqliteState::in_memory().unwrap();
+        let mut met = std::collections::BTreeSet::new();
+        for heap in shuffled.chunks(at_once) {
+            let failures = add(&state, heap);
+            state.failures_told(&failures).unwrap();
+            met.extend(failures.into_iter().map(|failure| failure.key));
+        }
+        let found = state.count_proofs().unwrap();
+        prop_assert_eq!(ProofCounts { digests: 0, unproven_digests: 0, ..found }, counts);
+        // Each one that stands failed was handed out by the piece that made it so.
+        prop_assert_eq!(met.iter().collect::<Vec<_>>(), failed);
+        let objects: u64 = by_hour(&state).iter().map(|hour| hour.objects).sum();
+        prop_assert_eq!(objects, expected.len() as u64);
+    }
+}
