@@ -28,7 +28,7 @@ use pipeline::collect::{Pause, Scope, Stream, StreamChange, StreamState, StreamS
 use pipeline::history::{PastRun, RunEnd, RunId};
 use pipeline::notify::ChannelHealth;
 use pipeline::outbox::{Delivery, Notification, Outbox, OutboxRow, Outcome, Routes};
-use pipeline::proof::{Evidence, Failure as ProofFailure, HourProof, ProofCounts, ProofStore};
+use pipeline::proof::{ContentRead, Evidence, Failure as ProofFailure, HourProof, ProofCounts, ProofStore};
 use pipeline::state::{
     AlertCounts, AlertFilter, LakeFit, Ledger, ObjectLedger, ObjectVersion, Page, Recorded, StateError, StateStore,
 };
@@ -252,6 +252,10 @@ impl ProofStore for SqliteState {
 
     fn proofs_by_hour(&self, from: Timestamp, to: Timestamp) -> Result<Vec<HourProof>, StateError> {
         self.read(|transaction| proofs::by_hour(transaction, from, to))
+    }
+
+    fn contents_read(&self, from: Timestamp, to: Timestamp) -> Result<Vec<ContentRead>, StateError> {
+        self.read(|transaction| proofs::contents_read(transaction, from, to))
     }
 }
 

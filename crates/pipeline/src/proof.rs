@@ -282,6 +282,17 @@ pub struct HourProof {
     pub records: u64,
 }
 
+/// What a log file was read as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentRead {
+    /// Its key from `AWSLogs/` on.
+    pub key: String,
+    /// SHA-256 of its inflated content; empty where it is not one sound gzip member.
+    pub hash: String,
+    /// The records in it.
+    pub records: u64,
+}
+
 /// What is remembered of proofs.
 pub trait ProofStore: Send + Sync {
     /// Writes down what was read, and returns which of the log files it speaks of stand failed, with those whose alerts are
@@ -308,6 +319,12 @@ pub trait ProofStore: Send + Sync {
     /// # Errors
     /// [`StateError`].
     fn proofs_by_hour(&self, from: Timestamp, to: Timestamp) -> Result<Vec<HourProof>, StateError>;
+
+    /// The log files that were read and were delivered in a time, each content once.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn contents_read(&self, from: Timestamp, to: Timestamp) -> Result<Vec<ContentRead>, StateError>;
 }
 
 /// How a run proves what it reads.

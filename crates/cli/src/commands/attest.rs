@@ -221,7 +221,7 @@ impl Statement {
         let each = &mut |testimony: Testimony| -> Result<(), Failure> {
             for file in &testimony.digest.log_files {
                 let at = integrity::layout::delivered(&file.key).unwrap_or(testimony.digest.start);
-                named.add(at, ingested.of_key(&file.key));
+                named.add(at, ingested.of_file(file));
             }
             match &mut bundle {
                 Some(bundle) => bundle.digest(lane, &testimony).map_err(Failure::Write),
@@ -229,8 +229,16 @@ impl Statement {
             }
         };
         match testimonies(evidence, (lane, place), &looked.question.scope, Limits::default(), each) {
-            // What cannot be read or listed is among the findings.
-            Ok(_) | Err(Failure::Trouble(_)) => {}
+            // What cannot be read is among the findings.
+            Ok(_) => {}
+            Err(Failure::Trouble(trouble)) => {
+                let detail = format!("its digests cannot be listed: {trouble}");
+                let line = json!({"kind": "folder", "status": "unjudged", "account": lane.account, "region": lane.region, "detail": detail});
+                crate::complain(&format!("{lane}: {detail}"));
+                if let Some(bundle) = &mut self.bundle {
+                    bundle.line(FINDINGS, &line.to_string())?;
+                }
+            }
             Err(Failure::Write(error)) => return Err(error).context("failed to write the bundle"),
         }
         for hour in told.hours().filter(|hour| from.is_none_or(|from| hour.start.micros() + HOUR > from.micros())) {

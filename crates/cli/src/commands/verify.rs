@@ -53,7 +53,7 @@ pub(crate) fn run(session: &mut Session, arguments: &VerifyArgs) -> anyhow::Resu
 
 /// What is looked at: a bucket, or a copy of one.
 pub(crate) enum Source {
-    Bucket { bucket: TrailBucket, account: Account, prefix: String, below: String },
+    Bucket { bucket: Box<TrailBucket>, account: Box<Account>, prefix: String, below: String },
     Copy(BucketCopy),
 }
 
@@ -74,12 +74,12 @@ impl Source {
         let account = Aws::open(&session.access(), None)?.unnamed();
         let region = arguments.bucket_region.clone().unwrap_or_else(|| TrailBucket::region_of(&account));
         let bucket = TrailBucket::new(&account, name, &region)?;
-        Ok(Source::Bucket { bucket, account, prefix, below })
+        Ok(Source::Bucket { bucket: Box::new(bucket), account: Box::new(account), prefix, below })
     }
 
     pub(crate) fn evidence(&self) -> &dyn Evidence {
         match self {
-            Source::Bucket { bucket, .. } => bucket,
+            Source::Bucket { bucket, .. } => &**bucket,
             Source::Copy(copy) => copy,
         }
     }
@@ -103,7 +103,7 @@ impl Source {
     /// Where the keys come from, if not from a file.
     fn keys(&self, session: &Session) -> anyhow::Result<Box<dyn KeySource>> {
         let account = match self {
-            Source::Bucket { account, .. } => account.clone(),
+            Source::Bucket { account, .. } => Account::clone(account),
             Source::Copy(_) => Aws::open(&session.access(), None)?.unnamed(),
         };
         Ok(Box::new(PublicKeys::new(account)))

@@ -32,7 +32,7 @@ const END: &str = "<!-- end of parity -->\n";
 fn python() -> Option<PathBuf> {
     let python = std::env::var_os("TRAILHOUND_PYTHON").map(PathBuf::from);
     if python.is_none() {
-        println!("skipped: TRAILHOUND_PYTHON names no interpreter");
+        eprintln!("skipped: TRAILHOUND_PYTHON names no interpreter");
     }
     python
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use event::Timestamp;
 use pipeline::proof::{
-    Digest, Evidence, Failure as ProofFailure, HourProof, Named, Place, ProofCounts, ReadLog, Signature, Standing,
+    ContentRead, Digest, Evidence, Failure as ProofFailure, HourProof, Named, Place, ProofCounts, ReadLog, Signature,
+    Standing,
 };
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
@@ -223,6 +224,22 @@ pub(super) fn by_hour(
             objects: stored(row.get(4)?)?,
             records: stored(row.get(5)?)?,
         });
+    }
+    Ok(found)
+}
+
+pub(super) fn contents_read(
+    transaction: &Transaction<'_>,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<ContentRead>, Failure> {
+    let mut select = transaction.prepare(
+        "SELECT key, hash, records FROM log_reads WHERE delivered >= ?1 AND delivered < ?2 ORDER BY key, hash",
+    )?;
+    let mut rows = select.query([from.micros(), to.micros()])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(ContentRead { key: row.get(0)?, hash: row.get(1)?, records: stored(row.get(2)?)? });
     }
     Ok(found)
 }

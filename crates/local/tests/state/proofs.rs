@@ -146,7 +146,8 @@ fn expected(evidence: &[Evidence]) -> BTreeMap<String, Standing> {
         }
         proven.extend(vouched);
     }
-    let mut known: BTreeMap<String, (Vec<Option<String>>, Vec<Option<String>>)> = BTreeMap::new();
+    type Hashes = Vec<Option<String>>;
+    let mut known: BTreeMap<String, (Hashes, Hashes)> = BTreeMap::new();
     for piece in evidence {
         if let Evidence::Log(log) = piece {
             known.entry(log.place.key.clone()).or_default().0.push(log.hash.clone());

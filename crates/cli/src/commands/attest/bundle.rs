@@ -174,6 +174,7 @@ impl Bundle {
 }
 
 impl Drop for Bundle {
+    #[expect(clippy::disallowed_methods, reason = "the folder was made by this bundle, and did not exist before")]
     fn drop(&mut self) {
         // Best effort: what is left over says by its name that it is a part.
         let _ = fs::remove_dir_all(&self.folder);
