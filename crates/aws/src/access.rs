@@ -143,6 +143,17 @@ impl Aws {
         })
     }
 
+    /// The account of the credentials themselves, whichever it is. Asks nothing.
+    #[must_use]
+    pub fn unnamed(&self) -> Account {
+        Account {
+            id: String::new(),
+            partition: Partition::default(),
+            edge: Arc::clone(&self.edge),
+            config: self.base.clone(),
+        }
+    }
+
     /// The account of a role. The role is assumed when something is first asked, and again before it ends.
     ///
     /// # Errors

@@ -24,8 +24,8 @@ use crate::edge::Edge;
 use crate::error::{AwsError, classify_store};
 
 /// The permissions that are needed.
-const LIST: &str = "s3:ListBucket";
-const GET: &str = "s3:GetObject";
+pub(crate) const LIST: &str = "s3:ListBucket";
+pub(crate) const GET: &str = "s3:GetObject";
 
 /// How long a request is tried again where S3 does not answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,9 +33,9 @@ const RETRIES: usize = 5;
 
 /// A bucket, as an account may read it.
 pub struct TrailBucket {
-    name: String,
-    store: AmazonS3,
-    edge: Arc<Edge>,
+    pub(crate) name: String,
+    pub(crate) store: AmazonS3,
+    pub(crate) edge: Arc<Edge>,
 }
 
 impl fmt::Debug for TrailBucket {
@@ -81,7 +81,7 @@ impl TrailBucket {
         region.unwrap_or_else(|| account.partition.global_region()).to_owned()
     }
 
-    fn page(
+    pub(crate) fn page(
         &self,
         prefix: &str,
         options: PaginatedListOptions,
@@ -140,7 +140,7 @@ impl Bucket for TrailBucket {
             GetResultPayload::Stream(stream) => stream,
             GetResultPayload::File(..) => return Err(CallError::Refused("S3 gave a file".to_owned())),
         };
-        let body = Body { edge: Arc::clone(&self.edge), stream, chunk: Bytes::new(), left: size };
+        let body = Body::new(&self.edge, stream, size);
         Ok(Object { etag, size, content: Content::of(body, Some(size)) })
     }
 }
@@ -150,12 +150,18 @@ fn unquoted(etag: Option<String>) -> String {
 }
 
 /// An object's bytes, as they come.
-struct Body {
+pub(crate) struct Body {
     edge: Arc<Edge>,
     stream: BoxStream<'static, object_store::Result<Bytes>>,
     chunk: Bytes,
     /// What is still to come.
     left: u64,
+}
+
+impl Body {
+    pub(crate) fn new(edge: &Arc<Edge>, stream: BoxStream<'static, object_store::Result<Bytes>>, size: u64) -> Body {
+        Body { edge: Arc::clone(edge), stream, chunk: Bytes::new(), left: size }
+    }
 }
 
 impl Read for Body {

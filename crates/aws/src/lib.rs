@@ -2,7 +2,7 @@
 //!
 //! **Owns** credentials ([`Aws`], [`Account`]), where there is something to read ([`Account::regions`],
 //! [`Aws::organization`]) and the adapters behind other rooms' ports: [`EventHistory`] for LookupEvents, [`TrailBucket`]
-//! and [`TrailQueue`] for trails, [`Topics`] for Amazon SNS, [`SecurityHub`] for its findings, [`Secrets`] for Secrets
+//! and [`TrailQueue`] for trails ([`TrailBucket`] and [`PublicKeys`] for integrity, too), [`Topics`] for Amazon SNS, [`SecurityHub`] for its findings, [`Secrets`] for Secrets
 //! Manager and Systems Manager. **Must not** leak a type of an SDK, decide what is asked for, or try again what a port's
 //! caller tries again itself.
 //!
@@ -15,7 +15,9 @@ mod date;
 mod discovery;
 mod edge;
 mod error;
+mod evidence;
 mod findings;
+mod keys;
 mod lookup;
 mod queue;
 mod secrets;
@@ -27,6 +29,7 @@ pub use bucket::TrailBucket;
 pub use discovery::{Discovery, MemberRole, Wanted};
 pub use error::AwsError;
 pub use findings::SecurityHub;
+pub use keys::PublicKeys;
 pub use lookup::EventHistory;
 pub use queue::TrailQueue;
 pub use secrets::Secrets;

@@ -4,6 +4,7 @@ mod alerts;
 mod ask;
 mod lake;
 mod live;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ pub(crate) use self::alerts::*;
 pub(crate) use self::ask::*;
 pub(crate) use self::lake::*;
 pub(crate) use self::live::*;
+pub(crate) use self::verify::*;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -197,6 +199,22 @@ pub(crate) enum Command {
         trailhound lake expire --older-than 3y\n  \
         trailhound lake verify")]
     Lake(LakeArgs),
+    /// Verify that logs are those that CloudTrail wrote, all of them, unchanged: by its signed digests.
+    ///
+    /// Checks every digest (signature, key, place, and the chain to the digest before it), every log file that a digest
+    /// names (SHA-256 of its content), and that every log file is named. PATH is a trail's bucket with all its accounts and
+    /// regions, or a copy of it. In a copy, a digest's signature is looked for in metadata.jsonl, KEY.metadata.json or
+    /// KEY.sig, and else in the digest after it, so that only the newest of each chain cannot be judged.
+    ///
+    /// Progress is kept under --home: the same command goes on where one that was ended left off, for a day.
+    #[command(after_help = "Examples:\n  \
+        trailhound verify s3://my-trail-bucket\n  \
+        trailhound verify s3://my-trail-bucket/prefix --from -30d --report report.html\n  \
+        trailhound verify ./copy-of-the-bucket --keys keys.json --format csv > findings.csv\n  \
+        trailhound verify keys export --output keys.json\n\n\
+        Exit codes: 0 all verified, 3 something could not be judged (no permission, no key, an archive tier,\n\
+        a time without digests), 4 something was tampered with, is missing, or was put there.")]
+    Verify(VerifyArgs),
     /// Write the events for tools that read plain Parquet folders.
     #[command(after_help = "Examples:\n  \
         trailhound export --layout classic --output ./events")]

@@ -74,6 +74,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Suppress(arguments) => commands::suppress::run(&mut session, arguments.command),
         Command::Detections(arguments) => commands::detections::run(&mut session, &arguments.command),
         Command::Lake(arguments) => commands::lake::run(&mut session, &arguments.command),
+        Command::Verify(arguments) => commands::verify::run(&mut session, &arguments),
         Command::Export(arguments) => commands::export::run(&mut session, &arguments),
         Command::Config(arguments) => commands::config::run(&mut session, &arguments.command),
         Command::Status(arguments) => commands::status::run(&mut session, arguments.format),

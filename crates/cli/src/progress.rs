@@ -76,3 +76,52 @@ fn follow(bar: &ProgressBar, done: &AtomicBool, progress: &Progress, size: SizeH
         ));
     }
 }
+
+/// A bar that follows a verification until it is finished.
+pub(crate) struct Verifying {
+    bar: ProgressBar,
+    done: Arc<AtomicBool>,
+    follower: Option<JoinHandle<()>>,
+}
+
+impl Verifying {
+    pub(crate) fn start(progress: &Arc<integrity::verify::Progress>, lanes: u64, wanted: bool) -> Verifying {
+        let done = Arc::new(AtomicBool::new(false));
+        let target = if wanted { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(lanes), target);
+        if let Ok(style) =
+            ProgressStyle::with_template("{bar:24.cyan} {pos}/{len} accounts and regions  {msg}  {elapsed}")
+        {
+            bar.set_style(style);
+        }
+        let follower = wanted.then(|| {
+            let (bar, done, progress) = (bar.clone(), Arc::clone(&done), Arc::clone(progress));
+            std::thread::spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    std::thread::park_timeout(Duration::from_millis(100));
+                    let seconds = bar.elapsed().as_secs_f64().max(0.1);
+                    let number = |of: &std::sync::atomic::AtomicU64| of.load(Ordering::Relaxed);
+                    bar.set_position(number(&progress.lanes));
+                    bar.set_message(format!(
+                        "{} digests  {} log files  {}/s",
+                        count(number(&progress.digests)),
+                        count(number(&progress.logs)),
+                        bytes((number(&progress.inflated) as f64 / seconds) as u64),
+                    ));
+                }
+            })
+        });
+        Verifying { bar, done, follower }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(mut self) {
+        self.done.store(true, Ordering::Relaxed);
+        if let Some(follower) = self.follower.take() {
+            follower.thread().unpark();
+            // A bar that failed to draw has nothing to tell.
+            let _ = follower.join();
+        }
+        self.bar.finish_and_clear();
+    }
+}

@@ -76,6 +76,13 @@ impl Session {
         self.home.join("state.db")
     }
 
+    /// The folder where verifications keep their progress, made if it is not there.
+    pub(crate) fn verify_folder(&self) -> anyhow::Result<PathBuf> {
+        let folder = self.home.join("verify");
+        create_private(&folder).with_context(|| format!("failed to create {}", folder.display()))?;
+        Ok(folder)
+    }
+
     /// The lake, made if it is not there.
     pub(crate) fn open_or_create_lake(&self) -> anyhow::Result<Lake> {
         Ok(Lake::open_or_create(&self.lake_path())?)

@@ -202,7 +202,7 @@ mod tests {
         }
         assert!(matches!(inflate(b"{\"Records\":[]}", 100), Err(InflateError::NotGzip)));
         assert!(matches!(inflate(&member, 28), Err(InflateError::TooLarge { limit: 28 })));
-        let mut damaged = member.clone();
+        let mut damaged = member;
         let place = damaged.len() - 1;
         damaged[place] ^= 1;
         assert!(matches!(inflate(&damaged, 100), Err(InflateError::Damaged(_))));

@@ -40,6 +40,29 @@ impl Lane {
         format!("{}{}/{LOGS}/{}/", self.above, self.account, self.region)
     }
 
+    /// Whether some of its files lie below a prefix, such as an account's folder or a region's.
+    #[must_use]
+    pub fn is_below(&self, prefix: &str) -> bool {
+        [self.digests(), self.logs()].iter().any(|folder| folder.starts_with(prefix) || prefix.starts_with(folder))
+    }
+
+    /// The lane that a key lies in, by its folders.
+    #[must_use]
+    pub fn of_key(key: &str) -> Option<Lane> {
+        let (before, rest) = split_root(key)?;
+        let mut parts = rest[ROOT.len()..].split('/');
+        let mut above = format!("{before}{ROOT}");
+        let mut account = parts.next()?;
+        if is_organization(account) {
+            above = format!("{above}{account}/");
+            account = parts.next()?;
+        }
+        let (kind, region) = (parts.next()?, parts.next()?);
+        parts.next()?;
+        let is_lane = is_account(account) && [LOGS, DIGESTS].contains(&kind);
+        is_lane.then(|| Lane { above, account: account.to_owned(), region: region.to_owned() })
+    }
+
     /// What the name of one of its digests says; none where it is no digest's.
     #[must_use]
     pub fn digest_name(&self, key: &str) -> Option<DigestName> {
@@ -220,6 +243,24 @@ mod tests {
             assert_eq!(name(&format!("{start}{wrong}")), None, "{wrong}");
         }
         assert_eq!(name("999922223333_CloudTrail-Digest_us-east-2_t_us-east-2_20150817T150131Z.json.gz"), None);
+    }
+
+    #[test]
+    fn a_key_says_which_lane_it_lies_in() {
+        for folder in [lane().digests(), lane().logs()] {
+            assert_eq!(Lane::of_key(&format!("{folder}2015/08/17/x.json.gz")), Some(lane()));
+        }
+        for other in ["AWSLogs/111122223333/Config/us-east-2/x", "AWSLogs/1/CloudTrail/us-east-2/x", "x", &lane().above]
+        {
+            assert_eq!(Lane::of_key(other), None, "{other}");
+        }
+        let account = "AWSLogs/o-exampleorgid/111122223333/";
+        for prefix in ["", "AWSLogs/", account, &format!("{account}CloudTrail/us-east-2/2015/")] {
+            assert!(lane().is_below(prefix), "{prefix}");
+        }
+        for prefix in ["AWSLogs/444455556666/", &format!("{account}CloudTrail/us-east-1/")] {
+            assert!(!lane().is_below(prefix), "{prefix}");
+        }
     }
 
     #[test]

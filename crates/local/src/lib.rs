@@ -1,10 +1,13 @@
 //! This machine's adapters for the pipeline's ports.
 //!
-//! **Owns** [`files`] (files, folders and archives as a source) and [`aside`] (what is read but not stored).
+//! **Owns** [`files`] (files, folders and archives as a source), [`aside`] (what is read but not stored), and for
+//! integrity [`evidence`] (a copy of a bucket) and [`journal`] (how far a verification came).
 //! **Must not** know detections' rules or print.
 
 pub mod aside;
+pub mod evidence;
 pub mod files;
+pub mod journal;
 pub mod state;
 mod store;
 mod timer;

@@ -15,4 +15,5 @@ pub(crate) mod run;
 pub(crate) mod sql;
 pub(crate) mod status;
 pub(crate) mod suppress;
+pub(crate) mod verify;
 pub(crate) mod watch;

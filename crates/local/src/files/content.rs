@@ -39,7 +39,7 @@ pub(super) fn over_limit(limit: u64) -> String {
 
 /// Content that can be read from any place, by several readers at once.
 #[derive(Clone)]
-pub(super) enum Backing {
+pub(crate) enum Backing {
     Memory(Arc<Vec<u8>>),
     File(Arc<File>),
 }
@@ -79,7 +79,7 @@ impl Backing {
     }
 
     /// A reader of its own place.
-    pub(super) fn reader(&self) -> Positioned {
+    pub(crate) fn reader(&self) -> Positioned {
         Positioned { backing: self.clone(), at: 0 }
     }
 
@@ -106,7 +106,7 @@ impl Backing {
 
 /// Reads a [`Backing`] from a place of its own.
 #[derive(Clone)]
-pub(super) struct Positioned {
+pub(crate) struct Positioned {
     backing: Backing,
     at: u64,
 }

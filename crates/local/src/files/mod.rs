@@ -14,7 +14,7 @@
 //! on), `archive`, `zip`, `tar`.
 
 mod archive;
-mod content;
+pub(crate) mod content;
 mod listing;
 mod name;
 mod tar;

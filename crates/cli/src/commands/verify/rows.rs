@@ -1,0 +1,234 @@
+//! Findings and hours, as rows in every format.
+
+use event::Timestamp;
+use integrity::layout::Lane;
+use integrity::report::{Finding, Status};
+use pipeline::escape;
+use serde_json::Value;
+
+use super::told::{Stretch, Told};
+use super::{noun, words};
+use crate::args::Format;
+use crate::output::{Rows, count};
+use crate::session::Session;
+
+const COLUMNS: &[&str] =
+    &["kind", "status", "account", "region", "trail", "from", "to", "key", "detail", "digests", "logs"];
+/// The most findings, and the most stretches of hours, that a table shows.
+const SHOWN: usize = 1000;
+const HOUR: i64 = 3_600_000_000;
+
+pub(super) fn write(session: &mut Session, format: Format, told: &Told<'_>) -> anyhow::Result<()> {
+    if format == Format::Table {
+        return table(session, told);
+    }
+    let mut rows = Writer::begin(session, format)?;
+    for (name, reason) in &told.question.unread {
+        rows.row(vec![
+            "folder".into(),
+            "unjudged".into(),
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            name.as_str().into(),
+            reason.as_str().into(),
+            Value::Null,
+            Value::Null,
+        ])?;
+    }
+    for (lane, _) in &told.question.lanes {
+        let mut failure = None;
+        let found = told.lane(lane, &mut |finding| {
+            // An error of the output ends the run; what it is replayed from knows only its own.
+            rows.row(of_finding(lane, finding)).map_err(|error| {
+                let kind =
+                    error.downcast_ref::<std::io::Error>().map_or(std::io::ErrorKind::Other, std::io::Error::kind);
+                failure = Some(error);
+                kind.into()
+            })
+        });
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        for hour in found?.hours() {
+            let to = Timestamp::from_micros(hour.start.micros() + HOUR);
+            let stretch = Stretch {
+                from: hour.start,
+                to: to.unwrap_or(Timestamp::MAX),
+                status: hour.status,
+                hours: 1,
+                counts: hour.counts,
+            };
+            rows.row(of_stretch(lane, "hour", &stretch, told))?;
+        }
+    }
+    rows.end(told)
+}
+
+fn of_finding(lane: &Lane, finding: &Finding) -> Vec<Value> {
+    let Finding { kind, status, from, to, trail, key, detail } = finding;
+    vec![
+        kind.as_str().into(),
+        status.as_str().into(),
+        lane.account.as_str().into(),
+        lane.region.as_str().into(),
+        trail.as_deref().into(),
+        from.whole_second().to_string().into(),
+        to.map(|to| to.whole_second().to_string()).into(),
+        key.as_deref().into(),
+        detail.as_str().into(),
+        Value::Null,
+        Value::Null,
+    ]
+}
+
+fn of_stretch(lane: &Lane, kind: &str, stretch: &Stretch, told: &Told<'_>) -> Vec<Value> {
+    let Stretch { from, to, status, counts, .. } = stretch;
+    vec![
+        kind.into(),
+        status.as_str().into(),
+        lane.account.as_str().into(),
+        lane.region.as_str().into(),
+        Value::Null,
+        from.to_string().into(),
+        to.to_string().into(),
+        Value::Null,
+        why(lane, stretch, told).into(),
+        counts.digests.total().into(),
+        counts.logs.total().into(),
+    ]
+}
+
+/// Why there are no digests of a time, where that is known.
+pub(super) fn why(lane: &Lane, stretch: &Stretch, told: &Told<'_>) -> Option<String> {
+    let is_unsigned = stretch.status == Status::Unsigned;
+    is_unsigned.then(|| told.why.explain(lane, stretch.from, stretch.to)).flatten()
+}
+
+/// Rows as they come: there may be more than fit into memory.
+struct Writer<'s> {
+    session: &'s mut Session,
+    format: Format,
+    is_first: bool,
+}
+
+impl<'s> Writer<'s> {
+    fn begin(session: &'s mut Session, format: Format) -> anyhow::Result<Writer<'s>> {
+        match format {
+            Format::Csv => session.out.csv([COLUMNS])?,
+            Format::Json => session.out.text("[")?,
+            Format::Jsonl | Format::Table => {}
+        }
+        Ok(Writer { session, format, is_first: true })
+    }
+
+    fn row(&mut self, row: Vec<Value>) -> anyhow::Result<()> {
+        match self.format {
+            Format::Csv => {
+                let cells: Vec<String> = row.iter().map(crate::output::plain).collect();
+                self.session.out.csv([cells])?;
+            }
+            _ => {
+                let object = COLUMNS.iter().map(|name| (*name).to_owned()).zip(row).collect();
+                self.object(&Value::Object(object))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, object: &Value) -> anyhow::Result<()> {
+        let text = object.to_string();
+        let text = escape::json(&text);
+        match self.format {
+            Format::Json => {
+                let before = if self.is_first { "\n" } else { ",\n" };
+                self.session.out.text(&format!("{before}{text}"))?;
+            }
+            _ => self.session.out.line(&text)?,
+        }
+        self.is_first = false;
+        Ok(())
+    }
+
+    /// The summary last: for programs in JSON, for people beside CSV.
+    fn end(mut self, told: &Told<'_>) -> anyhow::Result<()> {
+        match self.format {
+            Format::Csv => {
+                self.session.out.flush()?;
+                if !self.session.global.quiet {
+                    told.lines()?.iter().for_each(|line| crate::complain(line));
+                }
+            }
+            Format::Json => {
+                self.object(&told.summary()?)?;
+                self.session.out.text("\n]\n")?;
+            }
+            _ => self.object(&told.summary()?)?,
+        }
+        Ok(())
+    }
+}
+
+fn table(session: &mut Session, told: &Told<'_>) -> anyhow::Result<()> {
+    let mut findings = Rows::new(&["status", "what", "account", "region", "time", "file", "detail"]);
+    let mut hours = Rows::new(&["status", "account", "region", "from", "to", "hours", "digests", "logs", "why"]);
+    let (mut number, mut stretches) = (told.question.unread.len(), 0);
+    for (name, reason) in told.question.unread.iter().take(SHOWN) {
+        let cells = [words(Status::Unjudged), "folder or file", "", "", "", name, reason];
+        findings.push(cells.map(Value::from).to_vec());
+    }
+    for (lane, _) in &told.question.lanes {
+        let found = told.lane(lane, &mut |finding| {
+            number += 1;
+            if number <= SHOWN {
+                let time = finding.from.whole_second().to_string();
+                let file = finding.key.as_deref().map_or("", |key| key.rsplit('/').next().unwrap_or(key));
+                let what = noun(finding.kind);
+                let cells = [words(finding.status), what, &lane.account, &lane.region, &time, file, &finding.detail];
+                findings.push(cells.map(Value::from).to_vec());
+            }
+            Ok(())
+        })?;
+        for stretch in found.stretches() {
+            stretches += 1;
+            if stretches > SHOWN {
+                continue;
+            }
+            hours.push(vec![
+                words(stretch.status).into(),
+                lane.account.as_str().into(),
+                lane.region.as_str().into(),
+                stretch.from.to_string().into(),
+                stretch.to.to_string().into(),
+                stretch.hours.into(),
+                stretch.counts.digests.total().into(),
+                stretch.counts.logs.total().into(),
+                why(lane, &stretch, told).into(),
+            ]);
+        }
+    }
+    if !findings.is_empty() {
+        findings.write(Format::Table, 7, &mut session.out)?;
+        rest(session, number, "findings")?;
+        session.out.line("")?;
+    }
+    if !hours.is_empty() {
+        hours.write(Format::Table, 9, &mut session.out)?;
+        rest(session, stretches, "stretches of hours")?;
+        session.out.line("")?;
+    }
+    for line in told.lines()? {
+        session.out.line(&line)?;
+    }
+    Ok(())
+}
+
+fn rest(session: &mut Session, number: usize, what: &str) -> anyhow::Result<()> {
+    if number > SHOWN {
+        let more = count((number - SHOWN) as u64);
+        session.out.line(&format!("… and {more} more {what}: --format jsonl or csv has all"))?;
+    }
+    Ok(())
+}
