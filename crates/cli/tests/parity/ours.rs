@@ -16,6 +16,26 @@ pub(crate) struct Finding {
     pub(crate) detail: String,
 }
 
+impl Finding {
+    /// Whether something is said to be wrong.
+    pub(crate) fn is_wrong(&self) -> bool {
+        ["tampered", "missing", "injected"].contains(&&*self.status)
+    }
+
+    /// Whether a digest that ends then is of its time.
+    pub(crate) fn covers(&self, end: &str) -> bool {
+        let to = self.to.as_deref().unwrap_or(&self.from);
+        *self.from < *end && *end <= *to
+    }
+
+    /// Its time, as a clock shows it.
+    pub(crate) fn time(&self) -> String {
+        let clock = |time: &str| time.get(11..19).unwrap_or(time).to_owned();
+        let to = self.to.as_deref().map(|to| format!(" to {}", clock(to)));
+        format!("{}{}", clock(&self.from), to.unwrap_or_default())
+    }
+}
+
 /// What a run came to.
 #[derive(Debug)]
 pub(crate) struct Verdict {
@@ -48,8 +68,8 @@ pub(crate) fn verify(home: &Path, address: &str, now: &str, endpoints: (&str, &s
     let rows = told.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let text = |row: &Value, name: &str| row[name].as_str().map(str::to_owned);
     let findings = rows
-        // Hours repeat what is told of objects; the summary has no kind.
-        .filter(|row| row["kind"].is_string() && row["kind"] != "hour")
+        // Hours and the summary repeat what is told of objects.
+        .filter(|row| row["kind"] != "hour" && row["kind"] != "summary")
         .map(|row| Finding {
             status: text(&row, "status").unwrap(),
             key: text(&row, "key"),
