@@ -28,5 +28,6 @@ mod traffic;
 mod truth;
 
 pub use digest::{Signed, Signing};
+pub use organisation::REGIONS;
 pub use plan::{Plan, Progress, SampleError, Summary};
 pub use truth::Step;

@@ -9,7 +9,7 @@ pub(crate) const NAME: &str = "fernhill";
 /// The domain of the people's mail addresses.
 pub(crate) const DOMAIN: &str = "fernhill.example";
 /// The regions enabled in every account: those in use first, the others seen only by audits.
-pub(crate) const REGIONS: [&str; 17] = [
+pub const REGIONS: [&str; 17] = [
     "us-east-1",
     "eu-west-1",
     "eu-central-1",

@@ -67,11 +67,14 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
+/// Key, text and metadata.
+type Digest = (String, Value, Value);
+
 struct Trail {
     _folder: TempDir,
     files: BTreeMap<String, Vec<u8>>,
-    /// Key, text and metadata of each digest, by account, region and whether it came late, in the order of their ends.
-    chains: BTreeMap<(String, String, bool), Vec<(String, Value, Value)>>,
+    /// By account, region and whether they came late, in the order of their ends.
+    chains: BTreeMap<(String, String, bool), Vec<Digest>>,
 }
 
 impl Trail {
@@ -135,7 +138,7 @@ fn every_digest_is_signed_and_linked() {
     let keys = trail.public_keys();
     let (mut starts, mut quiet, mut fingerprints) = (0, 0, BTreeSet::new());
     for ((account, region, _), chain) in &trail.chains {
-        let mut before: Option<&(String, Value, Value)> = None;
+        let mut before: Option<&Digest> = None;
         for digest in chain {
             let (key, told, metadata) = digest;
             assert_eq!(told["digestS3Object"], *key.as_str());

@@ -7,6 +7,7 @@
 pub(crate) mod floor;
 mod measure;
 pub(crate) mod queries;
+pub(crate) mod verify;
 
 use std::fmt::Write as _;
 use std::fs;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use jiff::Timestamp;
-use sample::Plan;
+use sample::{Plan, Signing};
 
 use crate::workspace::{Workspace, short_hash};
 
@@ -20,6 +20,9 @@ pub(crate) struct Options {
     out: PathBuf,
     #[command(flatten)]
     size: Size,
+    /// Write signed digest files, too: one an hour for each account and region that has log files
+    #[arg(long)]
+    signed: bool,
 }
 
 /// How large the corpus is.
@@ -42,7 +45,8 @@ impl Size {
 
 /// Writes a corpus and says what is in it.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    write(options.size, &options.out)
+    let signing = options.signed.then(end).transpose()?.map(Signing::organisation);
+    write(options.size, signing, &options.out)
 }
 
 /// Returns the folder of the cached corpus of this size, generating it if the generator's source has changed.
@@ -59,14 +63,17 @@ pub(crate) fn cached(workspace: &Workspace, size: Size) -> anyhow::Result<PathBu
 
     // Renamed when it is whole: a generation cut off leaves nothing that looks like a corpus.
     let partial = folder.with_extension(format!("{}.partial", std::process::id()));
-    write(size, &partial)?;
+    write(size, None, &partial)?;
     fs::rename(&partial, &folder).with_context(|| format!("failed to move {} into place", partial.display()))?;
     Ok(folder)
 }
 
-fn write(size: Size, out: &Path) -> anyhow::Result<()> {
-    let now = Timestamp::from_second(END).context("the corpus ends at a time that exists")?;
-    let plan = Plan { events: size.events, files: size.files, ..Plan::corpus(now) };
+pub(crate) fn end() -> anyhow::Result<Timestamp> {
+    Timestamp::from_second(END).context("the corpus ends at a time that exists")
+}
+
+fn write(size: Size, signing: Option<Signing>, out: &Path) -> anyhow::Result<()> {
+    let plan = Plan { events: size.events, files: size.files, signing, ..Plan::corpus(end()?) };
     fs::create_dir_all(out).with_context(|| format!("failed to create {}", out.display()))?;
     eprintln!("generating {} events in about {} files under {}", size.events, size.files, out.display());
     let summary = plan.write(out, |_| {}).context("failed to generate the corpus")?;
@@ -78,6 +85,9 @@ fn write(size: Size, out: &Path) -> anyhow::Result<()> {
         summary.bytes_json as f64 / 1e6,
         summary.bytes_gz as f64 / 1e6,
     );
+    if let Some(signed) = summary.signed {
+        eprintln!("{} digests of {} accounts and regions", signed.digests, signed.chains);
+    }
     Ok(())
 }
 

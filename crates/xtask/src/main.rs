@@ -45,6 +45,8 @@ enum Task {
     Bench(bench::Options),
     /// Measure the query catalogue against DuckDB, on the same files
     BenchQueries(bench::queries::Options),
+    /// Measure `trailhound verify` against the AWS CLI's validate-logs, on the same bucket
+    BenchVerify(bench::verify::Options),
     /// One side of the benchmark: gunzip and parse a folder, and nothing else
     #[command(hide = true)]
     Floor(bench::floor::Options),
@@ -71,6 +73,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Corpus(options) => corpus::run(&options),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::BenchQueries(options) => bench::queries::run(&workspace, &options),
+        Task::BenchVerify(options) => bench::verify::run(&workspace, &options),
         Task::Floor(options) => bench::floor::run(&options),
     }
 }

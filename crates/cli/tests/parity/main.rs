@@ -1,15 +1,16 @@
 //! Parity with the AWS CLI: the real `aws cloudtrail validate-logs`, against S3 on this machine and the testkit's
-//! CloudTrail, over a trail that the sample signed and over every way of tampering with it. What it says of each stands in
-//! `docs/integrity.md`; `TRAILHOUND_BLESS=1` writes the table there.
+//! CloudTrail, over a trail that the sample signed and over every way of tampering with it; and `trailhound verify` beside it, which must find all that it finds and what was
+//! tampered with besides. What both say stands in `docs/integrity.md`; `TRAILHOUND_BLESS=1` writes the table there.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod aws_cli;
 mod bucket;
+mod ours;
 mod tamper;
 mod trail;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,8 @@ use testkit::http::{Setup, serve};
 
 use crate::aws_cli::{AwsCli, Verdict};
 use crate::bucket::{Objects, S3};
-use crate::tamper::MATRIX;
+use crate::ours::Finding;
+use crate::tamper::{MATRIX, Tampering};
 use crate::trail::{ARN, BUCKET, FROM, PREFIX, REGION, Trail, UNTIL, label};
 
 /// Where the table stands, between these two lines.
@@ -108,32 +110,102 @@ fn the_aws_cli_calls_an_untouched_trail_of_an_organisation_valid() {
 }
 
 #[test]
-fn what_the_aws_cli_finds() {
+fn whatever_the_aws_cli_finds_is_found_and_more() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     let trail = Trail::write(folder.path());
-    let mut s3 = S3::start(&python);
     let described =
         Described { arn: ARN.to_owned(), bucket: BUCKET.to_owned(), prefix: PREFIX.to_owned(), organization: None };
     let cloudtrail = cloudtrail(&empty(folder.path()), &folder.path().join("public-keys.json"), described);
-    let cli = AwsCli { python, s3: s3.endpoint.clone(), cloudtrail };
 
-    let mut table = String::from("| what was done | the AWS CLI says |\n|---|---|\n");
-    for tampering in MATRIX {
-        let mut objects = trail.objects.clone();
-        let culprits = (tampering.apply)(&trail, &mut objects);
-        s3.hold(BUCKET, &objects);
-        let verdict = cli.validate(ARN, REGION, None, (FROM, UNTIL));
-        if tampering.what == "nothing" {
-            assert_eq!(verdict.valid, trail.objects.0.keys().cloned().collect(), "everything is valid");
-        }
-        assert_eq!(verdict.exit, i32::from(!verdict.invalid.is_empty()));
-        // Whoever blames an object that nobody touched is wrong.
-        let wrongly = verdict.invalid.iter().find(|finding| !culprits.contains(&finding.key));
-        assert!(wrongly.is_none(), "{}: {wrongly:?}, not {culprits:?}", tampering.what);
-        table.push_str(&format!("| {} | {} |\n", tampering.what, cell(&verdict)));
+    // Each half in a bucket of its own on a server of its own, so that both cores have something to do.
+    let rows = std::thread::scope(|scope| {
+        let half = |first: usize| {
+            let (trail, python, cloudtrail) = (&trail, python.clone(), cloudtrail.clone());
+            scope.spawn(move || {
+                let mut s3 = S3::start(&python);
+                let cli = AwsCli { python, s3: s3.endpoint.clone(), cloudtrail };
+                let rows = MATRIX.iter().enumerate().skip(first).step_by(2);
+                rows.map(|(number, tampering)| (number, row(tampering, trail, &mut s3, &cli))).collect::<Vec<_>>()
+            })
+        };
+        let halves = [half(0), half(1)];
+        halves.into_iter().flat_map(|half| half.join().unwrap()).collect::<BTreeMap<usize, String>>()
+    });
+    let rows: String = rows.into_values().collect();
+    assert_table(&format!("| what was done | the AWS CLI says | `trailhound verify` says |\n|---|---|---|\n{rows}"));
+}
+
+/// Tampers with the trail and asks about it.
+fn row(tampering: &Tampering, trail: &Trail, s3: &mut S3, cli: &AwsCli) -> String {
+    let mut objects = trail.objects.clone();
+    let culprits = (tampering.apply)(trail, &mut objects);
+    s3.hold(BUCKET, &objects);
+    let verdict = cli.validate(ARN, REGION, None, (FROM, UNTIL));
+    if tampering.what == "nothing" {
+        assert_eq!(verdict.valid, trail.objects.0.keys().cloned().collect(), "everything is valid");
     }
-    assert_table(&table);
+    assert_eq!(verdict.exit, i32::from(!verdict.invalid.is_empty()));
+    // Whoever blames an object that nobody touched is wrong.
+    let wrongly = verdict.invalid.iter().find(|finding| !culprits.contains(&finding.key));
+    assert!(wrongly.is_none(), "{}: {wrongly:?}, not {culprits:?}", tampering.what);
+
+    let home = tempfile::tempdir().unwrap();
+    let address = format!("s3://{BUCKET}/{PREFIX}");
+    let ours = ours::verify(home.path(), &address, UNTIL, (&s3.endpoint, &cli.cloudtrail));
+    let names = |finding: &Finding, key: &str| match &finding.key {
+        Some(named) => named == key,
+        // A digest that no other names is missed by its hour.
+        None => end_of(key).is_some_and(|end| finding.covers(&end)),
+    };
+    let found = |key: &str| ours.findings.iter().any(|finding| finding.is_wrong() && names(finding, key));
+    for missed in verdict.invalid.iter().filter(|finding| !found(&finding.key)) {
+        panic!("{}: only the AWS CLI finds {missed:?}: {:?}", tampering.what, ours.findings);
+    }
+    for missed in culprits.iter().filter(|culprit| !found(culprit)) {
+        assert!(tampering.is_too_new, "{}: {missed} is not found: {:?}", tampering.what, ours.findings);
+    }
+    // Nothing vouches any more for what a digest named that is gone or not sound.
+    let without = |key: &String| trail.named_by(key).into_iter().chain([key.clone()]).collect::<Vec<_>>();
+    let doubtful: Vec<String> = culprits.iter().flat_map(without).collect();
+    let is_doubted = |finding: &&Finding| doubtful.iter().any(|key| names(finding, key));
+    let wrongly = ours.findings.iter().find(|finding| finding.is_wrong() && !is_doubted(finding));
+    assert!(wrongly.is_none(), "{}: {wrongly:?}, not {culprits:?}", tampering.what);
+    assert_eq!(ours.exit == 4, ours.findings.iter().any(Finding::is_wrong), "{}: {ours:?}", tampering.what);
+    format!("| {} | {} | {} |\n", tampering.what, cell(&verdict), our_cell(&ours))
+}
+
+/// The time in a digest's name.
+fn end_of(key: &str) -> Option<String> {
+    let name = key.contains("/CloudTrail-Digest/").then(|| key.rsplit('/').next()).flatten()?;
+    let end = name.split(['_', '.']).find(|part| part.len() == 16 && part.ends_with('Z'))?;
+    let digits = [&end[..4], &end[4..6], &end[6..8], &end[9..11], &end[11..13], &end[13..15]];
+    let [year, month, day, hour, minute, second] = digits;
+    Some(format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z"))
+}
+
+fn our_cell(verdict: &ours::Verdict) -> String {
+    let told = verdict.findings.iter().map(|finding| {
+        let what = finding.key.as_deref().map_or_else(|| finding.time(), label);
+        let words = finding.detail.split(' ').map(shortened).collect::<Vec<String>>().join(" ");
+        format!("{what}: {}: {words}", finding.status.replace('_', " "))
+    });
+    let told: Vec<String> = told.collect();
+    if told.is_empty() { "all verified".to_owned() } else { told.join("<br>") }
+}
+
+/// A name by its label, and a hash by its first digits.
+fn shortened(word: &str) -> String {
+    let hash = word.trim_end_matches(',');
+    if let Some((bucket, key)) = word.strip_prefix("s3://").and_then(|path| path.split_once('/')) {
+        format!("{} in {bucket}", label(key))
+    } else if word.ends_with(".json.gz") {
+        label(word)
+    } else if hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        word.replace(hash, &format!("{}…", &hash[..8]))
+    } else {
+        word.to_owned()
+    }
 }
 
 fn cell(verdict: &Verdict) -> String {

@@ -62,7 +62,7 @@ pub(super) fn describe(trails: &[Trail], region: &str, request: &Value) -> Value
         let is_at_home = trail.home_region() == region;
         // A name means a trail of this region, an ARN one anywhere.
         let is_named = |name: &&str| **name == *trail.arn || (**name == *trail.name() && is_at_home);
-        (shadows || is_at_home) && (names.is_empty() || names.iter().any(|name| is_named(&name)))
+        (shadows || is_at_home) && (names.is_empty() || names.iter().any(is_named))
     };
     json!({ "trailList": trails.iter().filter(is_meant).map(Trail::describe).collect::<Vec<_>>() })
 }
