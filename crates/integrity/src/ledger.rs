@@ -201,10 +201,17 @@ impl Ledger {
         for (hour, number) in std::mem::take(&mut self.uncovered) {
             // The middle of the hour stands for all of it.
             let middle = Timestamp::from_micros(hour.micros() + DUE / 4).unwrap_or(hour);
-            let status = self.status_of(middle, until, true);
+            let end = Timestamp::from_micros(hour.micros() + DUE / 2).unwrap_or(hour);
+            let is_whole = self.signed.containing(hour).is_some_and(|(_, to)| end <= to);
+            let status = match self.status_of(middle, until, true) {
+                // Digests that end within the hour, as where a trail is stopped, say nothing of the rest of it.
+                Status::Injected if !is_whole => Status::Unsigned,
+                status => status,
+            };
             self.log(hour, status, number, number);
             if status == Status::Injected {
-                let detail = format!("{number} log files that no digest names, in an hour whose digests came late");
+                let files = if number == 1 { "a log file".to_owned() } else { format!("{number} log files") };
+                let detail = format!("{files} that no digest names, in an hour whose digests came late");
                 let (kind, trail, key) = (Kind::Log, None, None);
                 self.tell(Finding { kind, status, from: hour, to: None, trail, key, detail });
             }

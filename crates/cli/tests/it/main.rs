@@ -12,3 +12,4 @@ mod live;
 mod proof;
 mod race;
 mod support;
+mod verify;
