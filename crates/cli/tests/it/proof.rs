@@ -31,14 +31,14 @@ fn gunzip(path: &Path) -> Vec<u8> {
 }
 
 /// A signed trail of some hours with two log files of two records each.
-struct Trail {
-    root: PathBuf,
-    logs: Vec<PathBuf>,
+pub(crate) struct Trail {
+    pub(crate) root: PathBuf,
+    pub(crate) logs: Vec<PathBuf>,
     digests: Vec<PathBuf>,
 }
 
 impl Trail {
-    fn write(world: &World) -> Trail {
+    pub(crate) fn write(world: &World) -> Trail {
         let root = world.path("copy/of/bucket");
         let home = root.join("audit/AWSLogs").join(ACCOUNT);
         for hour in HOURS {
@@ -74,17 +74,17 @@ impl Trail {
         Trail { root: root.join("audit"), logs, digests }
     }
 
-    fn keys(&self) -> PathBuf {
+    pub(crate) fn keys(&self) -> PathBuf {
         self.root.join("public-keys.json")
     }
 
-    fn ingest(&self, world: &World, paths: &[&PathBuf]) -> Ran {
+    pub(crate) fn ingest(&self, world: &World, paths: &[&PathBuf]) -> Ran {
         let mut command = world.command();
         command.args(["ingest", "--summary", "json", "--verify", "--keys"]).arg(self.keys()).args(paths);
         Ran(command.output().unwrap())
     }
 
-    fn all(&self) -> PathBuf {
+    pub(crate) fn all(&self) -> PathBuf {
         self.root.join("AWSLogs")
     }
 
@@ -94,7 +94,7 @@ impl Trail {
     }
 
     /// Puts another record into a log file.
-    fn change(&self, log: usize) {
+    pub(crate) fn change(&self, log: usize) {
         let text = String::from_utf8(gunzip(&self.logs[log])).unwrap();
         std::fs::write(&self.logs[log], gzip(text.replace("alice", "clara").as_bytes())).unwrap();
     }

@@ -181,9 +181,6 @@ fn ratio(objects: &ByStatus, name: &str) -> Option<String> {
 }
 
 impl LaneTold {
-<<<<<<< HEAD
-    pub(crate) fn hours(&self) -> impl Iterator<Item = Hour> + '_ {
-=======
     /// Why there are no digests of a stretch of hours, where that is known.
     pub(super) fn why(&self, lane: &Lane, stretch: &Stretch, events: &why::Events) -> Option<String> {
         let mut periods = self.unsigned.iter().filter(|_| stretch.status == Status::Unsigned);
@@ -191,8 +188,7 @@ impl LaneTold {
         events.explain(lane, period.from, period.to)
     }
 
-    pub(super) fn hours(&self) -> impl Iterator<Item = Hour> + '_ {
->>>>>>> integrity
+    pub(crate) fn hours(&self) -> impl Iterator<Item = Hour> + '_ {
         self.hours.hours()
     }
 
