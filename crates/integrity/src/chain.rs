@@ -159,6 +159,8 @@ struct Verdict {
     by_successor: bool,
 }
 
+const UNKNOWN: &str =
+    "its signature is unknown: the digest after it, which carries it, is not known to be sound itself";
 const HOUR: i64 = 3_600_000_000;
 /// How many of those that are none are remembered.
 const BAD: usize = 10_000;
@@ -193,10 +195,22 @@ impl Chain {
         self.last = Some(next);
     }
 
+    /// Settles the newest digest by one that is not looked at itself.
+    pub(crate) fn witness(&mut self, mut next: Link, how: Follow<'_>, ledger: &mut Ledger) {
+        if let Some(last) = self.last.take() {
+            self.settle(last, Some(&mut next), how, ledger);
+        }
+    }
+
     /// Settles what is left: no digest comes after it.
     pub(crate) fn end(&mut self, how: Follow<'_>, ledger: &mut Ledger) -> Option<ChainSummary> {
         if let Some(last) = self.last.take() {
             self.settle(last, None, how, ledger);
+        }
+        if let Some((suspect, _)) = self.suspect.take() {
+            // Its witness was not looked at itself.
+            let (status, detail) = (Status::Unjudged, UNKNOWN.to_owned());
+            self.tell(suspect, Verdict { status, detail, is_proven: false, by_successor: false }, how, ledger);
         }
         self.summary.take()
     }
@@ -311,8 +325,7 @@ impl Chain {
         // Now that it is known whether its own word counts.
         if let Some((suspect, why)) = self.suspect.take() {
             let status = if is_proven { Status::Tampered } else { Status::Unjudged };
-            let unknown = "its signature is unknown: the digest after it, which carries it, is not sound itself";
-            let detail = if is_proven { why } else { unknown.to_owned() };
+            let detail = if is_proven { why } else { UNKNOWN.to_owned() };
             self.tell(suspect, Verdict { status, detail, is_proven: false, by_successor: false }, how, ledger);
         }
         match is_suspect {

@@ -219,7 +219,8 @@ impl<'s> Sweep<'s> {
         let tasks = digests.into_iter().map(|(name, listed)| DigestTask { lane: self.lane.clone(), name, listed });
         let judged = self.pool.each(self.judge, tasks.collect(), judge::digest);
         for (name, (mut link, log_files)) in names.into_iter().zip(judged) {
-            if self.scope.wants_logs_of(&link.key) {
+            let is_witness = self.scope.is_witness(&name);
+            if !is_witness && self.scope.wants_logs_of(&link.key) {
                 link.logs = self.logs_named(&link, log_files);
             }
             let lane = &self.lane;
@@ -232,7 +233,10 @@ impl<'s> Sweep<'s> {
                 chains.push(Chain::new(name.chain.clone()));
                 chains.len() - 1
             });
-            chains[place].follow(link, how, &mut state.ledger);
+            match is_witness {
+                true => chains[place].witness(link, how, &mut state.ledger),
+                false => chains[place].follow(link, how, &mut state.ledger),
+            }
             state.after = Some((name.chain, name.end));
         }
     }

@@ -88,9 +88,15 @@ pub struct Scope {
 const HOUR: i64 = 3_600_000_000;
 
 impl Scope {
-    /// Whether a digest may name files of this time. The next one may, too: files are delivered around its start.
+    /// Whether a digest may name files of this time. The next one may, too: files are delivered around its start. The one
+    /// after that has the signature of the last of them.
     pub(crate) fn wants_digest(&self, name: &DigestName) -> bool {
-        self.from.is_none_or(|from| name.end > from) && name.end.micros() - 2 * HOUR < self.until.micros()
+        self.from.is_none_or(|from| name.end > from) && name.end.micros() - 3 * HOUR < self.until.micros()
+    }
+
+    /// Whether a digest is read only for what it says of the one before it.
+    pub(crate) fn is_witness(&self, name: &DigestName) -> bool {
+        name.end.micros() - 2 * HOUR >= self.until.micros()
     }
 
     pub(crate) fn wants_log(&self, original: &str, at: Timestamp) -> bool {
@@ -118,7 +124,7 @@ impl Scope {
             }
             Only::Log(key) => {
                 let at = delivered(key);
-                (at, at.and_then(|at| shifted(at, 3)))
+                (at, at.and_then(|at| shifted(at, 1)))
             }
         };
         let until = until.map_or(self.until, |until| until.min(self.until));

@@ -11,3 +11,4 @@ mod formats;
 mod live;
 mod race;
 mod support;
+mod verify;

@@ -28,6 +28,19 @@ fn every_digest_but_the_newest_is_proven_by_the_one_after_it() {
 }
 
 #[test]
+fn in_a_time_range_the_digest_behind_it_is_a_witness() {
+    let (mut world, hours) = copy();
+    world.scope.until = crate::world::at("2026-01-14T18:00:00Z");
+    world.scope.is_open_ended = false;
+    let report = world.verify();
+    report.assert_clean();
+    assert_eq!((report.totals.digests.verified, report.totals.by_successor), (9, 9));
+    // Changed itself, it is no witness against the one before it.
+    world.objects.get_mut(&hours[9].1).unwrap().bytes = gzip(b"{}");
+    world.verify().assert_told(vec![(Status::Unjudged, Kind::Digest, &hours[8].1)]);
+}
+
+#[test]
 fn a_changed_digest_is_told_and_not_the_one_before_it() {
     for field in ["previousDigestSignature", "previousDigestHashValue", "oldestEventTime", "logFiles"] {
         let (mut world, hours) = copy();

@@ -86,6 +86,8 @@ impl Archive {
                 }
             }
         }
+        // Keys have a slash behind a folder's name, which comes after a hyphen.
+        level.folders.sort();
         level
     }
 

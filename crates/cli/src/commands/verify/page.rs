@@ -8,7 +8,6 @@ use integrity::layout::Lane;
 use integrity::report::{Finding, Status};
 use pipeline::escape;
 
-use super::rows::why;
 use super::told::Told;
 use super::{noun, words};
 use crate::output::count;
@@ -116,7 +115,8 @@ fn hours(page: &mut impl Write, told: &Told<'_>) -> io::Result<()> {
         "<table><tr><th>status</th><th>account</th><th>region</th><th>from</th><th>to</th><th>hours</th><th>digests</th><th>log files</th><th>why</th></tr>"
     )?;
     for (lane, _) in &told.question.lanes {
-        for stretch in told.lane(lane, &mut |_| Ok(()))?.stretches() {
+        let found = told.lane(lane, &mut |_| Ok(()))?;
+        for stretch in found.stretches() {
             let status = stretch.status;
             write!(page, "<tr><td class=\"{}\">{}</td>", status.as_str(), words(status))?;
             for cell in [lane.account.clone(), lane.region.clone(), stretch.from.to_string(), stretch.to.to_string()] {
@@ -125,7 +125,7 @@ fn hours(page: &mut impl Write, told: &Told<'_>) -> io::Result<()> {
             for number in [stretch.hours, stretch.counts.digests.total(), stretch.counts.logs.total()] {
                 write!(page, "<td class=\"n\">{}</td>", count(number))?;
             }
-            writeln!(page, "<td>{}</td></tr>", html(&why(lane, &stretch, told).unwrap_or_default()))?;
+            writeln!(page, "<td>{}</td></tr>", html(&found.why(lane, &stretch, told.why).unwrap_or_default()))?;
         }
     }
     writeln!(page, "</table>")

@@ -52,7 +52,8 @@ pub(super) fn write(session: &mut Session, format: Format, told: &Told<'_>) -> a
         if let Some(error) = failure {
             return Err(error);
         }
-        for hour in found?.hours() {
+        let found = found?;
+        for hour in found.hours() {
             let to = Timestamp::from_micros(hour.start.micros() + HOUR);
             let stretch = Stretch {
                 from: hour.start,
@@ -61,7 +62,7 @@ pub(super) fn write(session: &mut Session, format: Format, told: &Told<'_>) -> a
                 hours: 1,
                 counts: hour.counts,
             };
-            rows.row(of_stretch(lane, "hour", &stretch, told))?;
+            rows.row(of_hour(lane, &stretch, found.why(lane, &stretch, told.why)))?;
         }
     }
     rows.end(told)
@@ -84,10 +85,10 @@ fn of_finding(lane: &Lane, finding: &Finding) -> Vec<Value> {
     ]
 }
 
-fn of_stretch(lane: &Lane, kind: &str, stretch: &Stretch, told: &Told<'_>) -> Vec<Value> {
+fn of_hour(lane: &Lane, stretch: &Stretch, why: Option<String>) -> Vec<Value> {
     let Stretch { from, to, status, counts, .. } = stretch;
     vec![
-        kind.into(),
+        "hour".into(),
         status.as_str().into(),
         lane.account.as_str().into(),
         lane.region.as_str().into(),
@@ -95,16 +96,10 @@ fn of_stretch(lane: &Lane, kind: &str, stretch: &Stretch, told: &Told<'_>) -> Ve
         from.to_string().into(),
         to.to_string().into(),
         Value::Null,
-        why(lane, stretch, told).into(),
+        why.into(),
         counts.digests.total().into(),
         counts.logs.total().into(),
     ]
-}
-
-/// Why there are no digests of a time, where that is known.
-pub(super) fn why(lane: &Lane, stretch: &Stretch, told: &Told<'_>) -> Option<String> {
-    let is_unsigned = stretch.status == Status::Unsigned;
-    is_unsigned.then(|| told.why.explain(lane, stretch.from, stretch.to)).flatten()
 }
 
 /// Rows as they come: there may be more than fit into memory.
@@ -205,7 +200,7 @@ fn table(session: &mut Session, told: &Told<'_>) -> anyhow::Result<()> {
                 stretch.hours.into(),
                 stretch.counts.digests.total().into(),
                 stretch.counts.logs.total().into(),
-                why(lane, &stretch, told).into(),
+                found.why(lane, &stretch, told.why).into(),
             ]);
         }
     }

@@ -5,7 +5,7 @@ use std::io;
 use event::Timestamp;
 use integrity::evidence::Journal;
 use integrity::layout::{Lane, Place};
-use integrity::report::{ByStatus, ChainSummary, Counts, Finding, Hour, Hours, Record, Status};
+use integrity::report::{ByStatus, ChainSummary, Counts, Finding, Hour, Hours, Period, Record, Status};
 use integrity::verify::Scope;
 use local::journal::FolderJournal;
 use serde_json::{Value, json};
@@ -34,6 +34,8 @@ pub(super) struct Told<'t> {
 #[derive(Default)]
 pub(super) struct LaneTold {
     pub(super) chains: Vec<ChainSummary>,
+    /// Times without digests, as a whole.
+    unsigned: Vec<Period>,
     hours: Hours,
 }
 
@@ -58,6 +60,7 @@ impl Told<'_> {
             match record {
                 Record::Finding(finding) if outcome.is_ok() => outcome = each(&finding),
                 Record::Chain(chain) => told.chains.push(chain),
+                Record::Period(period) if period.status == Status::Unsigned => told.unsigned.push(period),
                 _ => {}
             }
         })?;
@@ -170,6 +173,13 @@ fn ratio(objects: &ByStatus, name: &str) -> Option<String> {
 }
 
 impl LaneTold {
+    /// Why there are no digests of a stretch of hours, where that is known.
+    pub(super) fn why(&self, lane: &Lane, stretch: &Stretch, events: &why::Events) -> Option<String> {
+        let mut periods = self.unsigned.iter().filter(|_| stretch.status == Status::Unsigned);
+        let period = periods.find(|period| period.from < stretch.to && stretch.from < period.to)?;
+        events.explain(lane, period.from, period.to)
+    }
+
     pub(super) fn hours(&self) -> impl Iterator<Item = Hour> + '_ {
         self.hours.hours()
     }

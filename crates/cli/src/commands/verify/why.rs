@@ -12,6 +12,8 @@ use crate::session::Session;
 const NAMES: [&str; 3] = ["StopLogging", "UpdateTrail", "DeleteTrail"];
 /// The most of them that are kept.
 const KEPT: usize = 10_000;
+/// How many of them are told of one time.
+const TOLD: usize = 3;
 /// How long before the last digest's end a trail may have been stopped.
 const BEFORE: i64 = 2 * 3_600_000_000;
 
@@ -48,15 +50,15 @@ impl Events {
         Ok(Events(events))
     }
 
-    /// The event that explains a time without digests: the last one before its end that fits best.
+    /// What explains a time without digests: the events shortly before it or in it that fit best, the first first.
     pub(super) fn explain(&self, lane: &Lane, from: Timestamp, to: Timestamp) -> Option<String> {
         let earliest = from.micros() - BEFORE;
-        let near = self.0.iter().filter(|event| event.time.micros() >= earliest && event.time < to);
+        let near = || self.0.iter().filter(|event| event.time.micros() >= earliest && event.time < to);
         // A trail of all regions is stopped in its home region, that of an organisation in another account.
-        let fit = |event: &&Off| (event.account == lane.account, event.region == lane.region);
-        let best =
-            near.min_by_key(|event| (std::cmp::Reverse(fit(event)), event.time.micros().abs_diff(from.micros())));
-        best.map(|event| event.said.clone())
+        let fit = |event: &Off| (event.account == lane.account, event.region == lane.region);
+        let best = near().map(fit).max()?;
+        let told = near().filter(|event| fit(event) == best).take(TOLD).map(|event| event.said.as_str());
+        Some(told.collect::<Vec<_>>().join("; "))
     }
 }
 
