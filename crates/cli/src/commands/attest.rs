@@ -44,6 +44,37 @@ pub(crate) fn run(session: &mut Session, arguments: &AttestArgs) -> anyhow::Resu
 }
 
 fn attest(session: &mut Session, arguments: &AttestRunArgs) -> anyhow::Result<Exit> {
+    let Some((statement, looked, summary)) = state(session, arguments)? else { return Ok(Exit::Interrupted) };
+    let exit = statement.exit();
+    let mut statement = statement;
+    let manifest = match statement.bundle.take() {
+        Some(bundle) => Some(finish(session, bundle, arguments, looked.as_ref(), &summary)?),
+        None => None,
+    };
+    statement.write(session, &summary)?;
+    if let (Some(file), Some(manifest)) = (&arguments.output, manifest) {
+        crate::note(&format!("{} holds the evidence; its manifest's SHA-256 is {manifest}", file.display()));
+    }
+    session.out.flush()?;
+    looked.map_or(Ok(()), Looked::close)?;
+    Ok(exit)
+}
+
+/// How many hours come to what; `None` where it was interrupted.
+pub(crate) fn verdicts(
+    session: &mut Session,
+    arguments: &AttestRunArgs,
+) -> anyhow::Result<Option<BTreeMap<Verdict, u64>>> {
+    let Some((statement, looked, _)) = state(session, arguments)? else { return Ok(None) };
+    looked.map_or(Ok(()), Looked::close)?;
+    Ok(Some(statement.totals))
+}
+
+/// Makes the statement, what it rests on, and its summary.
+fn state(
+    session: &mut Session,
+    arguments: &AttestRunArgs,
+) -> anyhow::Result<Option<(Statement, Option<Looked>, Value)>> {
     let trail = match &arguments.path {
         Some(path) => Some(path.clone()),
         None => configured(session)?,
@@ -52,7 +83,7 @@ fn attest(session: &mut Session, arguments: &AttestRunArgs) -> anyhow::Result<Ex
         None => None,
         Some(path) => match examine(session, &of_trail(arguments, path))? {
             Some(looked) => Some(looked),
-            None => return Ok(Exit::Interrupted),
+            None => return Ok(None),
         },
     };
     let between = Between::of(&arguments.window, session.now)?;
@@ -79,21 +110,8 @@ fn attest(session: &mut Session, arguments: &AttestRunArgs) -> anyhow::Result<Ex
     if statement.totals.is_empty() {
         return Err(usage("there is nothing to attest: name the trail's bucket, or collect the event history first"));
     }
-    let exit = statement.exit();
     let summary = statement.summary(arguments, between.from, until, looked.as_ref());
-    let manifest = match statement.bundle.take() {
-        Some(bundle) => Some(finish(session, bundle, arguments, looked.as_ref(), &summary)?),
-        None => None,
-    };
-    statement.write(session, &summary)?;
-    if let (Some(file), Some(manifest)) = (&arguments.output, manifest) {
-        crate::note(&format!("{} holds the evidence; its manifest's SHA-256 is {manifest}", file.display()));
-    }
-    session.out.flush()?;
-    if let Some(looked) = looked {
-        looked.close()?;
-    }
-    Ok(exit)
+    Ok(Some((statement, looked, summary)))
 }
 
 /// The address of the configuration's trail.

@@ -1,5 +1,7 @@
 //! `trailhound demo`: a month of a small organisation's logs with an intrusion in it, read and judged.
 
+mod proof;
+
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -16,6 +18,7 @@ use crate::args::DemoArgs;
 use crate::commands::ingest::{self, Reading};
 use crate::exit::{Exit, usage};
 use crate::output::{bytes, count, plural};
+use crate::proving::Keys;
 use crate::session::Session;
 
 /// How long the trail has had log file validation: a digest costs 0.7 ms of signing, and each hour has one for each of the
@@ -53,9 +56,10 @@ pub(crate) fn run(session: &mut Session, arguments: &DemoArgs) -> anyhow::Result
         ),
     )?;
 
+    let keys = Keys::read("the demo's keys", &folder.join("logs/public-keys.json"))?;
     let done = ingest::read(
         session,
-        &Reading { command: "demo", threads: None, fail_on: None, notify: false, keys: None },
+        &Reading { command: "demo", threads: None, fail_on: None, notify: false, keys: Some(&keys) },
         std::slice::from_ref(&made.trail),
     )?;
     say(session, "\nRead them with `trailhound ingest`:")?;
@@ -66,9 +70,17 @@ pub(crate) fn run(session: &mut Session, arguments: &DemoArgs) -> anyhow::Result
     let state = session.open_state()?;
     let missed = show_steps(session, &state, &made.intrusion)?;
     show_rest(session, &state, &made.intrusion, &made.legitimate)?;
+    let logs = folder.join("logs");
+    let from = (now - SIGNED).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let is_proven = done.report.interrupted || proof::show(session, &folder, &logs, &from)?;
     show_next(session, &state, &made.intrusion)?;
     if missed > 0 {
         anyhow::bail!("{} of the intrusion that a detection covers raised no alert", plural(missed, "step", "steps"));
+    }
+    if !is_proven {
+        anyhow::bail!(
+            "the demo's trail was not verified and attested as it should be, or what was tampered with was not caught"
+        );
     }
     if done.report.interrupted { Ok(Exit::Interrupted) } else { Ok(Exit::Done) }
 }
