@@ -348,7 +348,7 @@ impl Hours {
         }
     }
 
-    /// Every hour between the first and the last of which something is known.
+    /// Every hour of which something is known, in order.
     pub fn hours(&self) -> impl Iterator<Item = Hour> + '_ {
         let starts = self.counts.keys().copied().chain(self.periods.iter().map(|period| hour_of(period.from)));
         let ends = self.counts.keys().copied().chain(
@@ -357,7 +357,7 @@ impl Hours {
         let (first, last) = (starts.min(), ends.max());
         let range = first.zip(last).map(|(first, last)| (first.micros()..=last.micros()).step_by(HOUR as usize));
         let mut periods = self.periods.iter().peekable();
-        range.into_iter().flatten().filter_map(Timestamp::from_micros).map(move |start| {
+        range.into_iter().flatten().filter_map(Timestamp::from_micros).filter_map(move |start| {
             let end = start.micros() + HOUR;
             let counts = self.counts.get(&start).copied().unwrap_or_default();
             let mut worst = counts.worst();
@@ -372,8 +372,7 @@ impl Hours {
                 }
                 periods.next();
             }
-            // Between periods nothing was there to be signed, and nothing is known.
-            Hour { start, status: worst.unwrap_or(Status::Unsigned), counts }
+            worst.map(|status| Hour { start, status, counts })
         })
     }
 }

@@ -53,8 +53,16 @@ pub(crate) fn run(session: &mut Session, arguments: &VerifyArgs) -> anyhow::Resu
 
 /// What is looked at: a bucket, or a copy of one.
 pub(crate) enum Source {
-    Bucket { bucket: Box<TrailBucket>, account: Box<Account>, prefix: String, below: String },
+    Bucket(Box<Remote>),
     Copy(BucketCopy),
+}
+
+/// A bucket, or a part of it.
+pub(crate) struct Remote {
+    bucket: TrailBucket,
+    account: Account,
+    prefix: String,
+    below: String,
 }
 
 impl Source {
@@ -74,12 +82,12 @@ impl Source {
         let account = Aws::open(&session.access(), None)?.unnamed();
         let region = arguments.bucket_region.clone().unwrap_or_else(|| TrailBucket::region_of(&account));
         let bucket = TrailBucket::new(&account, name, &region)?;
-        Ok(Source::Bucket { bucket: Box::new(bucket), account: Box::new(account), prefix, below })
+        Ok(Source::Bucket(Box::new(Remote { bucket, account, prefix, below })))
     }
 
     pub(crate) fn evidence(&self) -> &dyn Evidence {
         match self {
-            Source::Bucket { bucket, .. } => &**bucket,
+            Source::Bucket(remote) => &remote.bucket,
             Source::Copy(copy) => copy,
         }
     }
@@ -87,7 +95,7 @@ impl Source {
     /// What stands before each `AWSLogs/`.
     fn prefixes(&self) -> Vec<String> {
         match self {
-            Source::Bucket { prefix, .. } => vec![prefix.clone()],
+            Source::Bucket(remote) => vec![remote.prefix.clone()],
             Source::Copy(copy) => copy.prefixes(),
         }
     }
@@ -95,7 +103,7 @@ impl Source {
     /// Only what lies below this is meant, behind the prefix.
     fn below(&self) -> &str {
         match self {
-            Source::Bucket { below, .. } => below,
+            Source::Bucket(remote) => &remote.below,
             Source::Copy(copy) => copy.below(),
         }
     }
@@ -103,7 +111,7 @@ impl Source {
     /// Where the keys come from, if not from a file.
     fn keys(&self, session: &Session) -> anyhow::Result<Box<dyn KeySource>> {
         let account = match self {
-            Source::Bucket { account, .. } => Account::clone(account),
+            Source::Bucket(remote) => remote.account.clone(),
             Source::Copy(_) => Aws::open(&session.access(), None)?.unnamed(),
         };
         Ok(Box::new(PublicKeys::new(account)))
@@ -128,8 +136,8 @@ fn survey(source: &Source, arguments: &VerifyRunArgs) -> anyhow::Result<Ground> 
         found.lanes.retain(|lane| lane.is_below(&format!("{prefix}{}", source.below())));
         ground.unlisted.append(&mut found.unlisted);
         let place = match source {
-            Source::Bucket { bucket, .. } => Place {
-                bucket: arguments.bucket_name.clone().unwrap_or_else(|| bucket_name(bucket).to_owned()),
+            Source::Bucket(remote) => Place {
+                bucket: arguments.bucket_name.clone().unwrap_or_else(|| bucket_name(&remote.bucket).to_owned()),
                 prefix: arguments.prefix.as_deref().map_or_else(|| prefix.clone(), slashed),
                 here: prefix.clone(),
             },
@@ -261,7 +269,7 @@ pub(crate) fn examine(session: &mut Session, arguments: &VerifyRunArgs) -> anyho
     let bar = Verifying::start(&progress, ground.lanes.len() as u64, wants_bar);
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let (threads, lanes_at_once) = match &source {
-        Source::Bucket { .. } => (WAITING, LANES),
+        Source::Bucket(_) => (WAITING, LANES),
         Source::Copy(_) => (processors, processors + 1),
     };
     let outcome = verify(&Plan {

@@ -374,6 +374,8 @@ impl Report {
 pub(crate) struct MemoryJournal {
     lanes: Mutex<BTreeMap<Lane, Kept>>,
     pub(crate) is_eager: AtomicBool,
+    /// The largest checkpoint, in bytes.
+    pub(crate) largest: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -408,7 +410,9 @@ impl Journal for MemoryJournal {
     fn checkpoint(&self, lane: &Lane, state: &LaneState) -> std::io::Result<()> {
         let mut lanes = self.lanes.lock().unwrap();
         let kept = lanes.entry(lane.clone()).or_default();
-        kept.checkpoint = Some((kept.lines.len(), serde_json::to_string(state).unwrap()));
+        let text = serde_json::to_string(state).unwrap();
+        self.largest.fetch_max(text.len(), Ordering::Relaxed);
+        kept.checkpoint = Some((kept.lines.len(), text));
         Ok(())
     }
 
