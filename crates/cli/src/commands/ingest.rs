@@ -2,8 +2,8 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -179,6 +179,11 @@ pub(crate) fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
 
 /// The same, with other words or none.
 pub(crate) fn stop_on_interrupt_saying(words: Option<&'static str>) -> anyhow::Result<Arc<AtomicBool>> {
+    // A command that does several things in turn, as the demo does, is interrupted as a whole.
+    static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    if let Some(stop) = STOP.get() {
+        return Ok(Arc::clone(stop));
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || {
@@ -188,7 +193,7 @@ pub(crate) fn stop_on_interrupt_saying(words: Option<&'static str>) -> anyhow::R
         words.into_iter().for_each(crate::complain);
     })
     .context("failed to listen for ctrl-C")?;
-    Ok(stop)
+    Ok(Arc::clone(STOP.get_or_init(|| stop)))
 }
 
 /// What became of the records, in one line that adds up.
