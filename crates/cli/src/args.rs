@@ -277,9 +277,9 @@ pub(crate) struct IngestArgs {
     pub(crate) notify: bool,
     /// Check each log file against the signed digest that names it, whichever is read first; exit code 4 if one is not
     /// what CloudTrail wrote.
-    #[arg(long, requires = "keys")]
+    #[arg(long)]
     pub(crate) verify: bool,
-    /// CloudTrail's public keys, as `aws cloudtrail list-public-keys` prints them.
+    /// CloudTrail's public keys, from `verify keys export` [default: ListPublicKeys is asked].
     #[arg(long, value_name = "FILE", requires = "verify")]
     pub(crate) keys: Option<PathBuf>,
     /// How many threads read [default: one for each processor].

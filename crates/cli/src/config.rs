@@ -98,7 +98,7 @@ pub(crate) struct CollectConfig {
     ///
     /// Example: `verify = true`
     pub(crate) verify: bool,
-    /// The file of CloudTrail's public keys, as `aws cloudtrail list-public-keys` prints them. Default: `""`.
+    /// The file of CloudTrail's public keys, from `verify keys export`; without one ListPublicKeys is asked. Default: `""`.
     ///
     /// Example: `verify_keys = "/etc/trailhound/public-keys.json"`
     pub(crate) verify_keys: String,

@@ -54,14 +54,10 @@ impl Base {
         let registry = Registry::new(&config.detect).map_err(|error| usage(format!("[detect]: {error}")))?;
         let filters = Filters::new(&config.filter).map_err(|error| usage(error.to_string()))?;
         trails::check(&config.trails)?;
-        let keys = match (config.collect.verify, config.collect.verify_keys.as_str()) {
-            (false, _) => None,
-            (true, "") => {
-                let words =
-                    "collect.verify needs collect.verify_keys: a file as `aws cloudtrail list-public-keys` prints it";
-                return Err(usage(words));
-            }
-            (true, file) => Some(Keys::read("collect.verify_keys", Path::new(file))?),
+        let file = Some(config.collect.verify_keys.as_str()).filter(|file| !file.is_empty()).map(Path::new);
+        let keys = match config.collect.verify {
+            true => Some(Keys::open(session, "collect.verify_keys", file)?),
+            false => None,
         };
         let lake = session.open_or_create_lake()?;
         session.fit(state, &lake)?;

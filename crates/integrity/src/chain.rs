@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::hash::Sha256;
 use crate::layout::{ChainName, Lane, Place};
 use crate::ledger::Ledger;
-use crate::report::{ChainSummary, Counts, Finding, Kind, Status};
+use crate::report::{ChainSummary, Counts, Finding, HOUR, Kind, Status};
 
 /// What is known of a digest from itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,12 +161,10 @@ struct Verdict {
 
 const UNKNOWN: &str =
     "its signature is unknown: the digest after it, which carries it, is not known to be sound itself";
-const HOUR: i64 = 3_600_000_000;
 /// How many of those that are none are remembered.
 const BAD: usize = 10_000;
 /// Ends and starts that are no farther apart than this belong together.
 const SEAM: i64 = 60_000_000;
-
 fn before(time: Timestamp, micros: i64) -> Timestamp {
     Timestamp::from_micros(time.micros() - micros).unwrap_or(Timestamp::MIN)
 }

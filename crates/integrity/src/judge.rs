@@ -10,7 +10,7 @@ use crate::inflate::{InflateError, Inflater};
 use crate::keys::KeyRing;
 use crate::layout::{DigestName, Lane, Place, delivered};
 use crate::ledger::name_of;
-use crate::report::{Finding, Kind, Status};
+use crate::report::{Finding, HOUR, Kind, Status};
 use crate::signature::{is_signed, string_to_sign};
 use crate::verify::{Limits, Progress};
 
@@ -50,8 +50,6 @@ pub(crate) struct LogVerdict {
     pub(crate) status: Status,
     pub(crate) finding: Option<Finding>,
 }
-
-const HOUR: i64 = 3_600_000_000;
 
 /// Judges a digest by itself. Its log files come with it, where what it says may turn out to be CloudTrail's word.
 pub(crate) fn digest(judge: Judge<'_>, inflater: &mut Inflater, task: DigestTask) -> (Link, Vec<LogFile>) {

@@ -9,6 +9,7 @@ use event::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::Trouble;
+use crate::report::HOUR;
 
 /// A public key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,7 +187,6 @@ impl<'a> KeyRing<'a> {
         if !listed.contains_key(fingerprint)
             && let Some(signed) = signed.filter(is_outside)
         {
-            const HOUR: i64 = 3_600_000_000;
             let around = |shift| Timestamp::from_micros(signed.micros() + shift).unwrap_or(signed);
             let more = self.source.keys(region, around(-HOUR), around(HOUR));
             listed.extend(by_fingerprint(more.map_err(|trouble| NoKey::Unknown(region.to_owned(), trouble))?));

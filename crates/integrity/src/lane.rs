@@ -13,7 +13,7 @@ use crate::judge::{self, DigestTask, Judge, LogTask};
 use crate::layout::{ChainName, DigestName, Lane, day_path, delivered, delivered_on};
 use crate::ledger::Ledger;
 use crate::pool::Pool;
-use crate::report::{Counts, Finding, Kind, Record, Status, hour_of};
+use crate::report::{Counts, Finding, HOUR, Kind, Record, Status, hour_of};
 use crate::verify::{Only, Scope, VerifyError};
 
 /// How many log files are judged before what came of them is noted.
@@ -63,8 +63,6 @@ pub(crate) struct Sweep<'s> {
     pub(crate) pool: Pool<'s>,
     pub(crate) is_stopped: &'s (dyn Fn() -> bool + Sync),
 }
-
-const HOUR: i64 = 3_600_000_000;
 
 impl<'s> Sweep<'s> {
     /// Looks at the whole lane. Returns its totals; none where it was stopped on its way.

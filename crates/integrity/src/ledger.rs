@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::chain::Logs;
 use crate::hash::Sha256;
-use crate::report::{ByStatus, Counts, Finding, Kind, Period, Record, Status, hour_of};
+use crate::report::{ByStatus, Counts, Finding, HOUR, Kind, Period, Record, Status, hour_of};
 
 /// How long after the end of its hour a digest may come.
-pub const DUE: i64 = 2 * 3_600_000_000;
+pub const DUE: i64 = 2 * HOUR;
 /// A file that was delivered so shortly before the end of a digest may be named by the next one.
 const EDGE: i64 = 10 * 60_000_000;
 /// How many files of older days wait for a digest that names them late.
@@ -200,8 +200,8 @@ impl Ledger {
         self.decide(waiting, until, true);
         for (hour, number) in std::mem::take(&mut self.uncovered) {
             // The middle of the hour stands for all of it.
-            let middle = Timestamp::from_micros(hour.micros() + DUE / 4).unwrap_or(hour);
-            let end = Timestamp::from_micros(hour.micros() + DUE / 2).unwrap_or(hour);
+            let middle = Timestamp::from_micros(hour.micros() + HOUR / 2).unwrap_or(hour);
+            let end = Timestamp::from_micros(hour.micros() + HOUR).unwrap_or(hour);
             let is_whole = self.signed.containing(hour).is_some_and(|(_, to)| end <= to);
             let status = match self.status_of(middle, until, true) {
                 // Digests that end within the hour, as where a trail is stopped, say nothing of the rest of it.

@@ -326,7 +326,8 @@ pub struct Hour {
     pub counts: Counts,
 }
 
-const HOUR: i64 = 3_600_000_000;
+/// An hour, in microseconds.
+pub const HOUR: i64 = 3_600_000_000;
 
 /// The first second of the hour a time lies in.
 #[must_use]

@@ -9,6 +9,7 @@ use crate::evidence::{Evidence, Trouble};
 use crate::hash::Sha256;
 use crate::inflate::Inflater;
 use crate::layout::{DigestName, Lane, Place, day_path};
+use crate::report::HOUR;
 use crate::signature::string_to_sign;
 use crate::verify::{Limits, Scope};
 
@@ -29,7 +30,7 @@ pub struct Testimony {
     pub signature: Option<String>,
 }
 
-const DAY: i64 = 24 * 3_600_000_000;
+const DAY: i64 = 24 * HOUR;
 
 /// Hands on every digest of the scope that can be read, of each chain the newest first. Returns how many could not be:
 /// a verification tells which, and why.

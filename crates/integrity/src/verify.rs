@@ -15,7 +15,7 @@ use crate::keys::KeyRing;
 use crate::lane::Sweep;
 use crate::layout::{DigestName, Lane, Place, ROOT, delivered, delivered_on, is_account, is_organization, split_root};
 use crate::pool::Pool;
-use crate::report::Counts;
+use crate::report::{Counts, HOUR};
 
 /// Why a verification could not be made. What is wrong with the logs is no error: it is what is reported.
 #[derive(Debug, thiserror::Error)]
@@ -84,8 +84,6 @@ pub struct Scope {
     /// One object alone.
     pub only: Option<Only>,
 }
-
-const HOUR: i64 = 3_600_000_000;
 
 impl Scope {
     /// Whether a digest may name files of this time. The next one may, too: files are delivered around its start. The one

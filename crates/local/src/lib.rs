@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod files;
 pub mod journal;
 pub mod proof;
+mod sidecar;
 pub mod state;
 mod store;
 mod timer;

@@ -1,12 +1,10 @@
 //! Digests behind the pipeline's port: `integrity` judges them, one at a time.
 //!
-//! What S3 keeps beside a digest's bytes comes with it from a bucket. Beside a copy it is looked for in `metadata.jsonl`,
-//! next to the folder `AWSLogs` (a line an object: `{"Key": …, "Metadata": {"signature": …}}`), and in a file for each
-//! object, `KEY.metadata.json` (what `aws s3api head-object` prints) or `KEY.sig` (the signature alone).
+//! What S3 keeps beside a digest's bytes comes with it from a bucket; for a copy it is looked for on this machine.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,16 +16,11 @@ use integrity::keys::{KeyRing, KeySource};
 use integrity::layout::{ROOT, delivered, is_account, is_organization, split_root};
 use integrity::signature::{is_signed, string_to_sign};
 use pipeline::proof::{Digest, Examiner, Hashing, Metadata, Named, Place, Signature};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+
+use crate::sidecar::{LINES, Lines, METADATA, SIGNATURE, take_head, take_line, take_signature};
 
 const LOGS: &str = "CloudTrail";
 const DIGESTS: &str = "CloudTrail-Digest";
-/// A line an object, next to the folder `AWSLogs`.
-const LINES: &str = "metadata.jsonl";
-/// The longest line, and the largest file beside an object, that is read.
-const LONGEST: u64 = 64 << 10;
-
 /// Judges digests with some keys.
 pub struct DigestExaminer<'k> {
     keys: KeyRing<'k>,
@@ -156,100 +149,48 @@ impl Hashing for InTheMaking {
     }
 }
 
-/// Where the lines of each `metadata.jsonl` stand that was met, by the halves of the hashes of keys.
+/// The files with a line an object that were met.
 #[derive(Default)]
 struct Sidecars {
-    files: Mutex<HashMap<PathBuf, Arc<HashMap<u128, u64>>>>,
-}
-
-#[derive(Deserialize)]
-struct Line {
-    #[serde(alias = "Key")]
-    key: String,
-    #[serde(alias = "Metadata")]
-    metadata: Map<String, Value>,
+    files: Mutex<HashMap<PathBuf, Arc<Lines>>>,
 }
 
 impl Sidecars {
     /// Takes what stands beside a file.
     fn take(&self, name: &str, beside: &mut Beside) -> io::Result<()> {
         let Some((before, key)) = split_root(name) else { return Ok(()) };
-        let lines = Path::new(before).join(LINES);
-        if let Some(&at) = self.places(&lines)?.get(&half(key)) {
-            let mut file = File::open(&lines)?;
-            file.seek(SeekFrom::Start(at))?;
-            let mut text = Vec::new();
-            BufReader::with_capacity(4 << 10, file.take(LONGEST)).read_until(b'\n', &mut text)?;
-            if let Ok(line) = serde_json::from_slice::<Line>(&text) {
-                take(beside, &line.metadata);
-            }
-        }
-        if let Some(text) = small_file(&format!("{name}.metadata.json"))?
-            && let Ok(Value::Object(head)) = serde_json::from_str(&text)
-            && let Some(Value::Object(values)) = head.get("Metadata")
+        let file = Path::new(before).join(LINES);
+        if let Some(at) = self.lines(&file)?.place_of(key)
+            && let Some(mut content) = open(&file)?
         {
-            take(beside, values);
+            content.seek(SeekFrom::Start(at))?;
+            take_line(beside, content)?;
         }
-        if let Some(text) = small_file(&format!("{name}.sig"))? {
-            beside.take("signature", text.trim());
+        if let Some(head) = open(Path::new(&format!("{name}{METADATA}")))? {
+            take_head(beside, head)?;
+        }
+        if let Some(signature) = open(Path::new(&format!("{name}{SIGNATURE}")))? {
+            take_signature(beside, signature)?;
         }
         Ok(())
     }
 
-    fn places(&self, file: &Path) -> io::Result<Arc<HashMap<u128, u64>>> {
+    fn lines(&self, file: &Path) -> io::Result<Arc<Lines>> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = files.get(file) {
             return Ok(Arc::clone(known));
         }
-        let mut places = HashMap::new();
-        match File::open(file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-            Ok(opened) => {
-                let (mut reader, mut at) = (BufReader::with_capacity(1 << 20, opened), 0);
-                let mut text = Vec::new();
-                loop {
-                    text.clear();
-                    let length = (&mut reader).take(LONGEST).read_until(b'\n', &mut text)? as u64;
-                    if length == 0 {
-                        break;
-                    }
-                    // What is no such line says nothing of any object.
-                    if let Ok(line) = serde_json::from_slice::<Line>(&text) {
-                        places.insert(half(root_of(&line.key).unwrap_or(&line.key)), at);
-                    }
-                    at += length;
-                }
-            }
-        }
-        let places = Arc::new(places);
-        files.insert(file.to_owned(), Arc::clone(&places));
-        Ok(places)
+        let lines = Arc::new(open(file)?.map(Lines::read).transpose()?.unwrap_or_default());
+        files.insert(file.to_owned(), Arc::clone(&lines));
+        Ok(lines)
     }
 }
 
-fn half(key: &str) -> u128 {
-    Sha256::of(key.as_bytes()).half()
-}
-
-fn take(beside: &mut Beside, values: &Map<String, Value>) {
-    for (name, value) in values {
-        if let Value::String(value) = value {
-            beside.take(name, value);
-        }
-    }
-}
-
-/// A small text file; none where it is not there.
-fn small_file(path: &str) -> io::Result<Option<String>> {
+/// A file; none where it is not there.
+fn open(path: &Path) -> io::Result<Option<File>> {
     match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-        Ok(file) => {
-            let mut text = Vec::new();
-            file.take(LONGEST).read_to_end(&mut text)?;
-            Ok(String::from_utf8(text).ok())
-        }
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        opened => opened.map(Some),
     }
 }
 

@@ -28,7 +28,7 @@ use pipeline::collect::{Pause, Scope, Stream, StreamChange, StreamState, StreamS
 use pipeline::history::{PastRun, RunEnd, RunId};
 use pipeline::notify::ChannelHealth;
 use pipeline::outbox::{Delivery, Notification, Outbox, OutboxRow, Outcome, Routes};
-use pipeline::proof::{ContentRead, Evidence, Failure as ProofFailure, HourProof, ProofCounts, ProofStore};
+use pipeline::proof::{ContentRead, Evidence, Failure as ProofFailure, ProofCounts, ProofStore};
 use pipeline::state::{
     AlertCounts, AlertFilter, LakeFit, Ledger, ObjectLedger, ObjectVersion, Page, Recorded, StateError, StateStore,
 };
@@ -248,10 +248,6 @@ impl ProofStore for SqliteState {
 
     fn count_proofs(&self) -> Result<ProofCounts, StateError> {
         self.read(proofs::count)
-    }
-
-    fn proofs_by_hour(&self, from: Timestamp, to: Timestamp) -> Result<Vec<HourProof>, StateError> {
-        self.read(|transaction| proofs::by_hour(transaction, from, to))
     }
 
     fn contents_read(&self, from: Timestamp, to: Timestamp) -> Result<Vec<ContentRead>, StateError> {

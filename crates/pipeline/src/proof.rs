@@ -264,24 +264,6 @@ impl ProofCounts {
     }
 }
 
-/// The log files of an account in a region and an hour that stand alike.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct HourProof {
-    /// The account.
-    pub account: String,
-    /// The region.
-    pub region: String,
-    /// The hour in which they were delivered; none where their names say no time.
-    #[serde(serialize_with = "maybe_text")]
-    pub hour: Option<Timestamp>,
-    /// How they stand.
-    pub standing: Standing,
-    /// How many they are.
-    pub objects: u64,
-    /// The records in them that were read, those of every content that was read under a name.
-    pub records: u64,
-}
-
 /// What a log file was read as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentRead {
@@ -313,12 +295,6 @@ pub trait ProofStore: Send + Sync {
     /// # Errors
     /// [`StateError`].
     fn count_proofs(&self) -> Result<ProofCounts, StateError>;
-
-    /// What is known of log files that were delivered in a time, by account, region, hour and standing, in that order.
-    ///
-    /// # Errors
-    /// [`StateError`].
-    fn proofs_by_hour(&self, from: Timestamp, to: Timestamp) -> Result<Vec<HourProof>, StateError>;
 
     /// The log files that were read and were delivered in a time, each content once.
     ///

@@ -12,7 +12,7 @@ use anyhow::Context;
 use event::Timestamp;
 use integrity::evidence::Trouble;
 use integrity::layout::{Lane, Place};
-use integrity::report::{Counts, Finding, Hour, Status, hour_of};
+use integrity::report::{Counts, Finding, HOUR, Hour, Status, hour_of};
 use integrity::statement::{Line, NamedByHour, Verdict};
 use integrity::testimony::{Testimony, testimonies};
 use integrity::verify::Limits;
@@ -32,7 +32,6 @@ use crate::output::{Rows, count, plural};
 use crate::session::Session;
 use crate::times::Between;
 
-const HOUR: i64 = 3_600_000_000;
 /// Stretches of hours that a table shows.
 const SHOWN: usize = 1000;
 
@@ -79,6 +78,8 @@ fn state(
         Some(path) => Some(path.clone()),
         None => configured(session)?,
     };
+    // A name that is taken is known before hours of work.
+    let bundle = arguments.output.as_deref().map(Bundle::create).transpose()?;
     let looked = match trail {
         None => None,
         Some(path) => match examine(session, &of_trail(arguments, path))? {
@@ -90,7 +91,6 @@ fn state(
     let until = looked.as_ref().map_or(between.to.unwrap_or(session.now), |looked| looked.question.scope.until);
     let ingested = Ingested::of(session, between.from, until)?;
     let histories = Histories::of(session, arguments)?;
-    let bundle = arguments.output.as_deref().map(Bundle::create).transpose()?;
     let mut statement = Statement { bundle, lines: Vec::new(), keeps: arguments.format, totals: BTreeMap::new() };
     if let Some(looked) = &looked {
         for (lane, place) in &looked.question.lanes {

@@ -56,7 +56,7 @@ pub(crate) fn run(session: &mut Session, arguments: &DemoArgs) -> anyhow::Result
         ),
     )?;
 
-    let keys = Keys::read("the demo's keys", &folder.join("logs/public-keys.json"))?;
+    let keys = Keys::open(session, "the demo's keys", Some(&folder.join("logs/public-keys.json")))?;
     let done = ingest::read(
         session,
         &Reading { command: "demo", threads: None, fail_on: None, notify: false, keys: Some(&keys) },

@@ -35,7 +35,10 @@ use crate::session::Session;
 use crate::tell::Tell;
 
 pub(crate) fn run(session: &mut Session, arguments: &IngestArgs) -> anyhow::Result<Exit> {
-    let keys = arguments.keys.as_deref().map(|path| Keys::read("--keys", path)).transpose()?;
+    let keys = match arguments.verify {
+        true => Some(Keys::open(session, "--keys", arguments.keys.as_deref())?),
+        false => None,
+    };
     let reading = Reading {
         command: "ingest",
         threads: arguments.threads,

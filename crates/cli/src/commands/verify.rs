@@ -17,7 +17,7 @@ use anyhow::Context;
 use aws::{Account, Aws, PublicKeys, TrailBucket};
 use event::Timestamp;
 use integrity::evidence::{Evidence, Trouble};
-use integrity::keys::{KeyFile, KeyRing, KeySource};
+use integrity::keys::{KeyRing, KeySource};
 use integrity::layout::{Lane, Place, split_root};
 use integrity::report::{Counts, Kind, Status};
 use integrity::verify::{Limits, Only, Outcome, Plan, Progress, Scope, discover, infer_place, newest, run as verify};
@@ -30,8 +30,9 @@ use crate::args::{VerifyArgs, VerifyCommand, VerifyRunArgs};
 use crate::commands::ingest::stop_on_interrupt_saying;
 use crate::exit::{Exit, usage};
 use crate::progress::Verifying;
+use crate::proving::{key_file, validation_began};
 use crate::session::Session;
-use crate::times::{self, Between};
+use crate::times::Between;
 
 use self::told::Told;
 pub(crate) use self::told::{Each, LaneTold, Question};
@@ -249,11 +250,11 @@ pub(crate) fn examine(session: &mut Session, arguments: &VerifyRunArgs) -> anyho
         let name = name.ok_or_else(|| usage(format!("--from-digest {key}: that is no key of a digest")))?;
         scope.from = Timestamp::from_micros(name.end.micros() - 60 * MINUTE);
     }
-    let file = arguments.keys.as_deref().map(keys::read).transpose()?;
-    let file = file.map(|keys| Box::new(KeyFile::new(keys)) as Box<dyn KeySource>);
+    let file = arguments.keys.as_deref().map(|path| key_file("--keys", path)).transpose()?;
+    let file = file.map(|keys| Box::new(keys) as Box<dyn KeySource>);
     let key_source = file.map_or_else(|| source.keys(session), Ok)?;
-    // Validation exists since October 2015. A digest is signed within two hours.
-    let oldest = scope.from.or_else(|| Timestamp::parse("2015-10-01T00:00:00Z")).unwrap_or(Timestamp::MIN);
+    // A digest is signed within two hours.
+    let oldest = scope.from.unwrap_or_else(validation_began);
     let newest = Timestamp::from_micros(scope.until.micros() + integrity::DUE).unwrap_or(Timestamp::MAX);
     let ring = KeyRing::new(&*key_source, oldest, newest);
 
@@ -369,9 +370,5 @@ fn words(status: Status) -> &'static str {
 /// Reads a time for the keys' window.
 fn window(session: &Session, window: &crate::args::Window) -> anyhow::Result<(Timestamp, Timestamp)> {
     let between = Between::of(window, session.now)?;
-    let from = match between.from {
-        Some(from) => from,
-        None => times::instant("--from", "2015-10-01", session.now)?,
-    };
-    Ok((from, between.to.unwrap_or(session.now)))
+    Ok((between.from.unwrap_or_else(validation_began), between.to.unwrap_or(session.now)))
 }

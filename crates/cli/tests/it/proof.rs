@@ -239,7 +239,9 @@ fn a_digest_that_is_not_cloudtrails_proves_nothing() {
 fn verifying_needs_keys_that_are_keys() {
     let world = World::new();
     let trail = Trail::write(&world);
-    world.run(["ingest", "--verify", "x"]).code(2);
+    let mut command = world.command();
+    command.args(["ingest", "--keys"]).arg(trail.keys()).arg(trail.all());
+    assert!(Ran(command.output().unwrap()).code(2).stderr().contains("--verify"));
     let not_keys = world.file("keys.json", "[]");
     let mut command = world.command();
     command.args(["ingest", "--verify", "--keys"]).arg(&not_keys).arg(trail.all());
@@ -306,8 +308,8 @@ fn a_trail_in_a_bucket_is_proven_where_the_configuration_says_so() {
         let trails = "[[trails]]\nbucket = 'our-trail'\nregion = 'us-east-1'\ndays = 2000\n";
         live.configure(&format!("[collect]\nown_account = false\n{verify}\n{trails}"));
     };
-    configure(&live, "verify = true");
-    assert!(collect(&live, "").code(2).stderr().contains("collect.verify_keys"));
+    configure(&live, "verify = true\nverify_keys = 'nowhere.json'");
+    assert!(collect(&live, "").code(1).stderr().contains("failed to read nowhere.json"));
     let verify = format!("verify = true\nverify_keys = '{}'", trail.keys().display());
     configure(&live, &verify);
     let run = collect(&live, "").code(4).json();

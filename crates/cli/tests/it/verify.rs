@@ -266,6 +266,12 @@ fn a_bucket_is_verified_with_the_keys_that_cloudtrail_lists() {
     Ran(export.output().unwrap()).code(0);
     run(&["--keys", exported.to_str().unwrap()]).code(0);
 
+    // What is read with proof asks for them too.
+    let mut ingest = aws(&world, &copy);
+    let ran = Ran(ingest.args(["ingest", "--verify", "--summary", "json"]).arg(copy.join("AWSLogs")).output().unwrap())
+        .code(0);
+    assert_eq!((&ran.json()["proofs"]["proven"], &ran.json()["proofs"]["digests"]), (&json!(8), &json!(13)));
+
     let log = &files(&copy, "/CloudTrail/us-east-1/")[1];
     fs::write(log, gzip(b"changed")).unwrap();
     let digest = &files(&copy, "CloudTrail-Digest/eu-west-1/")[1];

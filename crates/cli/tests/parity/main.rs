@@ -1,6 +1,7 @@
 //! Parity with the AWS CLI: the real `aws cloudtrail validate-logs`, against S3 on this machine and the testkit's
-//! CloudTrail, over a trail that the sample signed and over every way of tampering with it; and `trailhound verify` beside it, which must find all that it finds and what was
-//! tampered with besides. What both say stands in `docs/integrity.md`; `TRAILHOUND_BLESS=1` writes the table there.
+//! CloudTrail, over a trail that the sample signed and over every way of tampering with it; and `trailhound verify` beside
+//! it, which must find all that it finds and what was tampered with besides. What both say stands in `docs/integrity.md`;
+//! `TRAILHOUND_BLESS=1` writes the table there.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

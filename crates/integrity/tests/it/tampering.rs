@@ -359,6 +359,27 @@ fn validation_that_was_off_leaves_an_unsigned_period() {
     assert_eq!((report.totals.logs.unsigned, report.totals.unsigned_periods), (1, 1));
 }
 
+#[test]
+fn what_was_written_after_validation_was_turned_off_is_unsigned_in_that_very_hour() {
+    let mut world = World::new("2026-01-18T16:30:00Z");
+    let mut writer = Writer::new("2026-01-14T10:40:31Z");
+    for _ in 0..5 {
+        writer.hour(&mut world, 2);
+    }
+    // Off at 15:40:31, and forgotten by the hour, because days come after it.
+    writer.log(&mut world, at("2026-01-14T15:50:00Z"), b"unsigned");
+    (writer.last, writer.time) = (None, at("2026-01-18T10:40:31Z"));
+    for _ in 0..5 {
+        writer.hour(&mut world, 2);
+    }
+    let report = world.verify();
+    report.assert_told(Vec::new());
+    assert_eq!(report.totals.logs.unsigned, 1);
+    // While it was on there is no excuse.
+    let within = writer.log(&mut world, at("2026-01-14T15:30:00Z"), b"injected");
+    world.verify().assert_told(vec![(Status::Injected, Kind::Log, within.as_str())]);
+}
+
 struct NoKeys(Trouble);
 
 impl KeySource for NoKeys {

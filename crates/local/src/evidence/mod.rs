@@ -1,8 +1,7 @@
 //! A copy of a trail's bucket on this machine: a folder, or an archive of one.
 //!
-//! What S3 keeps beside an object's bytes is lost where they are copied. It is looked for beside the copy: in
-//! `metadata.jsonl` next to the folder `AWSLogs` (a line an object, `{"Key": …, "Metadata": {"signature": …}}`), or in a
-//! file for each object, `KEY.metadata.json` (what `aws s3api head-object` prints) or `KEY.sig` (the signature alone).
+//! What S3 keeps beside an object's bytes is lost where they are copied. It is looked for beside the copy, as
+//! `crate::sidecar` says.
 
 mod archive;
 mod folder;

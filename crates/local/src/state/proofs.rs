@@ -4,16 +4,12 @@ use std::collections::BTreeSet;
 
 use event::Timestamp;
 use pipeline::proof::{
-    ContentRead, Digest, Evidence, Failure as ProofFailure, HourProof, Named, Place, ProofCounts, ReadLog, Signature,
-    Standing,
+    ContentRead, Digest, Evidence, Failure as ProofFailure, Named, Place, ProofCounts, ReadLog, Signature, Standing,
 };
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::error::Failure;
 use super::row::{count as stored, stored_count, time};
-
-/// The microseconds of an hour.
-const HOUR: i64 = 3_600_000_000;
 
 /// [`Standing::of`] in SQL, a row for each key: of those that were read, and of those that are only named.
 const STANDINGS: &str = "
@@ -202,32 +198,7 @@ pub(super) fn count(transaction: &Transaction<'_>) -> Result<ProofCounts, Failur
     Ok(ProofCounts { digests: stored(proven)?, unproven_digests: stored(others)?, ..counts })
 }
 
-/// What is known of the log files of some hours.
-pub(super) fn by_hour(
-    transaction: &Transaction<'_>,
-    from: Timestamp,
-    to: Timestamp,
-) -> Result<Vec<HourProof>, Failure> {
-    let mut select = transaction.prepare(&format!(
-        "SELECT account, region, delivered - delivered % {HOUR} AS hour, standing, count(*), sum(records)
-         FROM ({STANDINGS}) WHERE delivered >= ?1 AND delivered < ?2
-         GROUP BY account, region, hour, standing ORDER BY account, region, hour, standing"
-    ))?;
-    let mut rows = select.query([from.micros(), to.micros()])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(HourProof {
-            account: row.get(0)?,
-            region: row.get(1)?,
-            hour: row.get::<_, Option<i64>>(2)?.map(time).transpose()?,
-            standing: standing(row, 3)?,
-            objects: stored(row.get(4)?)?,
-            records: stored(row.get(5)?)?,
-        });
-    }
-    Ok(found)
-}
-
+/// The contents of log files that were read, of those delivered in a time.
 pub(super) fn contents_read(
     transaction: &Transaction<'_>,
     from: Timestamp,

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use event::Timestamp;
 use local::state::SqliteState;
-use pipeline::proof::{
-    Digest, Evidence, Failure, HourProof, Named, Place, ProofCounts, ProofStore, ReadLog, Signature, Standing,
-};
+use pipeline::proof::{Digest, Evidence, Failure, Named, Place, ProofCounts, ProofStore, ReadLog, Signature, Standing};
 use pipeline::state::{LakeFit, StateStore};
 use proptest::prelude::*;
 
@@ -67,12 +65,8 @@ fn add(state: &SqliteState, evidence: &[Evidence]) -> Vec<Failure> {
     state.add_evidence(evidence, time("2026-02-01T00:00:00Z")).unwrap()
 }
 
-fn by_hour(state: &SqliteState) -> Vec<HourProof> {
-    state.proofs_by_hour(time("2026-01-30T00:00:00Z"), time("2026-01-31T00:00:00Z")).unwrap()
-}
-
 #[test]
-fn what_is_known_is_told_by_the_hour() {
+fn what_is_known_and_what_was_read_is_told() {
     let state = SqliteState::in_memory().unwrap();
     let failures = add(&state, &some_evidence());
     assert_eq!(state.count_proofs().unwrap(), proofs_of_some());
@@ -81,20 +75,11 @@ fn what_is_known_is_told_by_the_hour() {
         .map(|failure| (failure.name.as_str(), failure.read.as_deref(), failure.named.as_deref()))
         .collect();
     assert_eq!(told, [("/copy/1.json.gz", Some("b"), Some("x")), ("/copy/2.json.gz", None, Some("c"))]);
-    let hours: Vec<(String, Standing, u64, u64)> = by_hour(&state)
-        .into_iter()
-        .map(|hour| (hour.hour.unwrap().to_string(), hour.standing, hour.objects, hour.records))
-        .collect();
-    let hour = |text: &str, standing, objects, records| (text.to_owned(), standing, objects, records);
-    assert_eq!(
-        hours,
-        [
-            hour("2026-01-30T10:00:00Z", Standing::Failed, 2, 23),
-            hour("2026-01-30T10:00:00Z", Standing::Proven, 1, 10),
-            hour("2026-01-30T11:00:00Z", Standing::Missing, 1, 0),
-            hour("2026-01-30T11:00:00Z", Standing::Pending, 1, 13),
-        ]
-    );
+    let (from, to) = (time("2026-01-30T10:00:00Z"), time("2026-01-30T11:00:00Z"));
+    let read = state.contents_read(from, to).unwrap();
+    let read: Vec<(&str, u64)> = read.iter().map(|content| (content.hash.as_str(), content.records)).collect();
+    assert_eq!(read, [("a", 10), ("b", 11), ("", 12)]);
+    assert_eq!(state.contents_read(to, time("2026-01-30T12:00:00Z")).unwrap().len(), 1);
 }
 
 #[test]
@@ -201,7 +186,5 @@ proptest! {
         prop_assert_eq!(ProofCounts { digests: 0, unproven_digests: 0, ..found }, counts);
         // Each one that stands failed was handed out by the piece that made it so.
         prop_assert_eq!(met.iter().collect::<Vec<_>>(), failed);
-        let objects: u64 = by_hour(&state).iter().map(|hour| hour.objects).sum();
-        prop_assert_eq!(objects, expected.len() as u64);
     }
 }

@@ -64,7 +64,13 @@ impl Bundle {
         let mut name = target.file_name().unwrap_or_default().to_owned();
         name.push(".part");
         let folder = target.with_file_name(name);
-        fs::create_dir(&folder).with_context(|| format!("failed to create {}", folder.display()))?;
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => bail!(
+                "{} is there already: another run makes this evidence, or one was cut off; remove the folder where none runs",
+                folder.display()
+            ),
+            made => made.with_context(|| format!("failed to create {}", folder.display()))?,
+        }
         let zip = Some(ZipWriter::new(BufWriter::new(File::create(folder.join("zip"))?)));
         let mut growing = Vec::new();
         for name in [STATEMENT, FINDINGS, DIGESTS, LOGS] {

@@ -1,19 +1,15 @@
 //! `trailhound verify keys`: CloudTrail's public keys in a file.
 
 use std::io::Write;
-use std::path::Path;
 
 use anyhow::Context;
 use aws::{Aws, PublicKeys};
-use integrity::keys::{KeySource, PublicKey, parse, render};
+use integrity::keys::{KeySource, PublicKey, render};
 
 use crate::args::{KeysCommand, KeysExportArgs};
-use crate::exit::{Exit, usage};
+use crate::exit::Exit;
 use crate::output::plural;
 use crate::session::Session;
-
-/// A key has half a kilobyte: the keys of all regions of many years.
-const LARGEST: u64 = 64 << 20;
 
 pub(crate) fn run(session: &mut Session, command: &KeysCommand) -> anyhow::Result<Exit> {
     let KeysCommand::Export(arguments) = command;
@@ -54,14 +50,4 @@ fn export(session: &mut Session, arguments: &KeysExportArgs) -> anyhow::Result<E
         crate::complain(&format!("{} of {regions}", plural(keys.len() as u64, "public key", "public keys")));
     }
     Ok(exit)
-}
-
-/// Reads a file of keys.
-pub(super) fn read(path: &Path) -> anyhow::Result<Vec<PublicKey>> {
-    let size = std::fs::metadata(path).with_context(|| format!("failed to read {}", path.display()))?.len();
-    if size > LARGEST {
-        return Err(usage(format!("--keys {}: {size} bytes are too many for a file of keys", path.display())));
-    }
-    let text = std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
-    parse(&text).map_err(|error| usage(format!("--keys {}: {error}", path.display())))
 }

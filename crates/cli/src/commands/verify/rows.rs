@@ -2,7 +2,7 @@
 
 use event::Timestamp;
 use integrity::layout::Lane;
-use integrity::report::{Finding, Status};
+use integrity::report::{Finding, HOUR, Status};
 use pipeline::escape;
 use serde_json::Value;
 
@@ -16,7 +16,6 @@ const COLUMNS: &[&str] =
     &["kind", "status", "account", "region", "trail", "from", "to", "key", "detail", "digests", "logs"];
 /// The most findings, and the most stretches of hours, that a table shows.
 const SHOWN: usize = 1000;
-const HOUR: i64 = 3_600_000_000;
 
 pub(super) fn write(session: &mut Session, format: Format, told: &Told<'_>) -> anyhow::Result<()> {
     if format == Format::Table {

@@ -5,7 +5,7 @@ use std::io;
 use event::Timestamp;
 use integrity::evidence::Journal;
 use integrity::layout::{Lane, Place};
-use integrity::report::{ByStatus, ChainSummary, Counts, Finding, Hour, Hours, Period, Record, Status};
+use integrity::report::{ByStatus, ChainSummary, Counts, Finding, HOUR, Hour, Hours, Period, Record, Status};
 use integrity::verify::Scope;
 use local::journal::FolderJournal;
 use serde_json::{Value, json};
@@ -47,8 +47,6 @@ pub(super) struct Stretch {
     pub(super) hours: u64,
     pub(super) counts: Counts,
 }
-
-const HOUR: i64 = 3_600_000_000;
 
 /// Takes findings as they come.
 pub(crate) type Each<'e> = &'e mut dyn FnMut(&Finding) -> io::Result<()>;

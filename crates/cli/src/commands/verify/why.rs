@@ -2,6 +2,7 @@
 
 use event::{Column, Event, Timestamp};
 use integrity::layout::Lane;
+use integrity::report::HOUR;
 use lake::{Order, Scan};
 use serde_json::Value;
 
@@ -15,7 +16,7 @@ const KEPT: usize = 10_000;
 /// How many of them are told of one time.
 const TOLD: usize = 3;
 /// How long before the last digest's end a trail may have been stopped.
-const BEFORE: i64 = 2 * 3_600_000_000;
+const BEFORE: i64 = 2 * HOUR;
 
 /// The events of the store that turned a trail or its validation off.
 pub(super) struct Events(Vec<Off>);
