@@ -123,7 +123,8 @@ pub(crate) fn of_refusal(action: &str, refusal: Refusal) -> CallError {
         | "Throttled"
         | "KMSThrottling"
         | "TooManyRequestsException"
-        | "RequestLimitExceeded" => CallError::Throttled,
+        | "RequestLimitExceeded"
+        | "ProvisionedThroughputExceededException" => CallError::Throttled,
         "InvalidNextTokenException" => CallError::TokenExpired,
         "InvalidTimeRangeException" => CallError::InvalidTimeRange(message),
         "AccessDenied"

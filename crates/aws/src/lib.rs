@@ -2,17 +2,19 @@
 //!
 //! **Owns** credentials ([`Aws`], [`Account`]), where there is something to read ([`Account::regions`],
 //! [`Aws::organization`]) and the adapters behind other rooms' ports: [`EventHistory`] for LookupEvents, [`TrailBucket`]
-//! and [`TrailQueue`] for trails ([`TrailBucket`] and [`PublicKeys`] for integrity, too), [`Topics`] for Amazon SNS, [`SecurityHub`] for its findings, [`Secrets`] for Secrets
-//! Manager and Systems Manager. **Must not** leak a type of an SDK, decide what is asked for, or try again what a port's
+//! and [`TrailQueue`] for trails ([`TrailBucket`] and [`PublicKeys`] for integrity, too), [`Tables`] for the DynamoDB of a
+//! deployment, [`Topics`] for Amazon SNS, [`SecurityHub`] for its findings, [`Secrets`] for Secrets Manager and Systems
+//! Manager. **Must not** leak a type of an SDK, decide what is asked for, or try again what a port's
 //! caller tries again itself.
 //!
 //! Read in this order: `access` (whose credentials), `error` (what AWS's refusals mean), `lookup` (one adapter whole),
-//! `signed` (calls without an SDK).
+//! `dynamo` (several that belong together), `signed` (calls without an SDK).
 
 mod access;
 mod bucket;
 mod date;
 mod discovery;
+mod dynamo;
 mod edge;
 mod error;
 mod evidence;
@@ -27,6 +29,7 @@ mod topics;
 pub use access::{Access, Account, Aws, Role};
 pub use bucket::TrailBucket;
 pub use discovery::{Discovery, MemberRole, Wanted};
+pub use dynamo::{AlertTable, ControlTable, EventTable, Stored, TableNames, Tables};
 pub use error::AwsError;
 pub use findings::SecurityHub;
 pub use keys::PublicKeys;

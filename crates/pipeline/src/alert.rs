@@ -290,6 +290,47 @@ impl Alert {
         }
     }
 
+    /// Takes an alert back from the JSON it serialises as; none where that is not what the text is.
+    #[must_use]
+    pub fn from_json(text: &str) -> Option<Alert> {
+        let written: Written = serde_json::from_str(text).ok()?;
+        let acknowledged = match written.acknowledged {
+            None => None,
+            Some(seen) => Some(Acknowledgement { at: Timestamp::parse(&seen.at)?, by: seen.by, note: seen.note }),
+        };
+        // A record that is no JSON stands there as a string.
+        let record = written.record.get();
+        let record = serde_json::from_str::<String>(record).unwrap_or_else(|_| record.to_owned());
+        Some(Alert {
+            id: written.id,
+            event_id: written.event_id,
+            detection: written.detection,
+            severity: written.severity,
+            title: written.title,
+            summary: written.summary,
+            action_required: written.action_required,
+            techniques: written.techniques,
+            attempted: written.attempted,
+            event_time: Timestamp::parse(&written.event_time)?,
+            event_name: written.event_name,
+            event_source: written.event_source,
+            account: written.account,
+            region: written.region,
+            user: written.user,
+            session: written.session,
+            actor_arn: written.actor_arn,
+            role_arn: written.role_arn,
+            source_ip: written.source_ip,
+            user_agent: written.user_agent,
+            arrival: written.arrival,
+            first_seen: Timestamp::parse(&written.first_seen)?,
+            run: written.run.map(RunId),
+            suppressed_by: written.suppressed_by.map(SuppressionId::from_stored),
+            acknowledged,
+            record,
+        })
+    }
+
     /// The UTC day of the event: with `event_id`, where the lake keeps it.
     #[must_use]
     pub fn event_day(&self) -> Day {
@@ -307,6 +348,44 @@ impl Alert {
     pub fn is_open(&self) -> bool {
         self.suppressed_by.is_none() && self.acknowledged.is_none()
     }
+}
+
+/// An alert as its JSON has it.
+#[derive(Deserialize)]
+struct Written {
+    id: AlertId,
+    event_id: String,
+    detection: String,
+    severity: Severity,
+    title: String,
+    summary: String,
+    action_required: String,
+    techniques: Vec<String>,
+    attempted: bool,
+    event_time: String,
+    event_name: Option<String>,
+    event_source: Option<String>,
+    account: Option<String>,
+    region: Option<String>,
+    user: Option<String>,
+    session: Option<String>,
+    actor_arn: Option<String>,
+    role_arn: Option<String>,
+    source_ip: Option<String>,
+    user_agent: Option<String>,
+    arrival: Arrival,
+    first_seen: String,
+    run: Option<i64>,
+    suppressed_by: Option<String>,
+    acknowledged: Option<Seen>,
+    record: Box<RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Seen {
+    at: String,
+    by: String,
+    note: String,
 }
 
 /// Serialises what has a text form as that text.
@@ -377,6 +456,20 @@ pub(crate) mod tests {
         let odd = Alert { record: "no JSON".to_owned(), ..alert };
         let written: Value = serde_json::from_str(&serde_json::to_string(&odd).unwrap()).unwrap();
         assert_eq!(written["record"], "no JSON");
+    }
+
+    #[test]
+    fn an_alert_comes_back_from_its_json_byte_for_byte() {
+        let builder = testkit::event("CreateUser").role_session("admins", "mallory").field("n", json!([1.0, 1, null]));
+        let alert = alert_on(&builder.to_event());
+        let seen = Acknowledgement { at: Timestamp::MAX, by: "bob".to_owned(), note: "a\"b".to_owned() };
+        let by = SuppressionId::from_stored("0a".to_owned());
+        let all = Alert { acknowledged: Some(seen), suppressed_by: Some(by), ..alert.clone() };
+        let odd = Alert { record: "no JSON".to_owned(), ..alert.clone() };
+        for alert in [alert, all, odd] {
+            assert_eq!(Alert::from_json(&serde_json::to_string(&alert).unwrap()), Some(alert));
+        }
+        assert_eq!(Alert::from_json("{}"), None);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub trait StreamStore: Send + Sync {
     /// [`StateError`].
     fn streams(&self) -> Result<Vec<StreamState>, StateError>;
 
-    /// Writes down how far streams have come, all of them or none. Streams that are not known yet are added.
+    /// Writes down how far streams have come, each wholly or not at all. Streams that are not known yet are added.
     ///
     /// # Errors
     /// [`StateError`].

@@ -1,0 +1,395 @@
+//! The alerts, and which of them were sent: keyed by the event and `SEVERITY#detection-id`, so that two alerts of one event
+//! never collide.
+//!
+//! An alert's row in the outbox stands in its item: `pending` names the channel until it was sent, and is what the sparse
+//! index `pending-index` is entered by, with `due` as its range. A deployment has one channel, its topic.
+//!
+//! **Invariant:** whoever claims a row moves `due` under the condition that it is what it was, so that of two only one
+//! sends. An index is a little behind its table, so a row that was just recorded here is claimed by its key.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
+use detect::Severity;
+use event::{EventKey, Timestamp};
+use pipeline::alert::{Alert, AlertId, Arrival};
+use pipeline::outbox::{Delivery, Notification, Outbox, Outcome, Routes};
+use pipeline::service::CallError;
+use pipeline::state::{Ledger, Recorded, StateError};
+
+use super::item::{Attributes, Item, long_text, number, text};
+use super::{Tables, damaged, storage};
+use crate::error::classify;
+
+/// The least time that alerts are kept.
+const LEAST: Duration = Duration::from_secs(100 * 24 * 3600);
+/// The longest text that is a partition key here.
+const KEY: usize = 1024;
+/// The longest reason of a failure that is kept, in characters.
+const REASON: usize = 300;
+/// The most bytes of an alert's item: 400 KB, and room for the rest of it.
+const ITEM: usize = 350 << 10;
+
+/// The table of alerts.
+#[derive(Debug)]
+pub struct AlertTable {
+    tables: Tables,
+    retention: Option<Duration>,
+    known: Mutex<Known>,
+}
+
+/// What this process knows of rows without asking.
+#[derive(Debug, Default)]
+struct Known {
+    /// Where the alerts stand that were recorded or claimed here.
+    keys: BTreeMap<AlertId, Item>,
+    /// Those that were recorded here, or met here as not sent yet, and not been claimed since.
+    fresh: Vec<AlertId>,
+}
+
+impl AlertTable {
+    pub(super) fn new(tables: Tables, retention: Option<Duration>) -> AlertTable {
+        AlertTable { tables, retention: retention.map(|retention| retention.max(LEAST)), known: Mutex::default() }
+    }
+
+    fn table(&self) -> &str {
+        &self.tables.names.alerts
+    }
+
+    fn failed(&self, error: CallError) -> StateError {
+        storage(self.table(), error)
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn item(&self, alert: &Alert, channel: Option<&str>) -> Item {
+        let mut item = key(alert);
+        let mut set = |name: &str, value| _ = item.insert(name.to_owned(), value);
+        set("alert_id", text(alert.id.as_str()));
+        set("title", text(&alert.title));
+        set("event_time", text(alert.event_time.to_string()));
+        set("first_seen", text(alert.first_seen.to_string()));
+        set("arrival", text(alert.arrival.as_str()));
+        if let Some(by) = &alert.suppressed_by {
+            set("suppressed_by", text(by.as_str()));
+        }
+        set("alert", whole(alert));
+        if let Some(retention) = self.retention {
+            let end =
+                alert.event_time.micros() / 1_000_000 + i64::try_from(retention.as_secs()).unwrap_or(i64::MAX / 4);
+            set("ttl", number(end));
+        }
+        if let Some(channel) = channel {
+            set("pending", text(channel));
+            set("due", number(alert.first_seen.micros()));
+            set("attempts", number(0));
+        }
+        item
+    }
+
+    /// Records one alert. Returns whether it is new.
+    fn record(&self, alert: &Alert, channel: Option<&str>) -> Result<bool, CallError> {
+        let put = self
+            .tables
+            .client
+            .put_item()
+            .table_name(self.table())
+            .set_item(Some(self.item(alert, channel)))
+            .condition_expression("attribute_not_exists(event_id)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let outcome = self.tables.edge.attempt(async {
+            match put.send().await {
+                Ok(_) => Ok(None),
+                Err(error) => match error.as_service_error() {
+                    Some(PutItemError::ConditionalCheckFailedException(old)) => Ok(Some(old.item.clone())),
+                    _ => Err(classify("dynamodb:PutItem", &error)),
+                },
+            }
+        })?;
+        let Some(old) = outcome else {
+            self.note(alert, channel.is_some());
+            return Ok(true);
+        };
+        // It is there: from before, or from a try of this very call whose answer was lost.
+        let old = old.unwrap_or_default();
+        let is_told = old.contains_key("pending") || old.contains_key("delivery");
+        let is_silenced = old.contains_key("suppressed_by") || old.contains_key("acknowledged_at");
+        match channel {
+            // A backfill came first, and now it is news.
+            Some(channel) if !is_told && !is_silenced => self.enqueue(alert, channel)?,
+            _ => {}
+        }
+        self.note(alert, channel.is_some() && old.contains_key("pending"));
+        Ok(false)
+    }
+
+    /// Gives an alert that stands there and was sent to nobody to a channel.
+    fn enqueue(&self, alert: &Alert, channel: &str) -> Result<(), CallError> {
+        let update = self
+            .tables
+            .client
+            .update_item()
+            .table_name(self.table())
+            .set_key(Some(key(alert)))
+            .condition_expression("attribute_not_exists(pending) AND attribute_not_exists(delivery)")
+            .update_expression("SET pending = :channel, due = :due, attempts = :none, arrival = :arrival")
+            .expression_attribute_values(":channel", text(channel))
+            .expression_attribute_values(":due", number(alert.first_seen.micros()))
+            .expression_attribute_values(":none", number(0))
+            .expression_attribute_values(":arrival", text(alert.arrival.as_str()));
+        self.conditional(update.send())?;
+        self.note(alert, true);
+        Ok(())
+    }
+
+    fn note(&self, alert: &Alert, is_pending: bool) {
+        let mut known = self.known();
+        known.keys.insert(alert.id.clone(), key(alert));
+        if is_pending && !known.fresh.contains(&alert.id) {
+            known.fresh.push(alert.id.clone());
+        }
+    }
+
+    /// Whether the condition of an update held, and what stands there now.
+    fn conditional(
+        &self,
+        update: impl Future<
+            Output = Result<
+                aws_sdk_dynamodb::operation::update_item::UpdateItemOutput,
+                aws_smithy_runtime_api::client::result::SdkError<
+                    UpdateItemError,
+                    aws_smithy_runtime_api::client::orchestrator::HttpResponse,
+                >,
+            >,
+        >,
+    ) -> Result<Option<Item>, CallError> {
+        self.tables.edge.attempt(async {
+            match update.await {
+                Ok(done) => Ok(Some(done.attributes.unwrap_or_default())),
+                Err(error) => match error.as_service_error() {
+                    Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(None),
+                    _ => Err(classify("dynamodb:UpdateItem", &error)),
+                },
+            }
+        })
+    }
+
+    /// Claims one row if it is due and still there.
+    fn claim_one(
+        &self,
+        key: Item,
+        channel: &str,
+        now: Timestamp,
+        lease: Timestamp,
+    ) -> Result<Option<Notification>, StateError> {
+        let update = self
+            .tables
+            .client
+            .update_item()
+            .table_name(self.table())
+            .set_key(Some(key.clone()))
+            .condition_expression("pending = :channel AND due <= :now AND attribute_not_exists(acknowledged_at)")
+            .update_expression("SET due = :lease")
+            .expression_attribute_values(":channel", text(channel))
+            .expression_attribute_values(":now", number(now.micros()))
+            .expression_attribute_values(":lease", number(lease.micros()))
+            .return_values(ReturnValue::AllNew);
+        let Some(item) = self.conditional(update.send()).map_err(|error| self.failed(error))? else { return Ok(None) };
+        let alert = self.read(&item)?;
+        let attempts = item.number("attempts").and_then(|attempts| u32::try_from(attempts).ok()).unwrap_or(0);
+        self.known().keys.insert(alert.id.clone(), key);
+        Ok(Some(Notification { alert, channel: channel.to_owned(), attempts }))
+    }
+
+    fn read(&self, item: &Item) -> Result<Alert, StateError> {
+        let alert = item.long("alert").and_then(|text| Alert::from_json(&text));
+        let arrival = item.text("arrival").and_then(|name| Arrival::ALL.into_iter().find(|at| at.as_str() == name));
+        let alert = alert.map(|alert| Alert { arrival: arrival.unwrap_or(alert.arrival), ..alert });
+        alert.ok_or_else(|| damaged(self.table(), format!("alert {:?}", item.text("event_id").unwrap_or_default())))
+    }
+
+    /// The keys of rows that are due, as the index knows them, the longest due first.
+    fn due(&self, channel: &str, now: Timestamp, limit: usize) -> Result<Vec<Item>, CallError> {
+        let call = self
+            .tables
+            .client
+            .query()
+            .table_name(self.table())
+            .index_name("pending-index")
+            .key_condition_expression("pending = :channel AND due <= :now")
+            .expression_attribute_values(":channel", text(channel))
+            .expression_attribute_values(":now", number(now.micros()))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let page = self.tables.call("dynamodb:Query", call.send())?;
+        let keys = page.items.unwrap_or_default().into_iter().map(|mut item| {
+            item.retain(|name, _| name == "event_id" || name == "alert_type");
+            item
+        });
+        Ok(keys.collect())
+    }
+
+    /// Where an alert stands; none where it is not there, or was given to no channel.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn delivery(&self, alert: &Alert) -> Result<Option<Delivery>, StateError> {
+        let call = self.tables.client.get_item().table_name(self.table()).set_key(Some(key(alert)));
+        let call = call.consistent_read(true).projection_expression("pending, delivery");
+        let item = self.tables.call("dynamodb:GetItem", call.send()).map_err(|error| self.failed(error))?.item;
+        Ok(item.and_then(|item| match item.text("delivery") {
+            Some(name) => Delivery::ALL.into_iter().find(|delivery| delivery.as_str() == name),
+            None => item.contains_key("pending").then_some(Delivery::Pending),
+        }))
+    }
+
+    /// Hands on every alert, a page at a time, in no order.
+    ///
+    /// # Errors
+    /// [`StateError`], or what `take` says.
+    pub fn each<E: From<StateError>>(&self, take: &mut dyn FnMut(Alert) -> Result<(), E>) -> Result<(), E> {
+        let mut start = None;
+        loop {
+            let call = self.tables.client.scan().table_name(self.table()).set_exclusive_start_key(start);
+            let page = self.tables.call("dynamodb:Scan", call.send()).map_err(|error| self.failed(error))?;
+            for item in page.items.unwrap_or_default() {
+                take(self.read(&item)?)?;
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn key_of(&self, alert: &AlertId) -> Option<Item> {
+        self.known().keys.get(alert).cloned()
+    }
+}
+
+impl Ledger for AlertTable {
+    fn record_alerts(&self, alerts: &[Alert], routes: &Routes) -> Result<Recorded, StateError> {
+        let mut recorded = Recorded::default();
+        for (place, alert) in alerts.iter().enumerate() {
+            let channel = routes.channels_for(alert).next();
+            if self.record(alert, channel).map_err(|error| self.failed(error))? {
+                recorded.note(place, alert);
+            }
+        }
+        Ok(recorded)
+    }
+}
+
+impl Outbox for AlertTable {
+    fn claim(
+        &self,
+        channel: &str,
+        now: Timestamp,
+        lease: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Notification>, StateError> {
+        let fresh: Vec<Item> = {
+            let mut known = self.known();
+            let fresh = std::mem::take(&mut known.fresh);
+            fresh.iter().filter_map(|id| known.keys.get(id).cloned()).collect()
+        };
+        let mut claimed = Vec::new();
+        for key in fresh {
+            claimed.extend(self.claim_one(key, channel, now, lease)?);
+        }
+        if claimed.len() < limit {
+            for key in self.due(channel, now, limit - claimed.len()).map_err(|error| self.failed(error))? {
+                claimed.extend(self.claim_one(key, channel, now, lease)?);
+            }
+        }
+        claimed.sort_by_key(|notification| {
+            (std::cmp::Reverse(notification.alert.severity), notification.alert.first_seen)
+        });
+        Ok(claimed)
+    }
+
+    fn settle(&self, channel: &str, outcomes: &[(AlertId, Outcome)]) -> Result<(), StateError> {
+        for (alert, outcome) in outcomes {
+            // Whoever settles has claimed.
+            let Some(key) = self.key_of(alert) else { continue };
+            let update = self
+                .tables
+                .client
+                .update_item()
+                .table_name(self.table())
+                .set_key(Some(key))
+                .condition_expression("pending = :channel")
+                .expression_attribute_values(":channel", text(channel))
+                .expression_attribute_values(":one", number(1));
+            let reason = |error: &str| text(error.chars().take(REASON).collect::<String>());
+            let update = match outcome {
+                Outcome::Sent { at } => update
+                    .update_expression(
+                        "SET delivery = :delivery, sent_at = :at ADD attempts :one REMOVE pending, due, last_error",
+                    )
+                    .expression_attribute_values(":delivery", text(Delivery::Sent.as_str()))
+                    .expression_attribute_values(":at", text(at.to_string())),
+                Outcome::Failed { at, error } => update
+                    .update_expression(
+                        "SET delivery = :delivery, failed_at = :at, last_error = :error ADD attempts :one REMOVE pending, due",
+                    )
+                    .expression_attribute_values(":delivery", text(Delivery::Failed.as_str()))
+                    .expression_attribute_values(":at", text(at.to_string()))
+                    .expression_attribute_values(":error", reason(error)),
+                Outcome::Retry { after, error } => update
+                    .update_expression("SET due = :due, last_error = :error ADD attempts :one")
+                    .expression_attribute_values(":due", number(after.micros()))
+                    .expression_attribute_values(":error", reason(error)),
+            };
+            self.conditional(update.send()).map_err(|error| self.failed(error))?;
+        }
+        Ok(())
+    }
+
+    fn hold(&self, channel: &str, alerts: &[AlertId], until: Timestamp) -> Result<(), StateError> {
+        for alert in alerts {
+            let Some(key) = self.key_of(alert) else { continue };
+            let update = self
+                .tables
+                .client
+                .update_item()
+                .table_name(self.table())
+                .set_key(Some(key))
+                .condition_expression("pending = :channel")
+                .update_expression("SET due = :due")
+                .expression_attribute_values(":channel", text(channel))
+                .expression_attribute_values(":due", number(until.micros()));
+            self.conditional(update.send()).map_err(|error| self.failed(error))?;
+        }
+        Ok(())
+    }
+}
+
+/// The alert, whole; without its record where an item could not hold that, which stands with its event.
+fn whole(alert: &Alert) -> aws_sdk_dynamodb::types::AttributeValue {
+    let json = |alert: &Alert| serde_json::to_string(alert).unwrap_or_default();
+    let kept = long_text(&json(alert));
+    if super::item::stored_bytes(&kept) <= ITEM {
+        return kept;
+    }
+    long_text(&json(&Alert { record: "{}".to_owned(), ..alert.clone() }))
+}
+
+/// The key of an alert.
+fn key(alert: &Alert) -> Item {
+    let event = match alert.event_id.as_str() {
+        id if !id.is_empty() && id.len() <= KEY => id.to_owned(),
+        id => format!("#{:032x}", EventKey::of(id).bits()),
+    };
+    let kind = format!("{}#{}", severity(alert.severity), alert.detection);
+    Item::from([("event_id".to_owned(), text(event)), ("alert_type".to_owned(), text(kind))])
+}
+
+fn severity(severity: Severity) -> String {
+    severity.as_str().to_ascii_uppercase()
+}

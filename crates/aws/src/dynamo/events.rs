@@ -1,0 +1,367 @@
+//! The events: partition `event_date`, sort key `event_id`, found by user and by action through two indexes.
+//!
+//! What is new is asked of the table before it is written: reading an item costs a tenth of writing it, and most of what a
+//! stream brings again is there already. Writing the same event twice leaves one item, so that a process that dies between
+//! two batches, or two that write at once, do no harm.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
+use event::decode::{Limits, record_within};
+use event::{Column, Day, Event, EventKey, Timestamp, same_record};
+use pipeline::service::CallError;
+use pipeline::store::{Appended, Committed, EventStore, StoreError, Variant};
+
+use super::Tables;
+use super::item::{Attributes, Item, inflated, long_text, number, read_long_text, stored_bytes, text};
+
+/// What an item may take: 400 KB, names and the rest of it included.
+const ITEM: usize = 380 << 10;
+/// The longest text that is a sort key, and that an index is entered by.
+const KEY: usize = 1024;
+const INDEX_KEY: usize = 2048;
+/// The longest text that stands in an attribute of its own; the record has all of it.
+const ATTRIBUTE: usize = 1024;
+/// How many events may wait for a commit. They are written before it where there are more: nothing is harmed by an event
+/// that is there before the commit it belongs to, because whoever reads its source again finds it.
+const WAITING: usize = 4000;
+
+/// The columns that stand in attributes of their own, beside the keys.
+const COLUMNS: &[Column] = &[
+    Column::EventName,
+    Column::EventSource,
+    Column::EventType,
+    Column::AccountId,
+    Column::AwsRegion,
+    Column::UserName,
+    Column::SessionName,
+    Column::ActorArn,
+    Column::AccessKeyId,
+    Column::SourceIp,
+    Column::UserAgent,
+    Column::ErrorCode,
+    Column::ErrorMessage,
+    Column::Target,
+];
+
+/// The table of events.
+#[derive(Debug)]
+pub struct EventTable {
+    tables: Tables,
+    retention: Option<Duration>,
+    /// What was appended and is not written yet, by its key.
+    waiting: Mutex<BTreeMap<(Day, String), Waiting>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    hash: u64,
+    record: String,
+    /// The parts of a record that one item cannot hold, which are written first.
+    parts: Vec<(Item, usize)>,
+    head: (Item, usize),
+}
+
+/// An event as the table has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its day.
+    pub day: Day,
+    /// Its id, as the key has it.
+    pub id: String,
+    /// The record; none where an earlier program kept none.
+    pub record: Option<String>,
+    /// What stands in attributes of their own.
+    pub columns: BTreeMap<String, String>,
+    /// Where it was read.
+    pub source_object: Option<String>,
+    /// When.
+    pub ingested_at: Option<Timestamp>,
+}
+
+impl EventTable {
+    pub(super) fn new(tables: Tables, retention: Option<Duration>) -> EventTable {
+        EventTable { tables, retention, waiting: Mutex::default() }
+    }
+
+    fn table(&self) -> &str {
+        &self.tables.names.events
+    }
+
+    /// The items of an event.
+    fn items(&self, event: &Event<'_>, source_object: &str, ingested_at: Timestamp) -> Waiting {
+        let (record, hash) = (event.to_json(), event.content_hash());
+        let (date, id) = (event.day().to_string(), id_of(event.id()).into_owned());
+        let mut head = Item::new();
+        let mut set = |name: &str, value: AttributeValue| _ = head.insert(name.to_owned(), value);
+        set("event_date", text(&date));
+        set("event_id", text(&id));
+        set("event_time", text(event.event_time.to_string()));
+        for &column in COLUMNS {
+            let longest = if column == Column::UserName || column == Column::EventName { INDEX_KEY } else { ATTRIBUTE };
+            // No index takes an empty text.
+            if let Some(value) = event.get(column).filter(|value| !value.is_empty() && value.len() <= longest) {
+                set(column.name(), text(value));
+            }
+        }
+        set("source_object", text(bounded(source_object)));
+        set("ingested_at", text(ingested_at.to_string()));
+        set("content_hash", text(format!("{hash:016x}")));
+        let ttl = self.retention.map(|retention| {
+            number(event.event_time.micros() / 1_000_000 + i64::try_from(retention.as_secs()).unwrap_or(i64::MAX / 4))
+        });
+        if let Some(ttl) = &ttl {
+            set("ttl", ttl.clone());
+        }
+        let mut kept = long_text(&record);
+        let mut parts = Vec::new();
+        if stored_bytes(&kept) > ITEM
+            && let AttributeValue::B(bytes) = &kept
+        {
+            let bytes = bytes.as_ref().to_owned();
+            let mut chunks = bytes.chunks(ITEM);
+            kept = AttributeValue::B(Blob::new(chunks.next().unwrap_or_default()));
+            for (place, chunk) in chunks.enumerate() {
+                let mut part = Item::from([
+                    ("event_date".to_owned(), text(&date)),
+                    ("event_id".to_owned(), text(part_of(&id, place + 2))),
+                    ("part_of".to_owned(), text(&id)),
+                    ("record".to_owned(), AttributeValue::B(Blob::new(chunk))),
+                ]);
+                part.extend(ttl.clone().map(|ttl| ("ttl".to_owned(), ttl)));
+                parts.push((part, chunk.len()));
+            }
+            set("parts", number(parts.len() + 1));
+        }
+        set("record", kept);
+        let size = head.iter().map(|(name, value)| name.len() + stored_bytes(value)).sum();
+        Waiting { hash, record, parts, head: (head, size) }
+    }
+
+    /// Writes everything that waits, the parts of long records first: who finds an event finds all of it.
+    fn flush(&self, waiting: &mut BTreeMap<(Day, String), Waiting>) -> Result<(), CallError> {
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let (parts, heads): (Vec<_>, Vec<_>) =
+            std::mem::take(waiting).into_values().map(|event| (event.parts, event.head)).unzip();
+        self.tables.put_all(self.table(), parts.into_iter().flatten().collect())?;
+        fail::fail_point!("aws::between-events", |_| std::process::abort());
+        self.tables.put_all(self.table(), heads)
+    }
+
+    /// Hands on the events of a day, a page at a time, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`CallError`], or what `take` says.
+    pub fn of_day<E: From<CallError>>(
+        &self,
+        day: Day,
+        take: &mut dyn FnMut(Vec<Stored>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let call = || {
+            self.tables
+                .client
+                .query()
+                .table_name(self.table())
+                .key_condition_expression("event_date = :day")
+                .filter_expression("attribute_not_exists(part_of)")
+                .expression_attribute_values(":day", text(day.to_string()))
+        };
+        let mut start = None;
+        loop {
+            let page = self.tables.call("dynamodb:Query", call().set_exclusive_start_key(start).send())?;
+            let events = page.items.unwrap_or_default().into_iter().map(|item| self.stored(item));
+            take(events.collect::<Result<Vec<_>, _>>()?)?;
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The events of a user, or of an action, from a day up to another, that day included, the newest day first; at most
+    /// `limit`.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn of(
+        &self,
+        column: Column,
+        value: &str,
+        (from, to): (Day, Day),
+        limit: usize,
+    ) -> Result<Vec<Stored>, CallError> {
+        let name = column.name();
+        let call = || {
+            self.tables
+                .client
+                .query()
+                .table_name(self.table())
+                .index_name(format!("{name}-index"))
+                .key_condition_expression("#name = :value AND event_date BETWEEN :from AND :to")
+                .expression_attribute_names("#name", name)
+                .expression_attribute_values(":value", text(value))
+                .expression_attribute_values(":from", text(from.to_string()))
+                .expression_attribute_values(":to", text(to.to_string()))
+                .projection_expression("event_date, event_id")
+                .select(Select::SpecificAttributes)
+                .scan_index_forward(false)
+        };
+        let (mut keys, mut start): (Vec<Item>, Option<Item>) = Default::default();
+        loop {
+            let page = self.tables.call("dynamodb:Query", call().set_exclusive_start_key(start).send())?;
+            keys.extend(page.items.unwrap_or_default());
+            start = page.last_evaluated_key;
+            if start.is_none() || keys.len() >= limit {
+                break;
+            }
+        }
+        keys.truncate(limit);
+        let found = self.tables.get_all(self.table(), keys, None)?;
+        found.into_iter().map(|item| self.stored(item)).collect()
+    }
+
+    /// What an item says, the parts of a long record put together.
+    fn stored(&self, mut item: Item) -> Result<Stored, CallError> {
+        let wrong = |what: &str| CallError::Refused(format!("an item of {} has no {what}", self.table()));
+        let day = item.text("event_date").and_then(Day::parse).ok_or_else(|| wrong("event_date"))?;
+        let id = item.text("event_id").ok_or_else(|| wrong("event_id"))?.to_owned();
+        let kept = item.remove("record");
+        let record = match (item.number("parts"), kept) {
+            (Some(parts), Some(AttributeValue::B(first))) => Some(self.joined(day, &id, first.into_inner(), parts)?),
+            (_, Some(kept)) => Some(read_long_text(&kept).ok_or_else(|| wrong("record that can be read"))?),
+            (_, None) => None,
+        };
+        let (source_object, ingested_at) = (item.text("source_object").map(str::to_owned), item.time("ingested_at"));
+        let columns = item.into_iter().filter_map(|(name, value)| match value {
+            AttributeValue::S(value) => Some((name, value)),
+            _ => None,
+        });
+        Ok(Stored { day, id, record, columns: columns.collect(), source_object, ingested_at })
+    }
+
+    fn joined(&self, day: Day, id: &str, mut bytes: Vec<u8>, parts: i64) -> Result<String, CallError> {
+        let parts = usize::try_from(parts).unwrap_or_default();
+        let keys = (2..=parts).map(|place| key(day, &part_of(id, place))).collect();
+        let mut found = self.tables.get_all(self.table(), keys, None)?;
+        found.sort_by_key(|item| item.text("event_id").and_then(|id| id.rsplit('#').next()?.parse::<usize>().ok()));
+        for item in &found {
+            if let Some(AttributeValue::B(part)) = item.get("record") {
+                bytes.extend_from_slice(part.as_ref());
+            }
+        }
+        inflated(&bytes).ok_or_else(|| CallError::Refused(format!("event {id} of {day} has lost a part of its record")))
+    }
+}
+
+impl EventStore for EventTable {
+    fn append(
+        &self,
+        events: &[Event<'_>],
+        source_object: &str,
+        ingested_at: Timestamp,
+    ) -> Result<Appended, StoreError> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut appended = Appended::default();
+        let keys: Vec<(Day, String)> =
+            events.iter().map(|event| (event.day(), id_of(event.id()).into_owned())).collect();
+        let mut unknown: Vec<&(Day, String)> = keys.iter().filter(|key| !waiting.contains_key(key)).collect();
+        unknown.sort_unstable();
+        unknown.dedup();
+        let unknown = unknown.into_iter().map(|(day, id)| key(*day, id)).collect();
+        let found = self
+            .tables
+            .get_all(self.table(), unknown, Some("event_date, event_id, content_hash"))
+            .map_err(|error| StoreError(Box::new(error)))?;
+        let known: BTreeMap<(Day, String), Option<u64>> = found
+            .into_iter()
+            .filter_map(|item| {
+                let hash = item.text("content_hash").and_then(|hash| u64::from_str_radix(hash, 16).ok());
+                Some(((Day::parse(item.text("event_date")?)?, item.text("event_id")?.to_owned()), hash))
+            })
+            .collect();
+        for (event, key) in events.iter().zip(keys) {
+            let hash = event.content_hash();
+            let (day, id) = (key.0, key.1.clone());
+            let is_same = match (waiting.get(&key), known.get(&key)) {
+                (Some(first), _) => first.hash == hash || same_record(&first.record, &event.to_json()),
+                // What an earlier program kept has no hash and no record to compare with.
+                (None, Some(first)) => match first {
+                    Some(first) if *first != hash => self.is_same(day, &id, event)?,
+                    _ => true,
+                },
+                (None, None) => {
+                    waiting.insert(key, self.items(event, source_object, ingested_at));
+                    appended.stored += 1;
+                    continue;
+                }
+            };
+            if is_same {
+                appended.duplicates += 1;
+            } else {
+                let (event_id, record) = (event.id().to_owned(), event.to_json());
+                appended.variants.push(Variant { event_id, record, source_object: source_object.to_owned() });
+            }
+        }
+        if waiting.len() >= WAITING {
+            self.flush(&mut waiting).map_err(|error| StoreError(Box::new(error)))?;
+        }
+        Ok(appended)
+    }
+
+    fn commit(&self) -> Result<Committed, StoreError> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.flush(&mut waiting).map_err(|error| StoreError(Box::new(error)))?;
+        Ok(Committed::default())
+    }
+}
+
+impl EventTable {
+    /// Whether the stored copy of an event says the same, whatever the order of its keys.
+    fn is_same(&self, day: Day, id: &str, event: &Event<'_>) -> Result<bool, StoreError> {
+        let read = || -> Result<Option<Stored>, CallError> {
+            let found = self.tables.get_all(self.table(), vec![key(day, id)], None)?;
+            found.into_iter().next().map(|item| self.stored(item)).transpose()
+        };
+        let stored = read().map_err(|error| StoreError(Box::new(error)))?;
+        Ok(stored.and_then(|stored| stored.record).is_none_or(|record| same_record(&record, &event.to_json())))
+    }
+}
+
+impl Stored {
+    /// The event, decoded from its record; none where there is no record.
+    ///
+    /// # Errors
+    /// Says why the record is none.
+    pub fn event(&self) -> Option<Result<Event<'_>, String>> {
+        Some(record_within(self.record.as_deref()?, &Limits::default()))
+    }
+}
+
+/// The sort key of an event: its id, or what stands for one that is too long to be a key, or is none.
+fn id_of(id: &str) -> Cow<'_, str> {
+    // The sign that parts are told by, and the mark of what stands for an id, are nobody else's.
+    if id.is_empty() || id.len() > KEY - 16 || id.contains('#') {
+        Cow::Owned(format!("#{:032x}", EventKey::of(id).bits()))
+    } else {
+        Cow::Borrowed(id)
+    }
+}
+
+fn part_of(id: &str, place: usize) -> String {
+    format!("{id}#{place}")
+}
+
+fn key(day: Day, id: &str) -> Item {
+    Item::from([("event_date".to_owned(), text(day.to_string())), ("event_id".to_owned(), text(id))])
+}
+
+fn bounded(value: &str) -> &str {
+    let end = (0..=value.len().min(ATTRIBUTE)).rev().find(|&end| value.is_char_boundary(end)).unwrap_or(0);
+    &value[..end]
+}

@@ -1,0 +1,49 @@
+"""The tables of a deployment on this machine: `tables.py`.
+
+Prints where they are as one line of JSON, and answers every line of its standard input: `scan TABLE` tells every item, `put
+TABLE ITEM` puts one in, both as DynamoDB writes them.
+"""
+
+import json
+import logging
+import sys
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+endpoint = f"http://127.0.0.1:{server.get_host_and_port()[1]}"
+client = boto3.client("dynamodb", endpoint_url=endpoint, region_name="us-east-1",
+                      aws_access_key_id="test", aws_secret_access_key="test")
+
+
+def create(name, keys, indexes=()):
+    types = dict(keys)
+    for _, index in indexes:
+        types.update(index)
+    schema = lambda keys: [{"AttributeName": key, "KeyType": kind} for (key, _), kind in zip(keys, ("HASH", "RANGE"))]
+    extra = {"GlobalSecondaryIndexes": [{"IndexName": index, "KeySchema": schema(keys), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+                                        for index, keys in indexes]} if indexes else {}
+    client.create_table(TableName=name, KeySchema=schema(keys), BillingMode="PAY_PER_REQUEST", **extra,
+                        AttributeDefinitions=[{"AttributeName": key, "AttributeType": kind} for key, kind in types.items()])
+
+
+day = ("event_date", "S")
+create("trail-events", [day, ("event_id", "S")],
+       [("user_name-index", [("user_name", "S"), day]), ("event_name-index", [("event_name", "S"), day])])
+create("trail-control", [("region", "S")])
+create("trail-alerts", [("event_id", "S"), ("alert_type", "S")],
+       [("pending-index", [("pending", "S"), ("due", "N")])])
+print(json.dumps({"endpoint": endpoint}), flush=True)
+
+for line in sys.stdin:
+    what, table, *item = line.strip().split(" ", 2)
+    if what == "put":
+        client.put_item(TableName=table, Item=json.loads(item[0]))
+        print("{}", flush=True)
+        continue
+    items = client.get_paginator("scan").paginate(TableName=table).build_full_result()["Items"]
+    print(json.dumps(items, default=lambda value: f"{len(value)} bytes"), flush=True)
+server.stop()
