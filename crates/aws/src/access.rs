@@ -146,8 +146,14 @@ impl Aws {
     /// The account of the credentials themselves, whichever it is. Asks nothing.
     #[must_use]
     pub fn unnamed(&self) -> Account {
+        self.named("")
+    }
+
+    /// The account of the credentials themselves, whose number is known. Asks nothing.
+    #[must_use]
+    pub fn named(&self, id: &str) -> Account {
         Account {
-            id: String::new(),
+            id: id.to_owned(),
             partition: Partition::default(),
             edge: Arc::clone(&self.edge),
             config: self.base.clone(),

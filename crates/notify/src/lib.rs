@@ -45,5 +45,5 @@ pub use kinds::{KINDS, Settings};
 pub use ocsf::ocsf;
 pub use sample::{preview, sample, samples};
 pub use secret::{NoSecretStore, Secret, SecretError, SecretSource, SecretStore};
-pub use sns::{Attribute, Publication, Publish};
+pub use sns::{Attribute, Publication, Publish, topic};
 pub use threads::{FileThreads, MemoryThreads, Threads};

@@ -66,8 +66,14 @@ impl Kind for SnsConfig {
         let Some(publisher) = &tools.means.publisher else {
             return Err(tools.wrong("Amazon SNS cannot be reached from here"));
         };
-        Ok(Box::new(Sns { topic: self.topic.clone(), limit: tools.limit, publisher: Arc::clone(publisher) }))
+        Ok(topic(&self.topic, tools.limit, Arc::clone(publisher)))
     }
+}
+
+/// Whoever tells a topic, without a configuration of channels around it.
+#[must_use]
+pub fn topic(arn: &str, limit: Duration, publisher: Arc<dyn Publish>) -> Box<dyn Notifier> {
+    Box::new(Sns { topic: arn.to_owned(), limit, publisher })
 }
 
 struct Sns {

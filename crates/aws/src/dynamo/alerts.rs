@@ -103,7 +103,7 @@ impl AlertTable {
             .set_item(Some(self.item(alert, channel)))
             .condition_expression("attribute_not_exists(event_id)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let outcome = self.tables.edge.attempt(async {
+        let outcome = self.tables.edge.run(async {
             match put.send().await {
                 Ok(_) => Ok(None),
                 Err(error) => match error.as_service_error() {
@@ -169,7 +169,7 @@ impl AlertTable {
             >,
         >,
     ) -> Result<Option<Item>, CallError> {
-        self.tables.edge.attempt(async {
+        self.tables.edge.run(async {
             match update.await {
                 Ok(done) => Ok(Some(done.attributes.unwrap_or_default())),
                 Err(error) => match error.as_service_error() {

@@ -42,7 +42,7 @@ impl Tables {
             }
             bytes += size;
         }
-        self.edge.attempt(async {
+        self.edge.run(async {
             let mut writing = futures::stream::iter(batches.into_iter().map(|batch| self.put_batch(table, batch)))
                 .buffer_unordered(AT_ONCE);
             while let Some(written) = writing.next().await {
@@ -85,7 +85,7 @@ impl Tables {
                 _ => batches.push(vec![key]),
             }
         }
-        self.edge.attempt(async {
+        self.edge.run(async {
             let mut reading =
                 futures::stream::iter(batches.into_iter().map(|batch| self.get_batch(table, batch, attributes)))
                     .buffer_unordered(AT_ONCE);

@@ -117,7 +117,7 @@ impl ControlTable {
                 },
             }
         };
-        self.tables.edge.attempt(call).map_err(|error| self.failed(error))
+        self.tables.edge.run(call).map_err(|error| self.failed(error))
     }
 
     fn state(&self, stream: Stream, item: &Item) -> Result<StreamState, StateError> {

@@ -110,7 +110,7 @@ impl Tables {
         AlertTable::new(self.clone(), retention)
     }
 
-    /// Makes a call to its end.
+    /// Makes a call to its end: what was read is written, also where the program is about to end.
     fn call<T, E>(
         &self,
         permission: &'static str,
@@ -119,7 +119,7 @@ impl Tables {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        self.edge.attempt(async { call.await.map_err(|error| classify(permission, &error)) })
+        self.edge.run(async { call.await.map_err(|error| classify(permission, &error)) })
     }
 }
 

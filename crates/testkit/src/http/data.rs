@@ -13,7 +13,7 @@ use event::decode::{Content, Decoder};
 use crate::cloudtrail::history::{Entry, EventHistory, SECOND};
 
 /// How often the folder is looked at, in microseconds.
-const EVERY: i64 = SECOND;
+pub const EVERY: i64 = SECOND;
 
 /// The folder and what was read from it.
 #[derive(Debug)]

@@ -3,7 +3,9 @@
 //! program with the real SDK can be pointed at it. [`s3`] serves a folder as a bucket beside it.
 
 pub mod data;
+pub mod lambda;
 mod protocol;
+pub mod proxy;
 pub mod s3;
 pub mod trails;
 mod wire;

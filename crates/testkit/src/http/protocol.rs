@@ -31,12 +31,24 @@ pub(super) fn answer(service: &Service, request: &Request) -> Answer {
 }
 
 fn json_answer(body: &Value) -> Answer {
-    Answer { status: 200, content_type: "application/x-amz-json-1.1", error: None, body: body.to_string() }
+    Answer {
+        status: 200,
+        content_type: "application/x-amz-json-1.1",
+        error: None,
+        headers: Vec::new(),
+        body: body.to_string(),
+    }
 }
 
 fn error(status: u16, kind: &str, message: &str) -> Answer {
     let body = json!({"__type": kind, "message": message}).to_string();
-    Answer { status, content_type: "application/x-amz-json-1.1", error: Some(kind.to_owned()), body }
+    Answer {
+        status,
+        content_type: "application/x-amz-json-1.1",
+        error: Some(kind.to_owned()),
+        headers: Vec::new(),
+        body,
+    }
 }
 
 /// What the request is signed with: the access key and the region.
@@ -228,7 +240,7 @@ fn token_service(service: &Service, request: &Request) -> Answer {
         }
         _ => return error(400, "InvalidAction", "this service knows no such action"),
     };
-    Answer { status: 200, content_type: "text/xml", error: None, body: inner }
+    Answer { status: 200, content_type: "text/xml", error: None, headers: Vec::new(), body: inner }
 }
 
 pub(super) fn escaped(text: &str) -> String {

@@ -4,14 +4,14 @@ use std::io::{self, BufRead, Read, Write};
 use std::net::TcpStream;
 
 /// The most bytes a request may have.
-const LIMIT: u64 = 1 << 20;
+const LIMIT: u64 = 16 << 20;
 
 /// A request.
 #[derive(Debug, Default)]
 pub(super) struct Request {
     pub(super) method: String,
     pub(super) path: String,
-    headers: Vec<(String, String)>,
+    pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
 }
 
@@ -22,7 +22,14 @@ pub(super) struct Answer {
     pub(super) content_type: &'static str,
     /// `x-amzn-errortype`.
     pub(super) error: Option<String>,
+    pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: String,
+}
+
+impl Answer {
+    pub(super) fn json(body: String) -> Answer {
+        Answer { status: 200, content_type: "application/json", error: None, headers: Vec::new(), body }
+    }
 }
 
 impl Request {
@@ -71,15 +78,16 @@ pub(super) fn read(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
 
 /// Writes an answer, or only half of it.
 pub(super) fn write(mut connection: &TcpStream, answer: &Answer, is_cut: bool) -> io::Result<()> {
-    let Answer { status, content_type, error, body } = answer;
-    let reason = if *status == 200 { "OK" } else { "Error" };
+    let Answer { status, content_type, error, headers, body } = answer;
+    let reason = if *status < 300 { "OK" } else { "Error" };
     let seconds = super::now() / 1_000_000;
     let date = jiff::Timestamp::from_second(seconds).unwrap_or_default();
     let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date).unwrap_or_default();
     let error = error.as_ref().map(|error| format!("x-amzn-ErrorType: {error}\r\n")).unwrap_or_default();
+    let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let text = format!(
         "HTTP/1.1 {status} {reason}\r\nDate: {date}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\
-         x-amzn-RequestId: 00000000-0000-4000-8000-000000000000\r\n{error}\r\n{body}",
+         x-amzn-RequestId: 00000000-0000-4000-8000-000000000000\r\n{error}{more}\r\n{body}",
         body.len()
     );
     let sent = if is_cut { text.len() - body.len() / 2 - 1 } else { text.len() };

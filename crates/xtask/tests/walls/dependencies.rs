@@ -23,7 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("aws", &["event", "detect", "pipeline", "lake", "notify", "integrity"]),
     ("sample", &["event", "integrity"]),
     ("cli", &["event", "detect", "pipeline", "lake", "query", "integrity", "local", "notify", "aws", "sample", "web"]),
-    ("lambda", &["event", "detect", "pipeline", "aws", "lake", "notify"]),
+    ("lambda", &["event", "detect", "pipeline", "local", "aws", "lake", "notify"]),
     ("web", &["event", "detect", "pipeline", "lake", "query"]),
     ("testkit", &["event", "detect", "pipeline"]),
     ("xtask", &["event", "detect", "sample"]),

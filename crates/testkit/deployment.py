@@ -1,7 +1,7 @@
-"""The tables of a deployment on this machine: `tables.py`.
+"""The tables and the topic of a deployment on this machine: `deployment.py`.
 
 Prints where they are as one line of JSON, and answers every line of its standard input: `scan TABLE` tells every item, `put
-TABLE ITEM` puts one in, both as DynamoDB writes them.
+TABLE ITEM` puts one in, both as DynamoDB writes them; `messages` tells what arrived at a queue that subscribes to the topic.
 """
 
 import json
@@ -15,8 +15,14 @@ logging.getLogger("werkzeug").setLevel(logging.ERROR)
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()
 endpoint = f"http://127.0.0.1:{server.get_host_and_port()[1]}"
-client = boto3.client("dynamodb", endpoint_url=endpoint, region_name="us-east-1",
-                      aws_access_key_id="test", aws_secret_access_key="test")
+
+
+def service(name):
+    return boto3.client(name, endpoint_url=endpoint, region_name="us-east-1",
+                        aws_access_key_id="test", aws_secret_access_key="test")
+
+
+client, sns, sqs = service("dynamodb"), service("sns"), service("sqs")
 
 
 def create(name, keys, indexes=()):
@@ -36,10 +42,30 @@ create("trail-events", [day, ("event_id", "S")],
 create("trail-control", [("region", "S")])
 create("trail-alerts", [("event_id", "S"), ("alert_type", "S")],
        [("pending-index", [("pending", "S"), ("due", "N")])])
-print(json.dumps({"endpoint": endpoint}), flush=True)
+topic = sns.create_topic(Name="trail-alerts")["TopicArn"]
+queue = sqs.create_queue(QueueName="told")["QueueUrl"]
+sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=sqs.get_queue_attributes(
+    QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"])
+print(json.dumps({"endpoint": endpoint, "topic": topic}), flush=True)
+
+
+def messages():
+    found = []
+    while True:
+        batch = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+        if not batch:
+            return found
+        for message in batch:
+            found.append(json.loads(message["Body"]))
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+
 
 for line in sys.stdin:
-    what, table, *item = line.strip().split(" ", 2)
+    what, *rest = line.strip().split(" ", 2)
+    if what == "messages":
+        print(json.dumps(messages()), flush=True)
+        continue
+    table, *item = rest
     if what == "put":
         client.put_item(TableName=table, Item=json.loads(item[0]))
         print("{}", flush=True)

@@ -1,0 +1,211 @@
+//! What a function is told by its environment. The names are those that deployments of the classic tracker have set.
+
+use std::time::Duration;
+
+use detect::DetectConfig;
+use pipeline::filter::FilterConfig;
+
+/// The default of how many accounts and regions are read at once, and the most.
+const WORKERS: (usize, usize) = (8, 32);
+
+/// The environment of a function, read and checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// `EVENTS_TABLE_NAME`.
+    pub events_table: String,
+    /// `CONTROL_TABLE_NAME`.
+    pub control_table: String,
+    /// `ALERTS_TABLE_NAME`.
+    pub alerts_table: String,
+    /// `ALERTS_SNS_TOPIC_ARN`: where alerts are sent; nowhere without it, or with `ALERTS_ENABLED=false`.
+    pub topic: Option<String>,
+    /// `AWS_ACCOUNT_ID`: the account that keys of streams do not name.
+    pub account: Option<String>,
+    /// `PROCESS_IAM_EVENTS`, `PROCESS_STS_EVENTS`, `PROCESS_SIGNIN_EVENTS`, `PROCESS_SSO_EVENTS`: the sources that are not
+    /// read.
+    pub left_out: Vec<&'static str>,
+    /// `EXTRA_SOURCES`: services that are read beside them, such as `bedrock,kms`.
+    pub extra_sources: Vec<String>,
+    /// `REGIONS`: the only regions that are read.
+    pub regions: Vec<String>,
+    /// `SSO_REGION`: the home region of Identity Center.
+    pub sso_region: Option<String>,
+    /// `MEMBER_ACCOUNTS`, or `organization` for all of them.
+    pub member_accounts: Vec<String>,
+    /// `MEMBER_ROLE_NAME`: the role that is assumed in member accounts.
+    pub member_role: Option<String>,
+    /// `MEMBER_EXTERNAL_ID`: what its trust policy asks for.
+    pub member_external_id: Option<String>,
+    /// `FILTER_AWS_SERVICE_EVENTS` and `FILTERED_ROLES`.
+    pub filter: FilterConfig,
+    /// `WATCHED_ACTIONS`, as `service:Action` or `Action` alone.
+    pub detect: DetectConfig,
+    /// `MAX_WORKERS`.
+    pub workers: usize,
+    /// `CALLS_PER_SECOND`: for one account in one region; 0 for no limit.
+    pub calls_per_second: Option<f64>,
+    /// `RETENTION_DAYS`: how long items are kept; for ever where it is 0 or not set.
+    pub retention: Option<Duration>,
+    /// `STACK_NAME`: the dimension of metrics.
+    pub stack: String,
+}
+
+/// A variable that says what it cannot mean.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}={value:?}: {reason}")]
+pub struct BadVariable {
+    name: &'static str,
+    value: String,
+    reason: String,
+}
+
+impl Settings {
+    /// Reads the environment of this process.
+    ///
+    /// # Errors
+    /// [`BadVariable`].
+    pub fn read() -> Result<Settings, BadVariable> {
+        Settings::of(&|name| std::env::var(name).ok())
+    }
+
+    /// Reads an environment. What is empty is as if it were not set.
+    ///
+    /// # Errors
+    /// [`BadVariable`].
+    pub fn of(environment: &dyn Fn(&str) -> Option<String>) -> Result<Settings, BadVariable> {
+        let variables = Variables(environment);
+        let sources = [
+            ("PROCESS_IAM_EVENTS", "iam"),
+            ("PROCESS_STS_EVENTS", "sts"),
+            ("PROCESS_SIGNIN_EVENTS", "signin"),
+            ("PROCESS_SSO_EVENTS", "sso"),
+        ];
+        let mut left_out = Vec::new();
+        for (name, source) in sources {
+            if !variables.switch(name, true)? {
+                left_out.push(source);
+            }
+        }
+        let topic = variables.text("ALERTS_SNS_TOPIC_ARN");
+        let watched = variables.list("WATCHED_ACTIONS").into_iter();
+        let watched = watched.map(|action| if action.contains(':') { action } else { format!("*:{action}") });
+        let detect = DetectConfig { watched_actions: watched.collect(), ..DetectConfig::default() };
+        detect.validate().map_err(|error| variables.bad("WATCHED_ACTIONS", error.to_string()))?;
+        let days = variables.number("RETENTION_DAYS", 0..=36_500)?.unwrap_or(0);
+        let stack = variables.text("STACK_NAME").unwrap_or_else(|| "trailhound".to_owned());
+        let table = |name, table| variables.text(name).unwrap_or_else(|| format!("{stack}-{table}"));
+        Ok(Settings {
+            events_table: table("EVENTS_TABLE_NAME", "events"),
+            control_table: table("CONTROL_TABLE_NAME", "control"),
+            alerts_table: table("ALERTS_TABLE_NAME", "alerts"),
+            topic: if variables.switch("ALERTS_ENABLED", true)? { topic } else { None },
+            account: variables.text("AWS_ACCOUNT_ID"),
+            left_out,
+            extra_sources: variables.list("EXTRA_SOURCES"),
+            regions: variables.list("REGIONS"),
+            sso_region: variables.text("SSO_REGION"),
+            member_accounts: variables.list("MEMBER_ACCOUNTS"),
+            member_role: variables.text("MEMBER_ROLE_NAME"),
+            member_external_id: variables.text("MEMBER_EXTERNAL_ID"),
+            filter: FilterConfig {
+                sources: Vec::new(),
+                service_events: variables.switch("FILTER_AWS_SERVICE_EVENTS", true)?,
+                roles: variables.list("FILTERED_ROLES"),
+            },
+            detect,
+            workers: variables.number("MAX_WORKERS", 1..=WORKERS.1)?.unwrap_or(WORKERS.0),
+            calls_per_second: Some(variables.number("CALLS_PER_SECOND", 0..=100)?.unwrap_or(2) as f64)
+                .filter(|&rate| rate > 0.0),
+            retention: (days > 0).then(|| Duration::from_secs(days as u64 * 86_400)),
+            stack,
+        })
+    }
+}
+
+struct Variables<'a>(&'a dyn Fn(&str) -> Option<String>);
+
+impl Variables<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        (self.0)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        let text = self.text(name).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn switch(&self, name: &'static str, otherwise: bool) -> Result<bool, BadVariable> {
+        let Some(value) = self.text(name) else { return Ok(otherwise) };
+        match value.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(true),
+            "false" | "0" | "no" | "off" => Ok(false),
+            _ => Err(self.bad(name, "it is neither true nor false".to_owned())),
+        }
+    }
+
+    fn number(&self, name: &'static str, range: std::ops::RangeInclusive<usize>) -> Result<Option<usize>, BadVariable> {
+        let Some(value) = self.text(name) else { return Ok(None) };
+        let number = value.parse().ok().filter(|number| range.contains(number));
+        let wrong = || self.bad(name, format!("it is no number from {} to {}", range.start(), range.end()));
+        number.ok_or_else(wrong).map(Some)
+    }
+
+    fn bad(&self, name: &'static str, reason: String) -> BadVariable {
+        BadVariable { name, value: self.text(name).unwrap_or_default(), reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(variables: &[(&str, &str)]) -> Result<Settings, BadVariable> {
+        Settings::of(&|name| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn an_empty_environment_means_the_defaults() {
+        let settings = of(&[("FILTERED_ROLES", "")]).unwrap();
+        assert_eq!((settings.workers, settings.retention, settings.topic), (8, None, None));
+        assert_eq!(settings.events_table, "trailhound-events");
+        assert!(settings.filter.service_events && settings.filter.roles.is_empty() && settings.left_out.is_empty());
+    }
+
+    #[test]
+    fn the_classic_variables_are_honoured() {
+        let settings = of(&[
+            ("EVENTS_TABLE_NAME", "a"),
+            ("CONTROL_TABLE_NAME", "b"),
+            ("ALERTS_TABLE_NAME", "c"),
+            ("ALERTS_SNS_TOPIC_ARN", "arn:aws:sns:us-east-1:111122223333:t"),
+            ("PROCESS_STS_EVENTS", "False"),
+            ("PROCESS_SSO_EVENTS", "true"),
+            ("SSO_REGION", "eu-west-1"),
+            ("FILTER_AWS_SERVICE_EVENTS", "false"),
+            ("FILTERED_ROLES", "terraform-*, deploy"),
+            ("MAX_WORKERS", "32"),
+            ("WATCHED_ACTIONS", "CreateUser,kms:Schedule*"),
+            ("RETENTION_DAYS", "90"),
+        ])
+        .unwrap();
+        assert_eq!((&*settings.events_table, &*settings.control_table, &*settings.alerts_table), ("a", "b", "c"));
+        assert_eq!(settings.left_out, ["sts"]);
+        assert_eq!(settings.filter.roles, ["terraform-*", "deploy"]);
+        assert_eq!(settings.detect.watched_actions, ["*:CreateUser", "kms:Schedule*"]);
+        assert_eq!((settings.workers, settings.retention), (32, Some(Duration::from_secs(90 * 86_400))));
+        assert!(settings.topic.is_some() && !settings.filter.service_events);
+        let silent = of(&[("ALERTS_SNS_TOPIC_ARN", "arn"), ("ALERTS_ENABLED", "no")]).unwrap();
+        assert_eq!(silent.topic, None);
+    }
+
+    #[test]
+    fn what_a_variable_cannot_mean_is_said() {
+        for (name, value) in [("MAX_WORKERS", "33"), ("ALERTS_ENABLED", "maybe"), ("WATCHED_ACTIONS", "iam:")] {
+            let error = of(&[(name, value)]).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{name}={value:?}: ")), "{error}");
+        }
+    }
+}

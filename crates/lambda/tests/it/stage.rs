@@ -1,0 +1,161 @@
+//! An account on this machine, and functions in it.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use testkit::deployment::Deployment;
+use testkit::http::lambda::Runtime;
+use testkit::http::{Setup, serve};
+
+pub(crate) const ACCOUNT: &str = "111122223333";
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+
+/// What a row of the outbox and an item of an event say differently from one run to the next.
+const FLEETING: [&str; 8] =
+    ["ingested_at", "first_seen", "sent_at", "alert", "attempts", "last_error", "due", "arrival"];
+
+pub(crate) struct Stage {
+    pub(crate) deployment: Deployment,
+    pub(crate) cloudtrail: String,
+    history: TempDir,
+}
+
+impl Stage {
+    /// With these records in the history when it begins; `None` where there is no Python to play with.
+    pub(crate) fn open(records: &[Value]) -> Option<Stage> {
+        let Some(deployment) = Deployment::open() else {
+            eprintln!("skipped: TRAILHOUND_PYTHON is not set");
+            return None;
+        };
+        let history = TempDir::new().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let cloudtrail = format!("http://{}", listener.local_addr().unwrap());
+        let setup = Setup { data: history.path().join("data"), unlimited: true, ..Setup::default() };
+        std::fs::create_dir(&setup.data).unwrap();
+        let stage = Stage { deployment, cloudtrail, history };
+        stage.add("0.json", records);
+        // It ends with the test program.
+        std::thread::spawn(move || serve(&listener, setup, || ()));
+        Some(stage)
+    }
+
+    pub(crate) fn add(&self, name: &str, records: &[Value]) {
+        // Renamed into its place: the service must not see half of a file.
+        let beside = self.history.path().join("beside");
+        std::fs::write(&beside, json!({ "Records": records }).to_string()).unwrap();
+        std::fs::rename(beside, self.history.path().join("data").join(name)).unwrap();
+        // The service does not look at its folder more often.
+        std::thread::sleep(Duration::from_micros(testkit::http::data::EVERY.unsigned_abs()));
+    }
+
+    pub(crate) fn function(&self, name: &str, environment: &[(&str, &str)]) -> Function {
+        let path = match name {
+            "tracker" => env!("CARGO_BIN_EXE_tracker"),
+            "alerter" => env!("CARGO_BIN_EXE_alerter"),
+            other => panic!("there is no function {other}"),
+        };
+        let runtime = Runtime::open();
+        let mut command = Command::new(path);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+            command.env_remove(name);
+        }
+        command
+            .env_remove("FAILPOINTS")
+            .envs([("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")])
+            .envs([("AWS_REGION", "us-east-1"), ("AWS_EC2_METADATA_DISABLED", "true")])
+            .envs([("AWS_CONFIG_FILE", "none"), ("AWS_SHARED_CREDENTIALS_FILE", "none")])
+            .envs([("AWS_LAMBDA_FUNCTION_NAME", name), ("AWS_LAMBDA_FUNCTION_VERSION", "1")])
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .env("AWS_LAMBDA_RUNTIME_API", &runtime.address)
+            .env("AWS_ENDPOINT_URL", &self.cloudtrail)
+            .env("AWS_ENDPOINT_URL_DYNAMODB", &self.deployment.endpoint)
+            .env("AWS_ENDPOINT_URL_SNS", &self.deployment.endpoint)
+            .envs([("STACK_NAME", Deployment::STACK), ("CALLS_PER_SECOND", "0")])
+            .env("ALERTS_SNS_TOPIC_ARN", &self.deployment.topic)
+            .envs(environment.iter().copied());
+        if std::env::var_os("TRAILHOUND_SHOW").is_none() {
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        }
+        Function { child: command.spawn().unwrap(), runtime }
+    }
+
+    /// What is stored, but for what differs from one run to the next.
+    pub(crate) fn stored(&mut self) -> BTreeMap<String, Value> {
+        let items = self.deployment.items("trail-events");
+        items.into_iter().map(|item| (item["event_id"]["S"].as_str().unwrap().to_owned(), lasting(item))).collect()
+    }
+
+    /// The alerts, by event and detection: where each stands.
+    pub(crate) fn alerts(&mut self) -> BTreeMap<(String, String), Value> {
+        let items = self.deployment.items("trail-alerts");
+        let text = |item: &Value, name: &str| item[name]["S"].as_str().unwrap().to_owned();
+        items.into_iter().map(|item| ((text(&item, "event_id"), text(&item, "alert_type")), lasting(item))).collect()
+    }
+
+    /// What came out of the topic since this was asked last: the detections and event names, sorted.
+    pub(crate) fn told(&mut self) -> Vec<String> {
+        let attribute = |message: &Value, name: &str| {
+            message["MessageAttributes"][name]["Value"].as_str().unwrap_or_default().to_owned()
+        };
+        let messages = self.deployment.messages();
+        let mut told: Vec<String> =
+            messages.iter().map(|m| format!("{} {}", attribute(m, "detection"), attribute(m, "event_name"))).collect();
+        told.sort();
+        told
+    }
+}
+
+fn lasting(mut item: Value) -> Value {
+    item.as_object_mut().unwrap().retain(|name, _| !FLEETING.contains(&name.as_str()));
+    item
+}
+
+/// A function that is running.
+pub(crate) struct Function {
+    pub(crate) child: Child,
+    runtime: Runtime,
+}
+
+impl Function {
+    /// What it answers, well or not.
+    #[track_caller]
+    pub(crate) fn invoke(&self, event: &Value) -> Result<Value, Value> {
+        self.invoke_for(event, LIMIT).expect("an answer in time")
+    }
+
+    pub(crate) fn invoke_for(&self, event: &Value, limit: Duration) -> Option<Result<Value, Value>> {
+        self.runtime.invoke(event, limit)
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        // Nothing more is wanted of it, whatever state it is in.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A record so many seconds old.
+pub(crate) fn record(name: &str, source: &str, region: &str, age: i64, id: &str) -> Value {
+    #[expect(clippy::disallowed_methods, reason = "the binary lives in the real time")]
+    let now = jiff::Timestamp::now().as_second();
+    let time = jiff::Timestamp::from_second(now - age).unwrap().to_string();
+    let event = testkit::event(name).source(source).region(region).account(ACCOUNT).at(&time).iam_user("alice");
+    event.id(&format!("{name}-{id}")).build()
+}
+
+/// A batch of SQS, of events as EventBridge gives them.
+pub(crate) fn batch(records: &[Value]) -> Value {
+    let message = |(place, record): (usize, &Value)| {
+        let detail = json!({"version": "0", "source": "aws.iam", "detail-type": "AWS API Call via CloudTrail",
+                            "detail": record});
+        let body = if record.is_string() { record.as_str().unwrap().to_owned() } else { detail.to_string() };
+        json!({"messageId": format!("m{place}"), "eventSource": "aws:sqs", "body": body})
+    };
+    json!({"Records": records.iter().enumerate().map(message).collect::<Vec<_>>()})
+}

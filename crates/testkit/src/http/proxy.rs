@@ -1,0 +1,197 @@
+//! A proxy before a service that speaks AWS JSON or the query protocol: it throttles, fails, cuts answers off and leaves parts
+//! of batches unprocessed, by chance from a seed.
+
+use std::collections::BTreeMap;
+use std::io::{BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Map, Value, json};
+
+use super::HttpFaults;
+use super::wire::{self, Answer, Request};
+
+/// A proxy. It runs until the program ends.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// Where it answers.
+    pub endpoint: String,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    upstream: String,
+    faults: HttpFaults,
+    /// The share of batches of which a part is left unprocessed.
+    partial: f64,
+    chance: Mutex<fastrand::Rng>,
+    /// How often each operation was asked for, and how often something went wrong with it.
+    counts: Mutex<BTreeMap<String, (u64, u64)>>,
+}
+
+impl Proxy {
+    /// A proxy before `upstream`, such as `http://127.0.0.1:5000`.
+    ///
+    /// # Panics
+    /// No port is free.
+    #[must_use]
+    pub fn open(upstream: &str, faults: HttpFaults, partial: f64) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let endpoint = format!("http://{}", listener.local_addr().expect("it has an address"));
+        let upstream = upstream.trim_start_matches("http://").to_owned();
+        let chance = Mutex::new(fastrand::Rng::with_seed(faults.seed));
+        let shared = Arc::new(Shared { upstream, faults, partial, chance, counts: Mutex::default() });
+        let proxy = Proxy { endpoint, shared: Arc::clone(&shared) };
+        std::thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || shared.converse(&connection));
+            }
+        });
+        proxy
+    }
+
+    /// How often each operation was asked for, and how often something went wrong with it.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<String, (u64, u64)> {
+        self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Shared {
+    fn hits(&self, share: f64) -> bool {
+        share > 0.0 && self.chance.lock().unwrap_or_else(PoisonError::into_inner).f64() < share
+    }
+
+    fn count(&self, operation: &str, is_fault: bool) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let (asked, wrong) = counts.entry(operation.to_owned()).or_default();
+        *asked += u64::from(!is_fault);
+        *wrong += u64::from(is_fault);
+    }
+
+    fn converse(&self, connection: &TcpStream) {
+        // A client that goes away is no failure of ours.
+        let _ = connection.set_nodelay(true);
+        let mut reader = BufReader::new(connection);
+        while let Ok(Some(request)) = wire::read(&mut reader) {
+            let operation = operation(&request);
+            self.count(&operation, false);
+            if let Some(answer) = self.fault(&request) {
+                self.count(&operation, true);
+                if wire::write(connection, &answer, false).is_err() {
+                    return;
+                }
+                continue;
+            }
+            let Ok(mut answer) = self.forward(&request, &operation) else { return };
+            if self.hits(self.faults.cut) {
+                self.count(&operation, true);
+                answer.truncate(answer.len() / 2);
+                let _ = (&*connection).write_all(&answer);
+                return;
+            }
+            // Whoever stands behind closes its connection after each answer, and so do we.
+            let _ = (&*connection).write_all(&answer);
+            return;
+        }
+    }
+
+    /// What goes wrong before anything is done.
+    fn fault(&self, request: &Request) -> Option<Answer> {
+        let is_json = request.header("x-amz-target").is_some();
+        let (status, code) = if self.hits(self.faults.throttled) {
+            (400, "ThrottlingException")
+        } else if self.hits(self.faults.unavailable) {
+            (500, "InternalServerError")
+        } else {
+            return None;
+        };
+        let body = match is_json {
+            true => json!({"__type": code, "message": "by chance"}).to_string(),
+            false => format!(
+                "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>by chance</Message></Error></ErrorResponse>"
+            ),
+        };
+        let content_type = if is_json { "application/x-amz-json-1.0" } else { "text/xml" };
+        Some(Answer { status, content_type, ..Answer::json(body) })
+    }
+
+    /// Hands a request on, perhaps without some of its batch, and gives back the whole answer.
+    fn forward(&self, request: &Request, operation: &str) -> std::io::Result<Vec<u8>> {
+        let mut body = request.body.clone();
+        let mut left = None;
+        if self.hits(self.partial)
+            && let Some((kept, rest)) = halves(operation, &body)
+        {
+            self.count(operation, true);
+            (body, left) = (kept, Some(rest));
+        }
+        let mut upstream = TcpStream::connect(&self.upstream)?;
+        write!(
+            upstream,
+            "{} {} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n",
+            request.method,
+            request.path,
+            body.len()
+        )?;
+        for (name, value) in &request.headers {
+            if !["connection", "content-length"].contains(&name.as_str()) {
+                write!(upstream, "{name}: {value}\r\n")?;
+            }
+        }
+        upstream.write_all(b"\r\n")?;
+        upstream.write_all(&body)?;
+        let mut answer = Vec::new();
+        upstream.read_to_end(&mut answer)?;
+        Ok(match left {
+            Some((name, rest)) => with_left(&answer, name, rest).unwrap_or(answer),
+            None => answer,
+        })
+    }
+}
+
+fn operation(request: &Request) -> String {
+    let target = request.header("x-amz-target").and_then(|target| target.rsplit('.').next()).map(str::to_owned);
+    target.unwrap_or_else(|| {
+        let body = String::from_utf8_lossy(&request.body);
+        let action = body.split('&').find_map(|pair| pair.strip_prefix("Action="));
+        action.unwrap_or(&request.method).to_owned()
+    })
+}
+
+/// The first half of a batch as a request of its own, and the rest as the answer names it.
+fn halves(operation: &str, body: &[u8]) -> Option<(Vec<u8>, (&'static str, Value))> {
+    let mut request: Value = serde_json::from_slice(body).ok()?;
+    let mut rest = Map::new();
+    let items = request["RequestItems"].as_object_mut()?;
+    for (table, entry) in items {
+        let list = match operation {
+            "BatchWriteItem" => entry.as_array_mut()?,
+            "BatchGetItem" => entry["Keys"].as_array_mut()?,
+            _ => return None,
+        };
+        let later = list.split_off(list.len().div_ceil(2));
+        if !later.is_empty() {
+            let left = if operation == "BatchGetItem" { json!({"Keys": later}) } else { json!(later) };
+            rest.insert(table.clone(), left);
+        }
+    }
+    let name = if operation == "BatchWriteItem" { "UnprocessedItems" } else { "UnprocessedKeys" };
+    (!rest.is_empty()).then(|| (request.to_string().into_bytes(), (name, Value::Object(rest))))
+}
+
+fn with_left(answer: &[u8], name: &str, rest: Value) -> Option<Vec<u8>> {
+    let at = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let mut body: Value = serde_json::from_slice(&answer[at + 4..]).ok()?;
+    body[name] = rest;
+    let body = body.to_string();
+    let head = String::from_utf8_lossy(&answer[..at]);
+    let wanted = head.lines().filter(|line| {
+        let name = line.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        !["content-length", "x-amz-crc32", "transfer-encoding"].contains(&name.as_str())
+    });
+    let head = wanted.collect::<Vec<_>>().join("\r\n");
+    Some(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes())
+}
