@@ -102,10 +102,12 @@ fn functions(templates: &Templates) -> Vec<String> {
     wrong.0
 }
 
-/// The variables that the code reads, and the parameters that they come from where it is one alone.
-const EVERYWHERE: &[(&str, &str)] =
+/// Variables that the code reads, and the parameters that they come from where it is one alone.
+type Variables = &'static [(&'static str, &'static str)];
+
+const EVERYWHERE: Variables =
     &[("STACK_NAME", "AWS::StackName"), ("AWS_ACCOUNT_ID", "AWS::AccountId"), ("LOG_LEVEL", "LogLevel")];
-const ALERTING: &[(&str, &str)] = &[
+const ALERTING: Variables = &[
     ("ALERTS_TABLE_NAME", "AlertsTable"),
     ("ALERTS_SNS_TOPIC_ARN", "AlertsTopic"),
     ("ALERTS_ENABLED", "EnableSecurityAlerts"),
@@ -113,8 +115,8 @@ const ALERTING: &[(&str, &str)] = &[
     ("OFF_HOURS_END", "OffHoursEnd"),
     ("WATCHED_ACTIONS", ""),
 ];
-const STORING: &[(&str, &str)] = &[("EVENTS_TABLE_NAME", "EventsTable"), ("CONTROL_TABLE_NAME", "ControlTable")];
-const TRACKING: &[(&str, &str)] = &[
+const STORING: Variables = &[("EVENTS_TABLE_NAME", "EventsTable"), ("CONTROL_TABLE_NAME", "ControlTable")];
+const TRACKING: Variables = &[
     ("PROCESS_IAM_EVENTS", "ProcessIAMEvents"),
     ("PROCESS_STS_EVENTS", "ProcessSTSEvents"),
     ("PROCESS_SIGNIN_EVENTS", "ProcessSigninEvents"),
@@ -128,7 +130,7 @@ const TRACKING: &[(&str, &str)] = &[
     ("MEMBER_ROLE_NAME", "MemberRoleName"),
     ("MEMBER_EXTERNAL_ID", "MemberExternalId"),
 ];
-const EXPORTING: &[(&str, &str)] = &[
+const EXPORTING: Variables = &[
     ("ANALYTICS_BUCKET_NAME", "AnalyticsBucket"),
     ("EXPORT_DAYS_BACK", "ExportDaysBack"),
     ("EXPORT_LAYOUT", "ExportLayout"),
@@ -142,7 +144,7 @@ const EXPORTING: &[(&str, &str)] = &[
 
 fn environments(templates: &Templates) -> Vec<String> {
     let mut wrong = Violations::default();
-    let wanted: [(&str, &[&[(&str, &str)]]); 3] = [
+    let wanted: [(&str, &[Variables]); 3] = [
         ("Tracker", &[EVERYWHERE, ALERTING, STORING, TRACKING]),
         ("Alerter", &[EVERYWHERE, ALERTING]),
         ("Exporter", &[EVERYWHERE, STORING, EXPORTING]),
