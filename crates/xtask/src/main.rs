@@ -1,10 +1,10 @@
-//! The project's own tasks: `cargo xtask test`, `docs`, `corpus`, `bench`.
+//! The project's own tasks: `cargo xtask test`, `docs`, `corpus`, `bench`, `package`.
 //!
 //! Owns everything that is run on the source rather than shipped: setting up what the tests need, the
-//! generated reference pages, the benchmark against the floor. Nothing of it is part of the product.
+//! generated reference pages, the benchmark against the floor, packaging. Nothing of it is part of the product.
 //!
 //! Reading order: [`workspace`] (where things are, how cargo is called), [`mod@test`] and [`python`] (the test
-//! run), [`docs`], [`corpus`] and [`mod@bench`]. The walls between the crates are checked by `tests/walls`.
+//! run), [`docs`], [`corpus`], [`mod@bench`] and [`package`]. The walls between the crates are checked by `tests/walls`.
 
 #![expect(
     clippy::print_stdout,
@@ -15,6 +15,7 @@
 mod bench;
 mod corpus;
 mod docs;
+mod package;
 mod psql;
 mod python;
 mod test;
@@ -47,6 +48,8 @@ enum Task {
     BenchQueries(bench::queries::Options),
     /// Measure `trailhound verify` against the AWS CLI's validate-logs, on the same bucket
     BenchVerify(bench::verify::Options),
+    /// Package what is shipped: the zip files of Lambda functions
+    Package(package::Options),
     /// One side of the benchmark: gunzip and parse a folder, and nothing else
     #[command(hide = true)]
     Floor(bench::floor::Options),
@@ -74,6 +77,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::BenchQueries(options) => bench::queries::run(&workspace, &options),
         Task::BenchVerify(options) => bench::verify::run(&workspace, &options),
+        Task::Package(options) => package::run(&options),
         Task::Floor(options) => bench::floor::run(&options),
     }
 }

@@ -1,0 +1,341 @@
+//! Who may do what: roles, policies of resources, the key.
+
+use serde_json::{Value, json};
+
+use super::{Rule, Violations, actions, of_type, one_or_more, put, remove, statement, statements, text};
+use crate::Templates;
+use crate::page::matches;
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "no statement is wider than its reason",
+        check: width,
+        breaches: &[
+            put("/Resources/TrackerRole/Properties/Policies/0/PolicyDocument/Statement/1/Action", r#""*""#),
+            put("/Resources/TrackerRole/Properties/Policies/0/PolicyDocument/Statement/1/Action/0", r#""dynamodb:*""#),
+            put("/Resources/ExporterRole/Properties/Policies/0/PolicyDocument/Statement/0/Resource", r#""*""#),
+            put(
+                "/Resources/TrackerRole/Properties/Policies/0/PolicyDocument/Statement/3/Resource",
+                r#""arn:aws:iam::*:role/*""#,
+            ),
+            put("/Resources/AlertsTopicPolicy/Properties/PolicyDocument/Statement/0/Principal", r#"{"AWS": "*"}"#),
+            put("/Resources/AnalystPolicy/Properties/PolicyDocument/Statement/2/Resource/1", r#""*""#),
+            put(
+                "member.yaml:/Resources/MemberRole/Properties/Policies/0/PolicyDocument/Statement/0/Action",
+                r#""cloudtrail:*""#,
+            ),
+        ],
+    },
+    Rule {
+        name: "functions may do what they are for, and no more",
+        check: duties,
+        breaches: &[
+            put(
+                "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/0/Action/0",
+                r#""dynamodb:DeleteItem""#,
+            ),
+            remove("/Resources/TrackerRole/Properties/Policies/0/PolicyDocument/Statement/2"),
+            put(
+                "/Resources/ExporterRole/Properties/Policies/0/PolicyDocument/Statement/0/Action",
+                r#""dynamodb:Scan""#,
+            ),
+            put(
+                "/Resources/ExporterRole/Properties/Policies/0/PolicyDocument/Statement/2/Resource/0/Fn::Sub",
+                r#""${AnalyticsBucket.Arn}/*""#,
+            ),
+        ],
+    },
+    Rule {
+        name: "whoever asks questions cannot change anything",
+        check: analyst,
+        breaches: &[
+            put("/Resources/AnalystPolicy/Properties/PolicyDocument/Statement/2/Action/1", r#""s3:PutObject""#),
+            put("/Resources/AnalystPolicy/Properties/PolicyDocument/Statement/1/Action/0", r#""glue:CreateTable""#),
+            put("/Resources/AnalystPolicy/Users", r#"["alice"]"#),
+        ],
+    },
+    Rule {
+        name: "EventBridge and alarms reach the topic, also through its key",
+        check: topic,
+        breaches: &[
+            put("/Resources/AlertsTopic/Properties/KmsMasterKeyId", r#""alias/aws/sns""#),
+            remove("/Resources/AlertsTopicPolicy/Properties/PolicyDocument/Statement/1/Principal/Service/0"),
+            remove("/Resources/AlertsTopicPolicy/Properties/PolicyDocument/Statement/1/Condition"),
+            put(
+                "/Resources/Key/Properties/KeyPolicy/Statement/3/Condition",
+                r#"{"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}"#,
+            ),
+            remove("/Resources/Key/Properties/KeyPolicy/Statement/4/Condition"),
+            remove("/Resources/Key/Properties/KeyPolicy/Statement/3/Action/0"),
+            remove("/Resources/Key/Properties/KeyPolicy/Statement/1/Condition/StringEquals/aws:SourceArn"),
+            put("/Resources/Key/Properties/EnableKeyRotation", "false"),
+            put("/Resources/Key/DeletionPolicy", r#""Delete""#),
+        ],
+    },
+    Rule {
+        name: "roles are assumed by whom they are for",
+        check: trust,
+        breaches: &[
+            put("/Resources/AlerterRole/Properties/AssumeRolePolicyDocument/Statement/0/Principal", r#"{"AWS": "*"}"#),
+            remove("/Resources/SchedulerRole/Properties/AssumeRolePolicyDocument/Statement/0/Condition"),
+            remove(
+                "member.yaml:/Resources/MemberRole/Properties/AssumeRolePolicyDocument/Statement/0/Condition/StringEquals/sts:ExternalId",
+            ),
+            remove(
+                "member.yaml:/Resources/MemberRole/Properties/AssumeRolePolicyDocument/Statement/0/Condition/ArnLike",
+            ),
+            put("member.yaml:/Resources/Another", r#"{"Type": "AWS::SNS::Topic"}"#),
+        ],
+    },
+];
+
+/// Statements of roles whose resource is `*`, and why.
+const EVERYWHERE: &[(&str, &str)] = &[
+    ("TrackerRole ReadEventHistory", "LookupEvents knows no resource; regions are listed for the account itself"),
+    ("MemberRole ReadEventHistory", "as in the home account"),
+    ("TrackerRole Trace", "X-Ray knows no resource for what is sent to it"),
+    ("AlerterRole Trace", "as the tracker"),
+    ("ExporterRole Trace", "as the tracker"),
+];
+
+/// Every policy of roles and users in a template, with what it belongs to.
+fn identity_policies(template: &Value) -> Vec<(&str, &Value)> {
+    let inline = of_type(template, "AWS::IAM::Role").into_iter().flat_map(|(name, role)| {
+        one_or_more(&role["Properties"]["Policies"]).into_iter().map(move |policy| (name, &policy["PolicyDocument"]))
+    });
+    let managed = of_type(template, "AWS::IAM::ManagedPolicy");
+    inline.chain(managed.into_iter().map(|(name, policy)| (name, &policy["Properties"]["PolicyDocument"]))).collect()
+}
+
+fn width(templates: &Templates) -> Vec<String> {
+    let mut wrong = Violations::default();
+    for (_, template) in templates.named() {
+        for (owner, document) in identity_policies(template) {
+            for statement in statements(document) {
+                let name = format!("{owner} {}", text(&statement["Sid"]));
+                wrong.unless(
+                    statement["Effect"] == "Allow" && statement.get("NotAction").is_none(),
+                    format!("{name}: not"),
+                );
+                for action in actions(statement) {
+                    wrong.unless(!action.contains('*'), format!("{name}: {action}"));
+                }
+                for resource in one_or_more(&statement["Resource"]) {
+                    // `*` alone, or at the place of the name.
+                    let arn = resource.get("Fn::Sub").unwrap_or(resource);
+                    let is_wide = text(arn) == "*"
+                        || (text(arn).ends_with(":*") && !text(arn).ends_with(":log-stream:*"))
+                        || text(arn).ends_with(":role/*");
+                    wrong.unless(
+                        !is_wide || EVERYWHERE.iter().any(|(known, _)| *known == name),
+                        format!("{name}: {arn}"),
+                    );
+                }
+            }
+        }
+        for kind in ["AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"] {
+            for (owner, policy) in of_type(template, kind) {
+                for statement in statements(&policy["Properties"]["PolicyDocument"]) {
+                    let name = format!("{owner} {}", text(&statement["Sid"]));
+                    let principal = &statement["Principal"];
+                    let is_anybody = *principal == "*" || principal["AWS"] == "*";
+                    wrong.unless(statement["Effect"] == "Deny" || !is_anybody, format!("{name}: anybody"));
+                    let has_star = actions(statement).iter().any(|action| action.contains('*'));
+                    wrong.unless(statement["Effect"] == "Deny" || !has_star, format!("{name}: any action"));
+                    wrong.unless(
+                        one_or_more(&statement["Resource"]).iter().all(|one| **one != "*"),
+                        format!("{name}: anything"),
+                    );
+                }
+            }
+        }
+    }
+    wrong.0
+}
+
+/// What each role may call, as the functions do, apart from the key.
+const DUTIES: &[(&str, &[&str])] = &[
+    (
+        "TrackerRole",
+        &[
+            "account:ListRegions",
+            "cloudtrail:LookupEvents",
+            "dynamodb:BatchGetItem",
+            "dynamodb:BatchWriteItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+            "sns:Publish",
+            "sqs:SendMessage",
+            "sts:AssumeRole",
+        ],
+    ),
+    (
+        "AlerterRole",
+        &[
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+            "sns:Publish",
+            "sqs:ChangeMessageVisibility",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:ReceiveMessage",
+        ],
+    ),
+    (
+        "ExporterRole",
+        &[
+            "dynamodb:GetItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+            "s3:AbortMultipartUpload",
+            "s3:DeleteObject",
+            "s3:GetObject",
+            "s3:ListBucket",
+            "s3:PutObject",
+            "sqs:SendMessage",
+        ],
+    ),
+];
+const EVERYBODY: &[&str] = &["logs:CreateLogStream", "logs:PutLogEvents"];
+const SWITCHED: &[&str] =
+    &["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", "xray:PutTelemetryRecords", "xray:PutTraceSegments"];
+
+fn duties(templates: &Templates) -> Vec<String> {
+    let mut wrong = Violations::default();
+    let policies = identity_policies(&templates.stack);
+    for (role, duty) in DUTIES {
+        let granted: Vec<&Value> =
+            policies.iter().filter(|(owner, _)| owner == role).flat_map(|(_, document)| statements(document)).collect();
+        let may: Vec<String> = granted.iter().flat_map(|statement| actions(statement)).collect();
+        let wanted: Vec<&str> = duty.iter().chain(EVERYBODY).chain(SWITCHED).copied().collect();
+        for action in &wanted {
+            wrong.unless(may.iter().any(|one| one == action), format!("{role} may not {action}"));
+        }
+        for action in &may {
+            wrong.unless(wanted.contains(&action.as_str()), format!("{role} needs no {action}"));
+        }
+        // Objects are written and deleted in the lake alone.
+        for statement in granted.iter().filter(|one| actions(one).iter().any(|action| action == "s3:DeleteObject")) {
+            let lake = ["${AnalyticsBucket.Arn}/lake/*", "${AnalyticsBucket.Arn}/iam-events/*"]
+                .map(|path| json!({"Fn::Sub": path}));
+            wrong.unless(statement["Resource"] == json!(lake), format!("{role} deletes outside the lake"));
+        }
+    }
+    wrong.0
+}
+
+fn analyst(templates: &Templates) -> Vec<String> {
+    let mut wrong = Violations::default();
+    let policy = &templates.stack["Resources"]["AnalystPolicy"];
+    for attached in ["Users", "Groups", "Roles"] {
+        let is_attached = policy.get(attached).is_some() || policy["Properties"].get(attached).is_some();
+        wrong.unless(!is_attached, format!("attached to {attached}"));
+    }
+    for statement in statements(&policy["Properties"]["PolicyDocument"]) {
+        let sid = text(&statement["Sid"]);
+        for action in actions(statement) {
+            let reads = ["*:Get*", "*:BatchGet*", "*:List*", "kms:Decrypt", "kms:DescribeKey"];
+            let asks = ["athena:StartQueryExecution", "athena:StopQueryExecution"];
+            let keeps = ["s3:PutObject", "s3:AbortMultipartUpload", "kms:GenerateDataKey"];
+            let is_known = reads.iter().chain(&asks).any(|pattern| matches(pattern, &action))
+                || (["KeepResults", "UseKey"].contains(&sid) && keeps.contains(&action.as_str()));
+            wrong.unless(is_known, format!("{sid}: {action}"));
+        }
+    }
+    let keeps = statement(&policy["Properties"]["PolicyDocument"], "KeepResults");
+    wrong.unless(!keeps["Resource"].to_string().contains("AnalyticsBucket"), "writes into the lake");
+    wrong.0
+}
+
+fn topic(templates: &Templates) -> Vec<String> {
+    let mut wrong = Violations::default();
+    let resources = &templates.stack["Resources"];
+    // The AWS managed key takes nothing from other services: ours or none.
+    let key = &resources["AlertsTopic"]["Properties"]["KmsMasterKeyId"];
+    wrong.unless(
+        *key == resources["Trail"]["Properties"]["KMSKeyId"] && key["Fn::If"][0] == "CreatesKey",
+        "another key",
+    );
+    let own = json!({"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}});
+    let publish = statement(&resources["AlertsTopicPolicy"]["Properties"]["PolicyDocument"], "EventsAndAlarmsPublish");
+    wrong.unless(publish["Action"] == "sns:Publish" && publish["Effect"] == "Allow", "no publishing");
+    wrong.unless(
+        publish["Principal"]["Service"] == json!(["events.amazonaws.com", "cloudwatch.amazonaws.com"]),
+        "not both",
+    );
+    wrong.unless(publish["Condition"] == own, "those of other accounts, too");
+
+    let policy = &resources["Key"]["Properties"]["KeyPolicy"];
+    let uses = [("EventBridgeSends", "events.amazonaws.com"), ("AlarmsPublish", "cloudwatch.amazonaws.com")];
+    for (sid, service) in uses {
+        let statement = statement(policy, sid);
+        wrong.unless(statement["Principal"]["Service"] == service, format!("the key knows no {service}"));
+        wrong.unless(statement["Action"] == json!(["kms:Decrypt", "kms:GenerateDataKey*"]), format!("{sid}: actions"));
+    }
+    wrong.unless(statement(policy, "AlarmsPublish")["Condition"] == own, "alarms of other accounts use the key");
+    // EventBridge's requests to KMS carry no such keys; SNS's developer guide says so.
+    wrong.unless(
+        statement(policy, "EventBridgeSends").get("Condition").is_none(),
+        "EventBridge's messages would be lost",
+    );
+    for sid in ["TrailEncrypts", "TrailDescribes"] {
+        let arn = &statement(policy, sid)["Condition"]["StringEquals"]["aws:SourceArn"];
+        wrong.unless(
+            arn["Fn::Sub"].to_string().ends_with("trail/${AWS::StackName}-trail\""),
+            format!("{sid} is for any trail"),
+        );
+    }
+    wrong.unless(resources["Key"]["Properties"]["EnableKeyRotation"] == true, "never rotated");
+    wrong.unless(resources["Key"]["DeletionPolicy"] == "RetainExceptOnCreate", "goes before what it encrypts");
+    wrong.0
+}
+
+fn trust(templates: &Templates) -> Vec<String> {
+    let mut wrong = Violations::default();
+    let services = [
+        ("TrackerRole", "lambda"),
+        ("AlerterRole", "lambda"),
+        ("ExporterRole", "lambda"),
+        ("SchedulerRole", "scheduler"),
+        ("TrailLogRole", "cloudtrail"),
+        ("ForwardRole", "events"),
+    ];
+    let roles =
+        [&templates.stack, &templates.forwarder].into_iter().flat_map(|template| of_type(template, "AWS::IAM::Role"));
+    for (name, role) in roles {
+        let Some((_, service)) = services.iter().find(|(known, _)| *known == name) else {
+            wrong.0.push(format!("{name}: a role nobody knows"));
+            continue;
+        };
+        for statement in statements(&role["Properties"]["AssumeRolePolicyDocument"]) {
+            let wanted = json!({"Service": format!("{service}.amazonaws.com")});
+            wrong.unless(
+                statement["Principal"] == wanted && statement["Action"] == "sts:AssumeRole",
+                format!("{name}: by others"),
+            );
+            // Other accounts' schedules, trails and rules come from the same services.
+            let condition = statement["Condition"].to_string();
+            let is_ours =
+                *service == "lambda" || condition.contains("aws:SourceAccount") || condition.contains("aws:SourceArn");
+            wrong.unless(is_ours, format!("{name}: for other accounts, too"));
+        }
+    }
+    let member = &templates.member["Resources"];
+    wrong.unless(member.as_object().unwrap().len() == 1, "a member's account gets more than a role");
+    let trust = &member["MemberRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0];
+    wrong.unless(
+        trust["Condition"]["StringEquals"]["sts:ExternalId"] == json!({"Ref": "ExternalId"}),
+        "without an external id",
+    );
+    wrong.unless(
+        trust["Condition"]["ArnLike"]["aws:PrincipalArn"].get("Fn::If").is_some(),
+        "by anybody in that account",
+    );
+    let may = actions(&member["MemberRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0]);
+    wrong.unless(may == ["cloudtrail:LookupEvents", "account:ListRegions"], "a member lets more be done");
+    wrong.0
+}

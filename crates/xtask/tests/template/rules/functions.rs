@@ -1,0 +1,207 @@
+//! Functions, their schedules, and Athena.
+
+use serde_json::{Value, json};
+
+use super::{Rule, Violations, of_type, put, remove, text};
+use crate::Templates;
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "functions run what deploy uploads, bounded, and log with an end",
+        check: functions,
+        breaches: &[
+            put("/Resources/TrackerFunction/Properties/Runtime", r#""provided.al2""#),
+            put(
+                "/Resources/TrackerFunction/Properties/Code/S3Key/Fn::Sub",
+                r#""${ArtifactPrefix}tracker-${CodeVersion}.zip""#,
+            ),
+            put("/Resources/AlerterFunction/Properties/Architectures/0", r#""arm64""#),
+            remove("/Resources/ExporterFunction/Properties/ReservedConcurrentExecutions"),
+            put("/Resources/AlerterFunction/Properties/Role/Fn::GetAtt/0", r#""TrackerRole""#),
+            remove("/Resources/ExporterLogGroup/Properties/RetentionInDays"),
+            put("/Resources/ExporterFunction/Properties/LoggingConfig/LogGroup/Ref", r#""TrackerLogGroup""#),
+            put("/Resources/TrackerFunction/Properties/Timeout", "901"),
+        ],
+    },
+    Rule {
+        name: "functions are told what the code reads",
+        check: environments,
+        breaches: &[
+            remove("/Resources/TrackerFunction/Properties/Environment/Variables/SSO_REGION"),
+            put("/Resources/AlerterFunction/Properties/Environment/Variables/EVENTS_TABLE_NAME", r#""x""#),
+            put("/Resources/ExporterFunction/Properties/Environment/Variables/EXPORT_LAYOUT", r#""delta""#),
+            put("/Resources/TrackerFunction/Properties/Environment/Variables/FILTERED_ROLES/Ref", r#""MaxWorkers""#),
+        ],
+    },
+    Rule {
+        name: "what was called by schedule and failed is kept",
+        check: schedules,
+        breaches: &[
+            remove("/Resources/TrackerOnFailure"),
+            put("/Resources/ExporterOnFailure/Properties/FunctionName/Ref", r#""TrackerFunction""#),
+            remove("/Resources/ExporterSchedule/Properties/Target/DeadLetterConfig"),
+            put("/Resources/TrackerSchedule/Properties/ScheduleExpression", r#""rate(1 hour)""#),
+            put("/Resources/TrackerSchedule/Properties/Target/Input", r#""""#),
+            put("/Resources/TrackerSchedule/Properties/Target/Arn/Fn::GetAtt/0", r#""ExporterFunction""#),
+        ],
+    },
+    Rule {
+        name: "one question to Athena cannot cost the world",
+        check: athena,
+        breaches: &[
+            remove("/Resources/AthenaWorkGroup/Properties/WorkGroupConfiguration/BytesScannedCutoffPerQuery"),
+            put("/Resources/AthenaWorkGroup/Properties/WorkGroupConfiguration/EnforceWorkGroupConfiguration", "false"),
+            put(
+                "/Resources/AthenaWorkGroup/Properties/WorkGroupConfiguration/ResultConfiguration/OutputLocation/Fn::Sub",
+                r#""s3://${AnalyticsBucket}/""#,
+            ),
+        ],
+    },
+];
+
+const FUNCTIONS: [(&str, &str); 3] = [("Tracker", "tracker"), ("Alerter", "alerter"), ("Exporter", "exporter")];
+
+fn functions(templates: &Templates) -> Vec<String> {
+    let mut wrong = Violations::default();
+    let resources = &templates.stack["Resources"];
+    wrong
+        .unless(of_type(&templates.stack, "AWS::Lambda::Function").len() == FUNCTIONS.len(), "a function nobody knows");
+    for (name, artifact) in FUNCTIONS {
+        let properties = &resources[format!("{name}Function")]["Properties"];
+        let wanted = json!({
+            "Runtime": "provided.al2023",
+            "Handler": "bootstrap",
+            "Architectures": [{"Ref": "Architecture"}],
+            "Role": {"Fn::GetAtt": [format!("{name}Role"), "Arn"]},
+            "FunctionName": {"Fn::Sub": format!("${{AWS::StackName}}-{artifact}")},
+            "Code": {
+                "S3Bucket": {"Ref": "ArtifactBucket"},
+                "S3Key": {"Fn::Sub": format!("${{ArtifactPrefix}}{artifact}-${{Architecture}}-${{CodeVersion}}.zip")},
+            },
+        });
+        for (property, value) in wanted.as_object().unwrap() {
+            wrong.unless(properties[property] == *value, format!("{name}: {property}"));
+        }
+        let reserved = &properties["ReservedConcurrentExecutions"]["Fn::If"];
+        wrong.unless(
+            reserved[0] == "Reserves" && reserved[1].as_u64().is_some_and(|count| count > 0),
+            format!("{name}: unbounded"),
+        );
+        wrong.unless(
+            properties["Timeout"].as_u64().is_some_and(|seconds| seconds <= 900),
+            format!("{name}: time limit"),
+        );
+        let group = format!("{name}LogGroup");
+        wrong
+            .unless(properties["LoggingConfig"]["LogGroup"] == json!({"Ref": group}), format!("{name}: another's log"));
+        wrong.unless(
+            resources[&group]["Properties"]["RetentionInDays"] == json!({"Ref": "FunctionLogRetentionDays"}),
+            format!("{name}: endless log"),
+        );
+    }
+    wrong.0
+}
+
+/// Variables that the code reads, and the parameters that they come from where it is one alone.
+type Variables = &'static [(&'static str, &'static str)];
+
+const EVERYWHERE: Variables =
+    &[("STACK_NAME", "AWS::StackName"), ("AWS_ACCOUNT_ID", "AWS::AccountId"), ("LOG_LEVEL", "LogLevel")];
+const ALERTING: Variables = &[
+    ("ALERTS_TABLE_NAME", "AlertsTable"),
+    ("ALERTS_SNS_TOPIC_ARN", "AlertsTopic"),
+    ("ALERTS_ENABLED", "EnableSecurityAlerts"),
+    ("OFF_HOURS_START", "OffHoursStart"),
+    ("OFF_HOURS_END", "OffHoursEnd"),
+    ("WATCHED_ACTIONS", ""),
+];
+const STORING: Variables = &[("EVENTS_TABLE_NAME", "EventsTable"), ("CONTROL_TABLE_NAME", "ControlTable")];
+const TRACKING: Variables = &[
+    ("PROCESS_IAM_EVENTS", "ProcessIAMEvents"),
+    ("PROCESS_STS_EVENTS", "ProcessSTSEvents"),
+    ("PROCESS_SIGNIN_EVENTS", "ProcessSigninEvents"),
+    ("PROCESS_SSO_EVENTS", "ProcessSSOEvents"),
+    ("SSO_REGION", "SSORegion"),
+    ("FILTER_AWS_SERVICE_EVENTS", "FilterAWSServiceEvents"),
+    ("FILTERED_ROLES", "FilteredRoles"),
+    ("MAX_WORKERS", "MaxWorkers"),
+    ("RETENTION_DAYS", "RetentionDays"),
+    ("MEMBER_ACCOUNTS", ""),
+    ("MEMBER_ROLE_NAME", "MemberRoleName"),
+    ("MEMBER_EXTERNAL_ID", "MemberExternalId"),
+];
+const EXPORTING: Variables = &[
+    ("ANALYTICS_BUCKET_NAME", "AnalyticsBucket"),
+    ("EXPORT_DAYS_BACK", "ExportDaysBack"),
+    ("EXPORT_LAYOUT", "ExportLayout"),
+    ("EXPORT_COMPRESSION", "ExportCompression"),
+    ("PARTITION_BY_REGION", "PartitionByRegion"),
+    ("ATHENA_DATABASE", "AthenaDatabaseName"),
+    ("ATHENA_WORKGROUP", ""),
+    ("ATHENA_OUTPUT_LOCATION", ""),
+    ("LOGS_BUCKET_NAME", ""),
+];
+
+fn environments(templates: &Templates) -> Vec<String> {
+    let mut wrong = Violations::default();
+    let wanted: [(&str, &[Variables]); 3] = [
+        ("Tracker", &[EVERYWHERE, ALERTING, STORING, TRACKING]),
+        ("Alerter", &[EVERYWHERE, ALERTING]),
+        ("Exporter", &[EVERYWHERE, STORING, EXPORTING]),
+    ];
+    for (name, groups) in wanted {
+        let variables =
+            &templates.stack["Resources"][format!("{name}Function")]["Properties"]["Environment"]["Variables"];
+        let known: Vec<&(&str, &str)> = groups.iter().copied().flatten().collect();
+        for (variable, source) in &known {
+            let found = &variables[*variable];
+            let is_right = if source.is_empty() { !found.is_null() } else { *found == json!({"Ref": source}) };
+            wrong.unless(is_right, format!("{name}: {variable}"));
+        }
+        for variable in variables.as_object().unwrap().keys() {
+            wrong.unless(known.iter().any(|(one, _)| one == variable), format!("{name}: nobody reads {variable}"));
+        }
+    }
+    wrong.0
+}
+
+fn schedules(templates: &Templates) -> Vec<String> {
+    let mut wrong = Violations::default();
+    let resources = &templates.stack["Resources"];
+    let failures = json!({"Fn::GetAtt": ["FailuresQueue", "Arn"]});
+    for (name, parameter) in [("Tracker", "ScheduleExpression"), ("Exporter", "ExportScheduleExpression")] {
+        let schedule = &resources[format!("{name}Schedule")]["Properties"];
+        let target = &schedule["Target"];
+        wrong.unless(
+            schedule["ScheduleExpression"] == json!({"Ref": parameter}),
+            format!("{name}: no choice of schedule"),
+        );
+        wrong.unless(
+            target["Arn"] == json!({"Fn::GetAtt": [format!("{name}Function"), "Arn"]}),
+            format!("{name}: another function"),
+        );
+        wrong.unless(target["RoleArn"] == json!({"Fn::GetAtt": ["SchedulerRole", "Arn"]}), format!("{name}: role"));
+        wrong.unless(text(&target["Input"]) == "{}", format!("{name}: input"));
+        wrong.unless(
+            target["DeadLetterConfig"]["Arn"] == failures,
+            format!("{name}: a call that could not be made is lost"),
+        );
+        let on_failure = &resources[format!("{name}OnFailure")]["Properties"];
+        let is_kept = on_failure["FunctionName"] == json!({"Ref": format!("{name}Function")})
+            && on_failure["DestinationConfig"]["OnFailure"]["Destination"] == failures;
+        wrong.unless(is_kept, format!("{name}: a run that failed is lost"));
+    }
+    wrong.0
+}
+
+fn athena(templates: &Templates) -> Vec<String> {
+    let mut wrong = Violations::default();
+    let workgroup = &templates.stack["Resources"]["AthenaWorkGroup"]["Properties"];
+    let configuration = &workgroup["WorkGroupConfiguration"];
+    wrong.unless(configuration["BytesScannedCutoffPerQuery"] == json!({"Ref": "AthenaScanLimitBytes"}), "no limit");
+    wrong.unless(configuration["EnforceWorkGroupConfiguration"] == true, "a client can ask around the limit");
+    let location: &Value = &configuration["ResultConfiguration"]["OutputLocation"];
+    wrong
+        .unless(*location == json!({"Fn::Sub": "s3://${AthenaResultsBucket}/"}), "results go where they do not expire");
+    wrong.0
+}
