@@ -19,6 +19,8 @@ pub(super) const RULES: &[Rule] = &[
                 r#""arn:aws:iam::*:role/*""#,
             ),
             put("/Resources/AlertsTopicPolicy/Properties/PolicyDocument/Statement/0/Principal", r#"{"AWS": "*"}"#),
+            put("/Resources/Key/Properties/KeyPolicy/Statement/0/Principal/AWS", r#""*""#),
+            put("/Resources/Key/Properties/KeyPolicy/Statement/5/Action", r#""kms:*""#),
             put("/Resources/AnalystPolicy/Properties/PolicyDocument/Statement/2/Resource/1", r#""*""#),
             put(
                 "member.yaml:/Resources/MemberRole/Properties/Policies/0/PolicyDocument/Statement/0/Action",
@@ -131,6 +133,17 @@ fn width(templates: &Templates) -> Vec<String> {
                         format!("{name}: {arn}"),
                     );
                 }
+            }
+        }
+        // In a key's policy `*` is the key itself; who may use it, and for what, has to be said all the same.
+        for (owner, key) in of_type(template, "AWS::KMS::Key") {
+            for statement in statements(&key["Properties"]["KeyPolicy"]) {
+                let name = format!("{owner} {}", text(&statement["Sid"]));
+                let principal = &statement["Principal"];
+                wrong.unless(*principal != "*" && principal["AWS"] != "*", format!("{name}: anybody"));
+                let is_account = statement["Sid"] == "AccountAdministers" && principal.get("AWS").is_some();
+                let has_all = actions(statement).iter().any(|action| action == "kms:*" || action == "*");
+                wrong.unless(is_account || !has_all, format!("{name}: everything"));
             }
         }
         for kind in ["AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"] {
