@@ -15,7 +15,7 @@ pub(super) const RULES: &[Rule] = &[
             put("/Resources/TrackerRole/Properties/Policies/0/PolicyDocument/Statement/1/Action/0", r#""dynamodb:*""#),
             put("/Resources/ExporterRole/Properties/Policies/0/PolicyDocument/Statement/0/Resource", r#""*""#),
             put(
-                "/Resources/TrackerRole/Properties/Policies/0/PolicyDocument/Statement/3/Resource",
+                "/Resources/TrackerRole/Properties/Policies/0/PolicyDocument/Statement/4/Fn::If/1/Resource",
                 r#""arn:aws:iam::*:role/*""#,
             ),
             put("/Resources/AlertsTopicPolicy/Properties/PolicyDocument/Statement/0/Principal", r#"{"AWS": "*"}"#),
@@ -37,6 +37,10 @@ pub(super) const RULES: &[Rule] = &[
                 r#""dynamodb:DeleteItem""#,
             ),
             remove("/Resources/TrackerRole/Properties/Policies/0/PolicyDocument/Statement/2"),
+            put(
+                "/Resources/TrackerRole/Properties/Policies/0/PolicyDocument/Statement/2/Resource/Fn::GetAtt/0",
+                r#""EventsTable""#,
+            ),
             put(
                 "/Resources/ExporterRole/Properties/Policies/0/PolicyDocument/Statement/0/Action",
                 r#""dynamodb:Scan""#,
@@ -95,6 +99,7 @@ pub(super) const RULES: &[Rule] = &[
 const EVERYWHERE: &[(&str, &str)] = &[
     ("TrackerRole ReadEventHistory", "LookupEvents knows no resource; regions are listed for the account itself"),
     ("MemberRole ReadEventHistory", "as in the home account"),
+    ("TrackerRole ListMemberAccounts", "the organization's accounts are listed as a whole"),
     ("TrackerRole Trace", "X-Ray knows no resource for what is sent to it"),
     ("AlerterRole Trace", "as the tracker"),
     ("ExporterRole Trace", "as the tracker"),
@@ -178,7 +183,9 @@ const DUTIES: &[(&str, &[&str])] = &[
             "dynamodb:GetItem",
             "dynamodb:PutItem",
             "dynamodb:Query",
+            "dynamodb:Scan",
             "dynamodb:UpdateItem",
+            "organizations:ListAccounts",
             "sns:Publish",
             "sqs:SendMessage",
             "sts:AssumeRole",
@@ -230,6 +237,11 @@ fn duties(templates: &Templates) -> Vec<String> {
         }
         for action in &may {
             wrong.unless(wanted.contains(&action.as_str()), format!("{role} needs no {action}"));
+        }
+        // Only the table of streams is read as a whole: it has an item for each.
+        for statement in granted.iter().filter(|one| actions(one).iter().any(|action| action == "dynamodb:Scan")) {
+            let streams = json!({"Fn::GetAtt": ["ControlTable", "Arn"]});
+            wrong.unless(statement["Resource"] == streams, format!("{role} reads whole tables"));
         }
         // Objects are written and deleted in the lake alone.
         for statement in granted.iter().filter(|one| actions(one).iter().any(|action| action == "s3:DeleteObject")) {
