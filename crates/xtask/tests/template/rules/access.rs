@@ -15,10 +15,12 @@ pub(super) const RULES: &[Rule] = &[
             put("/Resources/TrackerRole/Properties/Policies/0/PolicyDocument/Statement/1/Action/0", r#""dynamodb:*""#),
             put("/Resources/ExporterRole/Properties/Policies/0/PolicyDocument/Statement/0/Resource", r#""*""#),
             put(
-                "/Resources/TrackerRole/Properties/Policies/0/PolicyDocument/Statement/3/Resource",
+                "/Resources/TrackerRole/Properties/Policies/0/PolicyDocument/Statement/4/Fn::If/1/Resource",
                 r#""arn:aws:iam::*:role/*""#,
             ),
             put("/Resources/AlertsTopicPolicy/Properties/PolicyDocument/Statement/0/Principal", r#"{"AWS": "*"}"#),
+            put("/Resources/Key/Properties/KeyPolicy/Statement/0/Principal/AWS", r#""*""#),
+            put("/Resources/Key/Properties/KeyPolicy/Statement/5/Action", r#""kms:*""#),
             put("/Resources/AnalystPolicy/Properties/PolicyDocument/Statement/2/Resource/1", r#""*""#),
             put(
                 "member.yaml:/Resources/MemberRole/Properties/Policies/0/PolicyDocument/Statement/0/Action",
@@ -35,6 +37,10 @@ pub(super) const RULES: &[Rule] = &[
                 r#""dynamodb:DeleteItem""#,
             ),
             remove("/Resources/TrackerRole/Properties/Policies/0/PolicyDocument/Statement/2"),
+            put(
+                "/Resources/TrackerRole/Properties/Policies/0/PolicyDocument/Statement/2/Resource/Fn::GetAtt/0",
+                r#""EventsTable""#,
+            ),
             put(
                 "/Resources/ExporterRole/Properties/Policies/0/PolicyDocument/Statement/0/Action",
                 r#""dynamodb:Scan""#,
@@ -93,6 +99,7 @@ pub(super) const RULES: &[Rule] = &[
 const EVERYWHERE: &[(&str, &str)] = &[
     ("TrackerRole ReadEventHistory", "LookupEvents knows no resource; regions are listed for the account itself"),
     ("MemberRole ReadEventHistory", "as in the home account"),
+    ("TrackerRole ListMemberAccounts", "the organization's accounts are listed as a whole"),
     ("TrackerRole Trace", "X-Ray knows no resource for what is sent to it"),
     ("AlerterRole Trace", "as the tracker"),
     ("ExporterRole Trace", "as the tracker"),
@@ -133,6 +140,17 @@ fn width(templates: &Templates) -> Vec<String> {
                 }
             }
         }
+        // In a key's policy `*` is the key itself; who may use it, and for what, has to be said all the same.
+        for (owner, key) in of_type(template, "AWS::KMS::Key") {
+            for statement in statements(&key["Properties"]["KeyPolicy"]) {
+                let name = format!("{owner} {}", text(&statement["Sid"]));
+                let principal = &statement["Principal"];
+                wrong.unless(*principal != "*" && principal["AWS"] != "*", format!("{name}: anybody"));
+                let is_account = statement["Sid"] == "AccountAdministers" && principal.get("AWS").is_some();
+                let has_all = actions(statement).iter().any(|action| action == "kms:*" || action == "*");
+                wrong.unless(is_account || !has_all, format!("{name}: everything"));
+            }
+        }
         for kind in ["AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"] {
             for (owner, policy) in of_type(template, kind) {
                 for statement in statements(&policy["Properties"]["PolicyDocument"]) {
@@ -165,7 +183,9 @@ const DUTIES: &[(&str, &[&str])] = &[
             "dynamodb:GetItem",
             "dynamodb:PutItem",
             "dynamodb:Query",
+            "dynamodb:Scan",
             "dynamodb:UpdateItem",
+            "organizations:ListAccounts",
             "sns:Publish",
             "sqs:SendMessage",
             "sts:AssumeRole",
@@ -217,6 +237,11 @@ fn duties(templates: &Templates) -> Vec<String> {
         }
         for action in &may {
             wrong.unless(wanted.contains(&action.as_str()), format!("{role} needs no {action}"));
+        }
+        // Only the table of streams is read as a whole: it has an item for each.
+        for statement in granted.iter().filter(|one| actions(one).iter().any(|action| action == "dynamodb:Scan")) {
+            let streams = json!({"Fn::GetAtt": ["ControlTable", "Arn"]});
+            wrong.unless(statement["Resource"] == streams, format!("{role} reads whole tables"));
         }
         // Objects are written and deleted in the lake alone.
         for statement in granted.iter().filter(|one| actions(one).iter().any(|action| action == "s3:DeleteObject")) {
