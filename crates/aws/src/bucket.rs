@@ -63,10 +63,9 @@ impl TrailBucket {
             retry_timeout: PATIENCE,
             ..RetryConfig::default()
         });
-        let of_s3 = std::env::var("AWS_ENDPOINT_URL_S3").ok().filter(|endpoint| !endpoint.is_empty());
-        match of_s3.as_deref().or_else(|| account.config.endpoint_url()) {
+        match Self::endpoint_of(account) {
             Some(endpoint) => {
-                builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
+                builder = builder.with_endpoint(&endpoint).with_allow_http(endpoint.starts_with("http://"));
             }
             // A name with dots fits no certificate as a host.
             None => builder = builder.with_virtual_hosted_style_request(!name.contains('.')),
@@ -76,6 +75,12 @@ impl TrailBucket {
         }
         let store = builder.build().map_err(wrong)?;
         Ok(TrailBucket { name: name.to_owned(), store, edge: Arc::clone(&account.edge) })
+    }
+
+    /// The endpoint of S3 that the environment or the profile names.
+    pub(crate) fn endpoint_of(account: &Account) -> Option<String> {
+        let of_s3 = std::env::var("AWS_ENDPOINT_URL_S3").ok().filter(|endpoint| !endpoint.is_empty());
+        of_s3.or_else(|| account.config.endpoint_url().map(str::to_owned))
     }
 
     /// The region of the configuration, where none is named for the bucket.

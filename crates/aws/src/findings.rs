@@ -13,7 +13,7 @@ use crate::error::verdict;
 use crate::signed::{Operation, Signed};
 
 /// <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchImportFindings.html>
-const IMPORT: Operation = Operation {
+const IMPORT: Operation<'_> = Operation {
     permission: "securityhub:BatchImportFindings",
     service: "SecurityHub",
     host: "securityhub",

@@ -13,7 +13,7 @@ use crate::access::Aws;
 use crate::signed::{Operation, Signed};
 
 /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>
-const GET_SECRET: Operation = Operation {
+const GET_SECRET: Operation<'_> = Operation {
     permission: "secretsmanager:GetSecretValue",
     service: "Secrets Manager",
     host: "secretsmanager",
@@ -21,7 +21,7 @@ const GET_SECRET: Operation = Operation {
     target: Some("secretsmanager.GetSecretValue"),
 };
 /// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html>
-const GET_PARAMETER: Operation = Operation {
+const GET_PARAMETER: Operation<'_> = Operation {
     permission: "ssm:GetParameter",
     service: "SSM",
     host: "ssm",

@@ -31,14 +31,14 @@ const EARLY: Duration = Duration::from_secs(60);
 
 /// One operation of a service.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Operation {
+pub(crate) struct Operation<'a> {
     /// The permission it needs, such as `ssm:GetParameter`.
     pub(crate) permission: &'static str,
     /// The service's name for `AWS_ENDPOINT_URL_…` and the profile's `services`.
     pub(crate) service: &'static str,
     /// The service's name in its hosts, which is also the one it is signed for.
     pub(crate) host: &'static str,
-    pub(crate) path: &'static str,
+    pub(crate) path: &'a str,
     /// `X-Amz-Target`, where the service tells its operations apart by that.
     pub(crate) target: Option<&'static str>,
 }
@@ -68,7 +68,7 @@ impl Signed {
     /// Calls once, and not for longer than the limit.
     pub(crate) fn call<T: DeserializeOwned>(
         &self,
-        operation: &Operation,
+        operation: &Operation<'_>,
         region: &str,
         body: &Value,
         limit: Duration,
@@ -81,7 +81,7 @@ impl Signed {
             .map_err(|_| LookupError::Refused("the answer is not what it should be".to_owned()))
     }
 
-    async fn exchange(&self, operation: &Operation, region: &str, body: &Value) -> Result<Vec<u8>, LookupError> {
+    async fn exchange(&self, operation: &Operation<'_>, region: &str, body: &Value) -> Result<Vec<u8>, LookupError> {
         let credentials = self.credentials().await?;
         let request = self.request(operation, region, body.to_string(), credentials)?;
         let response = self.connector().call(request).await.map_err(|error| of_connector(&error))?;
@@ -122,7 +122,7 @@ impl Signed {
 
     fn request(
         &self,
-        operation: &Operation,
+        operation: &Operation<'_>,
         region: &str,
         body: String,
         credentials: Credentials,
@@ -160,7 +160,7 @@ impl Signed {
     }
 
     /// Where the service answers: where the environment or the profile say, else its own host in the region.
-    fn endpoint(&self, operation: &Operation, region: &str) -> Result<String, LookupError> {
+    fn endpoint(&self, operation: &Operation<'_>, region: &str) -> Result<String, LookupError> {
         if !is_region(region) {
             return Err(LookupError::Refused(format!("{region:?} is no region")));
         }
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
     use crate::access::{Access, Aws};
 
-    const GET: Operation = Operation {
+    const GET: Operation<'_> = Operation {
         permission: "secretsmanager:GetSecretValue",
         service: "Secrets Manager",
         host: "secretsmanager",

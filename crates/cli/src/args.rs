@@ -3,6 +3,7 @@
 mod alerts;
 mod ask;
 mod attest;
+mod aws;
 mod lake;
 mod live;
 mod verify;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use self::alerts::*;
 pub(crate) use self::ask::*;
 pub(crate) use self::attest::*;
+pub(crate) use self::aws::*;
 pub(crate) use self::lake::*;
 pub(crate) use self::live::*;
 pub(crate) use self::verify::*;
@@ -233,6 +235,13 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         trailhound export --layout classic --output ./events")]
     Export(ExportArgs),
+    /// Run it in an AWS account, without a machine: one stack, and what looks after it.
+    #[command(after_help = "Examples:\n  \
+        trailhound aws deploy --parameter AlertsEmailAddress=security@example.com\n  \
+        trailhound aws init\n  \
+        trailhound aws status\n  \
+        trailhound aws destroy")]
+    Aws(AwsArgs),
     /// Show the configuration, and where each value comes from.
     #[command(after_help = "Examples:\n  \
         trailhound config show\n  \

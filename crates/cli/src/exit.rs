@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     Rejected,
     /// A check found what it looks for.
     Found,
+    /// A part of it failed, which was told as it happened.
+    Failed,
     /// Ended by the user; what was done before is kept.
     Interrupted,
 }
@@ -22,6 +24,7 @@ impl Exit {
             Exit::Done => 0,
             Exit::Rejected => 3,
             Exit::Found => 4,
+            Exit::Failed => FAILED,
             Exit::Interrupted => 130,
         }
     }

@@ -75,6 +75,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Suppress(arguments) => commands::suppress::run(&mut session, arguments.command),
         Command::Detections(arguments) => commands::detections::run(&mut session, &arguments.command),
         Command::Lake(arguments) => commands::lake::run(&mut session, &arguments.command),
+        Command::Aws(arguments) => commands::aws::run(&mut session, &arguments.command),
         Command::Attest(arguments) => commands::attest::run(&mut session, &arguments),
         Command::Verify(arguments) => commands::verify::run(&mut session, &arguments),
         Command::Export(arguments) => commands::export::run(&mut session, &arguments),

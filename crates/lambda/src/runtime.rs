@@ -108,7 +108,7 @@ async fn invoke<F: Function>(
     };
     let outcome = outcome.unwrap_or_else(|error| Err(Failure::new("Panic", error)));
     if let Err(Failure { kind, message }) = &outcome {
-        tracing::error!(kind, message, "the invocation failed");
+        tracing::error!(kind, reason = message, "the invocation failed");
     }
     outcome
 }

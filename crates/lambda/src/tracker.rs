@@ -113,7 +113,7 @@ impl Tracker {
             run: None,
             options: &options,
             progress: &Progress::default(),
-            on_trouble: &|stream, trouble| tracing::warn!(%stream, message = trouble.message, "cannot be read"),
+            on_trouble: &|stream, trouble| tracing::warn!(%stream, reason = trouble.message, "cannot be read"),
             stop,
         };
         let report = pass.pass(&found.scope.streams).map_err(|error| Failure::new("Store", error))?;

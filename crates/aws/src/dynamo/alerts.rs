@@ -242,10 +242,29 @@ impl AlertTable {
         let call = self.tables.client.get_item().table_name(self.table()).set_key(Some(key(alert)));
         let call = call.consistent_read(true).projection_expression("pending, delivery");
         let item = self.tables.call("dynamodb:GetItem", call.send()).map_err(|error| self.failed(error))?.item;
-        Ok(item.and_then(|item| match item.text("delivery") {
-            Some(name) => Delivery::ALL.into_iter().find(|delivery| delivery.as_str() == name),
-            None => item.contains_key("pending").then_some(Delivery::Pending),
-        }))
+        Ok(item.and_then(|item| delivery(&item)))
+    }
+
+    /// Where the alerts of an event stand, by detection.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn deliveries(&self, event: &str) -> Result<Vec<(String, Option<Delivery>)>, StateError> {
+        let call = self
+            .tables
+            .client
+            .query()
+            .table_name(self.table())
+            .key_condition_expression("event_id = :event")
+            .expression_attribute_values(":event", text(event))
+            .projection_expression("alert_type, pending, delivery")
+            .consistent_read(true);
+        let page = self.tables.call("dynamodb:Query", call.send()).map_err(|error| self.failed(error))?;
+        let found = page.items.unwrap_or_default().into_iter().map(|item| {
+            let detection = item.text("alert_type").and_then(|kind| kind.split_once('#')).map_or("", |(_, name)| name);
+            (detection.to_owned(), delivery(&item))
+        });
+        Ok(found.collect())
     }
 
     /// Hands on every alert, a page at a time, in no order.
@@ -367,6 +386,14 @@ impl Outbox for AlertTable {
             self.conditional(update.send()).map_err(|error| self.failed(error))?;
         }
         Ok(())
+    }
+}
+
+/// Where a row of the outbox stands; none where the alert was given to no channel.
+fn delivery(item: &Item) -> Option<Delivery> {
+    match item.text("delivery") {
+        Some(name) => Delivery::ALL.into_iter().find(|delivery| delivery.as_str() == name),
+        None => item.contains_key("pending").then_some(Delivery::Pending),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod alerts;
 pub(crate) mod attest;
+pub(crate) mod aws;
 pub(crate) mod collect;
 pub(crate) mod completions;
 pub(crate) mod config;

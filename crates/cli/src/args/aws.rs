@@ -1,0 +1,175 @@
+//! A deployment in an AWS account.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::DocumentFormat;
+
+#[derive(Debug, Args)]
+pub(crate) struct AwsArgs {
+    #[command(subcommand)]
+    pub(crate) command: AwsCommand,
+}
+
+/// Which deployment.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StackArgs {
+    /// The name of the stack.
+    #[arg(long, default_value = "trailhound", value_name = "NAME")]
+    pub(crate) stack: String,
+    /// The region that it runs in [default: that of the credentials].
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
+    /// The profile of the AWS CLI's configuration.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+}
+
+/// A function of a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum FunctionName {
+    /// Collects, on a schedule.
+    Tracker,
+    /// Alerts, within seconds.
+    Alerter,
+    /// Exports to the lake, daily.
+    Exporter,
+}
+
+impl FunctionName {
+    pub(crate) const ALL: [FunctionName; 3] = [FunctionName::Tracker, FunctionName::Alerter, FunctionName::Exporter];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            FunctionName::Tracker => "tracker",
+            FunctionName::Alerter => "alerter",
+            FunctionName::Exporter => "exporter",
+        }
+    }
+}
+
+/// The processors that functions run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Architecture {
+    /// Graviton, the cheaper one.
+    #[value(name = "arm64")]
+    Arm64,
+    /// Intel and AMD.
+    #[value(name = "x86_64")]
+    X86,
+}
+
+impl Architecture {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Architecture::Arm64 => "arm64",
+            Architecture::X86 => "x86_64",
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AwsCommand {
+    /// Create or update the stack: the functions, tables, rules, and what they need.
+    ///
+    /// Makes the bucket for the functions where it is missing, uploads them, shows what would change and asks, follows the
+    /// stack until it is done, and puts forwarders of EventBridge's events into the other regions. Where nothing changes, it
+    /// says so and ends with exit code 0.
+    #[command(after_help = "Examples:\n  \
+        trailhound aws deploy --region eu-central-1\n  \
+        trailhound aws deploy --parameter AlertsEmailAddress=security@example.com\n  \
+        trailhound aws deploy --parameter CreateTrail=false --yes")]
+    Deploy(DeployArgs),
+    /// Fill it: collect what the event history holds, and export it.
+    #[command(after_help = "Examples:\n  \
+        trailhound aws init")]
+    Init(StackArgs),
+    /// Show the stack, what is covered, and what is missing.
+    #[command(after_help = "Examples:\n  \
+        trailhound aws status\n  \
+        trailhound aws status --format json\n\n\
+        Exit codes: 4 where something is missing.")]
+    Status {
+        #[command(flatten)]
+        stack: StackArgs,
+        /// How it is written.
+        #[arg(long, value_enum, default_value_t = DocumentFormat::Table)]
+        format: DocumentFormat,
+    },
+    /// Show what the functions log.
+    #[command(after_help = "Examples:\n  \
+        trailhound aws logs --follow\n  \
+        trailhound aws logs --function tracker --since 6h")]
+    Logs(LogsArgs),
+    /// Invoke a function now, and show its answer.
+    #[command(after_help = "Examples:\n  \
+        trailhound aws invoke tracker\n  \
+        trailhound aws invoke exporter --payload '{\"days\": 7}'")]
+    Invoke {
+        /// The function.
+        #[arg(value_enum)]
+        function: FunctionName,
+        /// The event it is given, as JSON.
+        #[arg(long, default_value = "{}", value_name = "JSON")]
+        payload: String,
+        #[command(flatten)]
+        stack: StackArgs,
+    },
+    /// Have AWS check the templates.
+    Validate(StackArgs),
+    /// Send an alert from one end to the other: nothing is created for it.
+    TestAlerts(StackArgs),
+    /// Delete the stack, and its forwarders in other regions.
+    ///
+    /// Tables go with it. Buckets stay as long as there is anything in them, unless --delete-data is given.
+    #[command(after_help = "Examples:\n  \
+        trailhound aws destroy\n  \
+        trailhound aws destroy --delete-data --yes")]
+    Destroy {
+        #[command(flatten)]
+        stack: StackArgs,
+        /// Empty the buckets, so that they can be deleted: logs, lake and results are lost.
+        #[arg(long)]
+        delete_data: bool,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeployArgs {
+    #[command(flatten)]
+    pub(crate) stack: StackArgs,
+    /// A parameter of the template; one that is not given stays as it is, or has its default.
+    #[arg(long = "parameter", value_name = "NAME=VALUE")]
+    pub(crate) parameters: Vec<String>,
+    /// The processors that the functions run on [default: those of the functions that are found].
+    #[arg(long, value_enum, value_name = "ARCH")]
+    pub(crate) architecture: Option<Architecture>,
+    /// The folder with the functions' zip files [default: the folder `functions` beside this program].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) functions: Option<PathBuf>,
+    /// A region that forwards its events, or `none` [default: every region that the account uses].
+    #[arg(long = "forward-from", value_name = "REGION")]
+    pub(crate) forward_from: Vec<String>,
+    /// Do not ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    #[command(flatten)]
+    pub(crate) stack: StackArgs,
+    /// The function [default: all of them].
+    #[arg(long = "function", value_enum)]
+    pub(crate) functions: Vec<FunctionName>,
+    /// From when on.
+    #[arg(long, default_value = "1h", value_name = "AGE")]
+    pub(crate) since: String,
+    /// Go on showing what comes.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+}

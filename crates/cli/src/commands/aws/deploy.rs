@@ -1,0 +1,306 @@
+//! `trailhound aws deploy`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use aws::{Change, Proposal, Stacks, Template, Value};
+use local::SystemClock;
+use pipeline::store::Clock;
+
+use super::follow::{Ended, explain, follow, last_event};
+use super::{ARTIFACTS, FORWARDER, PREFIX, Place, TEMPLATE, confirm, content_name};
+use crate::args::{Architecture, DeployArgs, FunctionName};
+use crate::exit::{Exit, usage};
+use crate::output::plural;
+use crate::session::Session;
+
+pub(super) fn run(session: &mut Session, arguments: &DeployArgs) -> anyhow::Result<Exit> {
+    let given = given(&arguments.parameters)?;
+    let functions = Functions::find(arguments)?;
+    let place = Place::open(session, &arguments.stack)?;
+    let quiet = session.global.quiet;
+    let before = place.stacks.find(&place.name)?;
+    if let Some(stack) = &before {
+        if stack.is_busy() && stack.status != "REVIEW_IN_PROGRESS" {
+            bail!("something is under way with the stack {} ({}): wait until it is done", place.name, stack.status);
+        }
+        if matches!(stack.status.as_str(), "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED")
+        {
+            bail!(
+                "the stack {} is left over ({}{}): `trailhound aws destroy --stack {}` removes it, then deploy again",
+                place.name,
+                stack.status,
+                stack.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default(),
+                place.name
+            );
+        }
+    }
+    // The bucket for the functions comes first: nothing of it costs anything.
+    let Some(exit) = artifacts(&place, arguments.yes)? else { return Ok(Exit::Interrupted) };
+    if exit != Exit::Done {
+        return Ok(exit);
+    }
+    let bucket = place.artifacts()?;
+    for (name, path) in &functions.files {
+        let key = functions.key(*name);
+        if !bucket.has(&key)? {
+            let zip = std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+            crate::complain(&format!("uploading {} ({})", key, crate::output::bytes(zip.len() as u64)));
+            bucket.put(&key, zip)?;
+        }
+    }
+    let key = format!("{PREFIX}template-{}.yaml", content_name(TEMPLATE.as_bytes()));
+    if !bucket.has(&key)? {
+        bucket.put(&key, TEMPLATE.as_bytes().to_vec())?;
+    }
+    let url = bucket.url(&key);
+    let template = Template::Url(&url);
+    let taken = place.stacks.parameters(template)?;
+    if let Some(name) = given.keys().find(|name| !taken.iter().any(|parameter| parameter.name == **name)) {
+        let names: Vec<&str> = taken.iter().map(|parameter| parameter.name.as_str()).collect();
+        return Err(usage(format!("--parameter {name}: there is no such parameter; there are {}", names.join(", "))));
+    }
+    let mut values: BTreeMap<String, Value> = BTreeMap::new();
+    for (name, _) in before.iter().flat_map(|stack| &stack.parameters) {
+        if taken.iter().any(|parameter| parameter.name == *name) {
+            values.insert(name.clone(), Value::Kept);
+        }
+    }
+    let ours = [
+        ("ArtifactBucket", place.artifacts_bucket()),
+        ("ArtifactPrefix", PREFIX.to_owned()),
+        ("CodeVersion", functions.version.clone()),
+        ("Architecture", functions.architecture.as_str().to_owned()),
+    ];
+    values.extend(ours.map(|(name, value)| (name.to_owned(), Value::Given(value))));
+    if !functions.files.contains_key(&FunctionName::Exporter)
+        && !given.contains_key("EnableAnalytics")
+        && before.is_none()
+    {
+        crate::note(
+            "there is no zip file of the exporter: the stack is made without analytics (EnableAnalytics=false)",
+        );
+        values.insert("EnableAnalytics".to_owned(), Value::Given("false".to_owned()));
+    }
+    values.extend(given.iter().map(|(name, value)| (name.clone(), Value::Given(value.clone()))));
+    let values: Vec<(String, Value)> = values.into_iter().collect();
+    let proposal = place.stacks.propose(&place.name, template, &values, &change_set())?;
+    if proposal.changes.is_empty() {
+        session.out.line(&format!("nothing changes in the stack {}", place.name))?;
+    } else {
+        tell(session, &proposal)?;
+        let lost: Vec<&Change> = proposal.changes.iter().filter(|change| change.is_replaced).collect();
+        let question = match lost.len() {
+            0 => format!("Change the stack {} in {} of account {}?", place.name, place.region, place.account.id),
+            _ => format!(
+                "{} made anew, and what they hold is lost. Go on?",
+                plural(lost.len() as u64, "resource is", "resources are")
+            ),
+        };
+        if !confirm(&question, arguments.yes)? {
+            place.stacks.withdraw(&proposal)?;
+            session.out.line("nothing was changed")?;
+            return Ok(Exit::Done);
+        }
+        match carry_out(&place, &place.stacks, &place.name, &proposal, quiet)? {
+            None => return Ok(Exit::Interrupted),
+            Some(Exit::Done) => {}
+            Some(exit) => return Ok(exit),
+        }
+    }
+    let failed = forwarders(session, &place, arguments, &values)?;
+    let stack = place.stack()?;
+    for (name, value) in &stack.outputs {
+        session.out.line(&format!("{name:<28} {value}"))?;
+    }
+    if proposal.is_new {
+        let given = &arguments.stack;
+        let region = given.region.as_deref().map(|region| format!(" --region {region}")).unwrap_or_default();
+        crate::note(&format!(
+            "fill it with what the event history holds: trailhound aws init --stack {}{region}",
+            place.name
+        ));
+    }
+    Ok(if failed { Exit::Failed } else { Exit::Done })
+}
+
+/// The parameters that flags give.
+fn given(parameters: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
+    let pair = |text: &String| {
+        let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
+            usage(format!("--parameter {text}: it is NAME=VALUE, such as AlertsEmailAddress=security@example.com"))
+        })?;
+        if ["ArtifactBucket", "ArtifactPrefix", "CodeVersion", "Architecture"].contains(&name) {
+            return Err(usage(format!("--parameter {name}: deploy fills it in itself")));
+        }
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    parameters.iter().map(pair).collect()
+}
+
+/// A name for a change set: each stack has each name once.
+fn change_set() -> String {
+    format!("trailhound-{}", SystemClock.now().micros())
+}
+
+/// The functions' zip files.
+struct Functions {
+    files: BTreeMap<FunctionName, PathBuf>,
+    architecture: Architecture,
+    version: String,
+}
+
+impl Functions {
+    fn find(arguments: &DeployArgs) -> anyhow::Result<Functions> {
+        let folder = match &arguments.functions {
+            Some(folder) => folder.clone(),
+            None => std::env::current_exe()?.parent().unwrap_or(Path::new(".")).join("functions"),
+        };
+        let listed = std::fs::read_dir(&folder).map_err(|error| {
+            let made = "`cargo xtask package lambda` makes them";
+            usage(format!(
+                "the functions' zip files are not in {} ({error}); name their folder with --functions; {made}",
+                folder.display()
+            ))
+        })?;
+        let mut names: Vec<String> = Vec::new();
+        for entry in listed {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        let architectures = match arguments.architecture {
+            Some(architecture) => vec![architecture],
+            None => vec![Architecture::Arm64, Architecture::X86],
+        };
+        for architecture in architectures {
+            let version = names.iter().find_map(|name| {
+                let rest = name.strip_prefix("tracker-")?.strip_prefix(architecture.as_str())?.strip_prefix('-')?;
+                rest.strip_suffix(".zip")
+            });
+            let Some(version) = version else { continue };
+            let file = |function: FunctionName| {
+                let path = folder.join(format!("{}-{}-{version}.zip", function.as_str(), architecture.as_str()));
+                path.is_file().then_some((function, path))
+            };
+            let files: BTreeMap<_, _> = FunctionName::ALL.into_iter().filter_map(file).collect();
+            if !files.contains_key(&FunctionName::Alerter) {
+                bail!("{} has the tracker of version {version}, and no alerter of that version", folder.display());
+            }
+            return Ok(Functions { files, architecture, version: version.to_owned() });
+        }
+        Err(usage(format!("there is no tracker-ARCHITECTURE-VERSION.zip in {}", folder.display())))
+    }
+
+    fn key(&self, function: FunctionName) -> String {
+        format!("{PREFIX}{}-{}-{}.zip", function.as_str(), self.architecture.as_str(), self.version)
+    }
+}
+
+/// Makes the bucket for the functions where it is missing. None where the user has seen enough.
+fn artifacts(place: &Place, yes: bool) -> anyhow::Result<Option<Exit>> {
+    let name = place.artifacts_stack();
+    let bucket = place.artifacts_bucket();
+    match place.stacks.find(&name)? {
+        Some(stack) if stack.is_sound() => return Ok(Some(Exit::Done)),
+        Some(stack) if stack.status != "REVIEW_IN_PROGRESS" => {
+            bail!("the stack {name} is left over ({}): delete it in CloudFormation, then deploy again", stack.status)
+        }
+        _ => {}
+    }
+    if !confirm(&format!("The functions need a bucket, {bucket}. Make it?"), yes)? {
+        return Ok(Some(Exit::Failed));
+    }
+    let parameters = [("BucketName".to_owned(), Value::Given(bucket))];
+    let proposal = place.stacks.propose(&name, Template::Body(ARTIFACTS), &parameters, &change_set())?;
+    carry_out(place, &place.stacks, &name, &proposal, true)
+}
+
+/// Lets a proposal become true, and says why where it does not. None where the user has seen enough.
+fn carry_out(
+    place: &Place,
+    stacks: &Stacks,
+    name: &str,
+    proposal: &Proposal,
+    quiet: bool,
+) -> anyhow::Result<Option<Exit>> {
+    let after = last_event(stacks, name)?;
+    stacks.execute(proposal)?;
+    let id = stacks.find(name)?.map_or_else(|| name.to_owned(), |stack| stack.id);
+    Ok(match follow(place, stacks, &id, after, quiet)? {
+        Ended::Well => Some(Exit::Done),
+        Ended::Interrupted => None,
+        Ended::Badly(stack, causes) => {
+            let status = stack.as_ref().map_or("gone", |stack| &stack.status);
+            crate::complain(&format!("error: the stack {name} is {status}"));
+            if causes.is_empty() {
+                let reason = stack.and_then(|stack| stack.reason).unwrap_or_default();
+                crate::complain(&reason);
+            }
+            for line in explain(&causes) {
+                crate::complain(&line);
+            }
+            Some(Exit::Failed)
+        }
+    })
+}
+
+/// Shows what would change.
+fn tell(session: &mut Session, proposal: &Proposal) -> anyhow::Result<()> {
+    for Change { action, name, kind, is_replaced } in &proposal.changes {
+        let anew = if *is_replaced { "  made anew: what it holds is lost" } else { "" };
+        session.out.line(&format!("{action:<8} {kind:<40} {name}{anew}"))?;
+    }
+    session.out.line(&plural(proposal.changes.len() as u64, "resource", "resources"))?;
+    Ok(())
+}
+
+/// Puts forwarders into the other regions. Returns whether one failed.
+fn forwarders(
+    session: &mut Session,
+    place: &Place,
+    arguments: &DeployArgs,
+    values: &[(String, Value)],
+) -> anyhow::Result<bool> {
+    let regions = forward_from(place, &arguments.forward_from)?;
+    let name = place.forwarder_stack();
+    // What they look for is what the stack looks for.
+    let same = ["AlertSources", "WatchedActions"];
+    let parameters: Vec<(String, Value)> = values
+        .iter()
+        .filter(|(name, value)| same.contains(&name.as_str()) && *value != Value::Kept)
+        .cloned()
+        .chain([("HomeRegion".to_owned(), Value::Given(place.region.clone()))])
+        .collect();
+    let mut failed = false;
+    for region in regions {
+        let stacks = place.account.stacks(Some(&region));
+        let put = || -> anyhow::Result<Option<bool>> {
+            let proposal = stacks.propose(&name, Template::Body(FORWARDER), &parameters, &change_set())?;
+            if proposal.changes.is_empty() {
+                return Ok(Some(true));
+            }
+            Ok(carry_out(place, &stacks, &name, &proposal, true)?.map(|exit| exit == Exit::Done))
+        };
+        match put() {
+            Ok(Some(true)) => session.out.line(&format!("events of {region} are forwarded"))?,
+            Ok(Some(false)) => failed = true,
+            Ok(None) => return Ok(true),
+            Err(error) => {
+                failed = true;
+                crate::complain(&format!("error: {region}: {}", crate::chain(&error)));
+            }
+        }
+    }
+    Ok(failed)
+}
+
+/// The regions that forward: those named, or every one that the account uses but the stack's own.
+pub(super) fn forward_from(place: &Place, named: &[String]) -> anyhow::Result<Vec<String>> {
+    let regions = match named {
+        [] => place.account.regions()?,
+        [none] if none == "none" => Vec::new(),
+        named => named.to_vec(),
+    };
+    Ok(regions.into_iter().filter(|region| *region != place.region).collect())
+}
