@@ -66,7 +66,11 @@ fn started() -> Exchange {
 }
 
 fn throttled(target: &'static str) -> Exchange {
-    (target, 400, json!({ "__type": "TooManyRequestsException", "message": "Rate exceeded", "Reason": "CONCURRENT_QUERY_LIMIT_EXCEEDED" }))
+    (
+        target,
+        400,
+        json!({ "__type": "TooManyRequestsException", "message": "Rate exceeded", "Reason": "CONCURRENT_QUERY_LIMIT_EXCEEDED" }),
+    )
 }
 
 fn looked(kind: &str, status: Value, statistics: Value) -> Exchange {
@@ -85,7 +89,8 @@ fn page(rows: &[Value], next: Option<&str>) -> Exchange {
         { "CatalogName": "hive", "Name": "who", "Label": "who", "Type": "varchar", "Nullable": "UNKNOWN" },
         { "CatalogName": "hive", "Name": "n", "Label": "n", "Type": "bigint", "Nullable": "UNKNOWN" },
     ]);
-    let mut answer = json!({ "ResultSet": { "Rows": rows, "ResultSetMetadata": { "ColumnInfo": columns } }, "UpdateCount": 0 });
+    let mut answer =
+        json!({ "ResultSet": { "Rows": rows, "ResultSetMetadata": { "ColumnInfo": columns } }, "UpdateCount": 0 });
     if let Some(next) = next {
         answer["NextToken"] = json!(next);
     }
@@ -178,11 +183,7 @@ fn what_a_statement_ends_with_is_told() {
     let reused = json!({ "DataScannedInBytes": 0, "ResultReuseInformation": { "ReusedPreviousResult": true } });
     exchanges.extend([started(), looked("DML", json!({ "State": "SUCCEEDED" }), reused)]);
     let denied = "User: u is not authorized to perform: athena:StartQueryExecution on resource: w";
-    exchanges.push((
-        "StartQueryExecution",
-        400,
-        json!({ "__type": "AccessDeniedException", "Message": denied }),
-    ));
+    exchanges.push(("StartQueryExecution", 400, json!({ "__type": "AccessDeniedException", "Message": denied })));
     exchanges.push((
         "StartQueryExecution",
         400,

@@ -96,7 +96,9 @@ impl Names {
     /// [`NameError`].
     pub fn new(database: &str, table: &str) -> Result<Names, NameError> {
         for (what, name) in [("database", database), ("table", table)] {
-            let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+            // A database of Glue may have hyphens, and is quoted.
+            let others: &[u8] = if what == "database" { b"_-" } else { b"_" };
+            let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || others.contains(&byte);
             if !(1..=128).contains(&name.len()) || !name.bytes().all(is_letter) {
                 return Err(NameError::Name { what, name: name.to_owned() });
             }
@@ -172,7 +174,9 @@ mod tests {
         assert_eq!(shown("s3://our-lake"), Ok("s3://our-lake/".to_owned()));
         assert_eq!(shown("s3://our-lake/a/b_c=1/"), Ok("s3://our-lake/a/b_c=1/".to_owned()));
         assert_eq!(Location::parse("s3://our-lake/a").unwrap().key("_delta_log/"), "a/_delta_log/");
-        for wrong in ["our-lake", "s3://", "s3://B/x", "s3://lake/a//b", "s3://lake/../x", "s3://lake/a'b", "s3a://lake"] {
+        for wrong in
+            ["our-lake", "s3://", "s3://B/x", "s3://lake/a//b", "s3://lake/../x", "s3://lake/a'b", "s3a://lake"]
+        {
             assert_eq!(shown(wrong), Err(NameError::Location { text: wrong.to_owned() }), "{wrong}");
         }
     }
@@ -190,7 +194,10 @@ mod tests {
             "CREATE EXTERNAL TABLE `trails`.`events` LOCATION 's3://our-lake/lake/' TBLPROPERTIES ('table_type' = 'DELTA')"
         );
         let views = names.create_views();
-        assert_eq!(views.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["iam_events", "cloudtrail", "cloudtrail_logs"]);
+        assert_eq!(
+            views.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+            ["iam_events", "cloudtrail", "cloudtrail_logs"]
+        );
         assert!(views[0].1.starts_with("CREATE OR REPLACE VIEW \"trails\".\"iam_events\" AS SELECT "));
         let views = Names::new("trails", "ours").unwrap().create_views();
         assert_eq!(views[0].1, "CREATE OR REPLACE VIEW \"trails\".\"events\" AS SELECT * FROM \"trails\".\"ours\"");

@@ -88,7 +88,8 @@ pub(super) fn failed(id: &str, reason: &str, category: Option<i32>) -> AthenaErr
 /// The permission that is missing, where the reason tells: IAM's words name it, S3's only what was tried.
 fn denied(reason: &str) -> Option<String> {
     if let Some((_, rest)) = reason.split_once("is not authorized to perform: ") {
-        let action: String = rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == ':').collect();
+        let action: String =
+            rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == ':').collect();
         return Some(action).filter(|action| action.contains(':'));
     }
     let lower = reason.to_ascii_lowercase();

@@ -84,7 +84,11 @@ impl Athena {
         // A query's first row, and no other statement's, has the columns' names.
         let is_head = |row: &Row| {
             row.data.len() == columns.len()
-                && row.data.iter().zip(&columns).all(|(cell, column)| cell.var_char_value.as_ref() == Some(&column.name))
+                && row
+                    .data
+                    .iter()
+                    .zip(&columns)
+                    .all(|(cell, column)| cell.var_char_value.as_ref() == Some(&column.name))
         };
         if execution.kind == StatementType::Query && page.result_set.rows.first().is_some_and(is_head) {
             page.result_set.rows.remove(0);
@@ -149,9 +153,7 @@ fn value(text: Option<String>, kind: &str) -> Value {
     let Some(text) = text else { return Value::Null };
     let typed = match kind {
         "tinyint" | "smallint" | "integer" | "int" | "bigint" => text.parse::<i64>().ok().map(Value::from),
-        "double" | "float" | "real" => {
-            text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from)
-        }
+        "double" | "float" | "real" => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from),
         "boolean" => text.parse::<bool>().ok().map(Value::from),
         "timestamp" => instant(&text),
         "timestamp with time zone" => text.strip_suffix(" UTC").and_then(instant),

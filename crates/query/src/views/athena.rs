@@ -104,7 +104,10 @@ mod tests {
     #[test]
     fn the_views_call_only_what_athena_has() {
         let views = for_athena("\"trails\".\"events\"");
-        assert_eq!(views.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["iam_events", "cloudtrail", "cloudtrail_logs"]);
+        assert_eq!(
+            views.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+            ["iam_events", "cloudtrail", "cloudtrail_logs"]
+        );
         for (name, text) in &views {
             for ours in ["iso8601", "date_part", "user_identity(", "record_", "json_map"] {
                 assert!(!text.contains(ours), "{name} calls {ours}: {text}");
