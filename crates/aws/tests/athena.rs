@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test's set-up fails by panicking")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,11 +21,22 @@ type Exchange = (&'static str, u16, Value);
 
 /// Answers the calls of a process in their order, and returns what was asked.
 fn play(process: &str, exchanges: Vec<Exchange>) -> Vec<Value> {
+    serve(process, move |server| {
+        let answer = |(expected, status, body): Exchange| {
+            let (connection, target, asked) = call(server);
+            assert_eq!(target, expected);
+            answer(connection, status, &body);
+            asked
+        };
+        exchanges.into_iter().map(answer).collect()
+    })
+}
+
+/// Runs a process with a server beside it.
+fn serve<T: Send + 'static>(process: &str, work: impl FnOnce(&TcpListener) -> T + Send + 'static) -> T {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", server.local_addr().unwrap());
-    let answers = std::thread::spawn(move || {
-        exchanges.into_iter().map(|exchange| answer(&server, &exchange)).collect::<Vec<Value>>()
-    });
+    let answers = std::thread::spawn(move || work(&server));
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([process, "--exact", "--ignored", "--nocapture"]);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
@@ -42,23 +53,27 @@ fn play(process: &str, exchanges: Vec<Exchange>) -> Vec<Value> {
     answers.join().unwrap()
 }
 
-fn answer(server: &TcpListener, (target, status, body): &Exchange) -> Value {
-    let (mut connection, _) = server.accept().unwrap();
+/// The next call: its operation and what it asks.
+fn call(server: &TcpListener) -> (TcpStream, String, Value) {
+    let (connection, _) = server.accept().unwrap();
     let mut reader = BufReader::new(connection.try_clone().unwrap());
     let head: Vec<String> = reader.by_ref().lines().map(Result::unwrap).take_while(|line| !line.is_empty()).collect();
     let field = |name: &str| {
         let line = head.iter().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}: ")));
         line.map(|line| line[name.len() + 2..].to_owned()).unwrap_or_default()
     };
-    assert_eq!(field("x-amz-target"), format!("AmazonAthena.{target}"));
     assert_eq!(field("content-type"), "application/x-amz-json-1.1");
     assert!(field("authorization").contains("/eu-central-1/athena/aws4_request"), "{head:?}");
     let mut asked = Vec::new();
     reader.take(field("content-length").parse().unwrap()).read_to_end(&mut asked).unwrap();
+    let target = field("x-amz-target").strip_prefix("AmazonAthena.").unwrap().to_owned();
+    (connection, target, serde_json::from_slice(&asked).unwrap())
+}
+
+fn answer(mut connection: TcpStream, status: u16, body: &Value) {
     let body = body.to_string();
     let length = body.len();
     write!(connection, "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}").unwrap();
-    serde_json::from_slice(&asked).unwrap()
 }
 
 fn started() -> Exchange {
@@ -218,12 +233,26 @@ fn ends() {
 
 #[test]
 fn a_query_that_nobody_waits_for_any_more_is_stopped() {
-    let running = || looked("DML", json!({ "State": "RUNNING" }), json!({}));
-    // The third look would come after more than 500 ms.
-    let stopped = throttled("StopQueryExecution");
-    let asked =
-        play("is_interrupted", vec![started(), running(), running(), stopped, ("StopQueryExecution", 200, json!({}))]);
-    assert_eq!(asked[4], json!({ "QueryExecutionId": "q-1" }));
+    let asked = serve("is_interrupted", |server| {
+        let mut stops = Vec::new();
+        // However often it is looked after until the program is to end.
+        while stops.len() < 2 {
+            let (connection, target, asked) = call(server);
+            let (_, status, body) = match (target.as_str(), stops.len()) {
+                ("StartQueryExecution", 0) => started(),
+                ("GetQueryExecution", 0) => looked("DML", json!({ "State": "RUNNING" }), json!({})),
+                ("StopQueryExecution", 0) => throttled("StopQueryExecution"),
+                ("StopQueryExecution", 1) => ("StopQueryExecution", 200, json!({})),
+                other => panic!("{other:?}"),
+            };
+            if target == "StopQueryExecution" {
+                stops.push(asked);
+            }
+            answer(connection, status, &body);
+        }
+        stops
+    });
+    assert_eq!(asked, [json!({ "QueryExecutionId": "q-1" }), json!({ "QueryExecutionId": "q-1" })]);
 }
 
 #[test]
@@ -231,15 +260,14 @@ fn a_query_that_nobody_waits_for_any_more_is_stopped() {
 fn is_interrupted() {
     let stop = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&stop);
-    let begun = Instant::now();
     let athena = athena(Some(stop));
     let waits = std::thread::spawn(move || athena.run("SELECT x", &Place::default()));
-    // Between the second look and the third.
-    std::thread::sleep(Duration::from_millis(150 + 225 + 200));
+    std::thread::sleep(Duration::from_millis(800));
+    let asked = Instant::now();
     told.store(true, Ordering::Relaxed);
     let error = waits.join().unwrap().unwrap_err();
     assert_eq!(error, AthenaError::Interrupted { id: "q-1".to_owned(), unstopped: None });
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
 }
 
 #[test]

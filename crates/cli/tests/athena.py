@@ -26,9 +26,11 @@ with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
     PORT = free.getsockname()[1]
 ENDPOINT = f"http://127.0.0.1:{PORT}"
+CACHE = tempfile.TemporaryDirectory(prefix="athena-")
 os.environ.update(
     BIND_HOST="127.0.0.1", GATEWAY_PORT=str(PORT), ATHENA_ENGINE="duckdb", SERVICES="athena,glue,s3,sts",
-    LOG_LEVEL="CRITICAL", AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1",
+    LOG_LEVEL="CRITICAL", IOT_MTLS_ENABLED="0", STATE_DIR=CACHE.name, S3_DATA_DIR=CACHE.name,
+    AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1",
 )
 
 import botocore.session
@@ -43,7 +45,6 @@ from ministack.services import athena, glue
 from ministack.services import s3 as s3_service
 from sqlglot import exp
 
-CACHE = tempfile.TemporaryDirectory(prefix="athena-")
 QUERIES = []
 NAME = r'[`"]?([a-z0-9_-]+)[`"]?'
 CREATE_DATABASE = re.compile(rf"CREATE DATABASE IF NOT EXISTS {NAME}\s*")
@@ -107,7 +108,17 @@ def fit(node):
 
 
 def translated(tree):
-    return tree.transform(fit).sql("duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE)
+    tree = tree.transform(fit)
+    # What is not there is null for Athena and empty for DuckDB. The innermost first.
+    for node in reversed(list(tree.find_all(exp.SplitPart, exp.RegexpExtract))):
+        whole = node.copy()
+        if isinstance(node, exp.SplitPart):
+            parts = exp.Anonymous(this="string_split", expressions=[whole.this, whole.args["delimiter"]])
+            node.replace(exp.Anonymous(this="list_extract", expressions=[parts, whole.args["part_index"]]))
+        else:
+            matches = exp.Anonymous(this="regexp_matches", expressions=[whole.this.copy(), whole.expression.copy()])
+            node.replace(exp.Case(ifs=[exp.If(this=matches, true=whole)]))
+    return tree.sql("duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE)
 
 
 def parsed(query):
