@@ -283,7 +283,7 @@ impl Athena {
             };
             let is_again = error.may_pass() && waits.next().is_some_and(|wait| self.edge.pause(wait));
             if !is_again {
-                return Err(AthenaError::Call { call: operation.permission, source: error });
+                return Err(AthenaError::Call { call: operation.permission, source: error::refused(error) });
             }
         }
     }

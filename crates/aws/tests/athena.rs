@@ -307,6 +307,11 @@ fn workgroups_and_tables_are_found_or_not_there() {
             ("GetTableMetadata", 200, json!({ "TableMetadata": table })),
             ("GetTableMetadata", 200, json!({ "TableMetadata": view })),
             missing("GetTableMetadata", "InvalidRequestException", "TableName is not valid"),
+            missing(
+                "GetTableMetadata",
+                "MetadataException",
+                "User: arn:aws:iam::111122223333:user/a is not authorized to perform: glue:GetTable on resource: x",
+            ),
         ],
     );
     let made = &asked[1]["Configuration"];
@@ -331,4 +336,6 @@ fn looks_up() {
     assert_eq!(athena.table("d", "t").unwrap(), Some(Table { location, is_view: false }));
     assert_eq!(athena.table("d", "v").unwrap(), Some(Table { location: None, is_view: true }));
     assert!(matches!(athena.table("d", "t"), Err(AthenaError::Call { source: CallError::Refused(_), .. })));
+    let denied = athena.table("d", "t").unwrap_err().to_string();
+    assert!(denied.starts_with("access denied: glue:GetTable is not allowed"), "{denied}");
 }

@@ -85,12 +85,29 @@ pub(super) fn failed(id: &str, reason: &str, category: Option<i32>) -> AthenaErr
     AthenaError::Failed { id, reason, is_mistake: category == Some(CATEGORY_USER) }
 }
 
+/// What a refusal of Athena's means where another service has refused it something: Glue's denials come as
+/// `MetadataException`.
+pub(super) fn refused(error: CallError) -> CallError {
+    match error {
+        CallError::Refused(message) => match unauthorized(&message) {
+            Some(action) => CallError::AccessDenied { action, message },
+            None => CallError::Refused(message),
+        },
+        other => other,
+    }
+}
+
+/// The permission that IAM's words name.
+fn unauthorized(reason: &str) -> Option<String> {
+    let (_, rest) = reason.split_once("is not authorized to perform: ")?;
+    let action: String = rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == ':').collect();
+    Some(action).filter(|action| action.contains(':'))
+}
+
 /// The permission that is missing, where the reason tells: IAM's words name it, S3's only what was tried.
 fn denied(reason: &str) -> Option<String> {
-    if let Some((_, rest)) = reason.split_once("is not authorized to perform: ") {
-        let action: String =
-            rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == ':').collect();
-        return Some(action).filter(|action| action.contains(':'));
+    if let Some(action) = unauthorized(reason) {
+        return Some(action);
     }
     let lower = reason.to_ascii_lowercase();
     if !lower.contains("access denied") && !lower.contains("accessdenied") {

@@ -19,9 +19,10 @@ pub(crate) enum AthenaCommand {
     #[command(after_help = "Examples:\n  \
         trailhound athena setup --location s3://our-lake/lake --output-location s3://our-results/\n  \
         trailhound athena setup --location s3://our-lake/lake --database trails --workgroup analysts\n\n\
-        Needs athena:GetWorkGroup, CreateWorkGroup, StartQueryExecution, GetQueryExecution, StopQueryExecution, GetQueryResults\n\
-        and GetTableMetadata; glue:CreateDatabase, GetDatabase, CreateTable, GetTable and UpdateTable; s3:ListBucket and GetObject\n\
-        on the lake; s3:GetBucketLocation, GetObject and PutObject on the results.")]
+        Needs athena:GetWorkGroup, CreateWorkGroup, GetTableMetadata, StartQueryExecution,\n\
+        GetQueryExecution, GetQueryResults and StopQueryExecution; glue:GetDatabase, CreateDatabase,\n\
+        GetTable, CreateTable and UpdateTable; s3:ListBucket and GetObject on the lake;\n\
+        s3:GetBucketLocation, GetObject and PutObject on the results.")]
     Setup(AthenaSetupArgs),
 }
 

@@ -100,7 +100,10 @@ fn find_table(asker: &AthenaAsker, names: &Names, location: &Location) -> anyhow
     if found.is_view {
         return Err(usage(format!("{database}.{table} is a view: name another table with --table")));
     }
-    let lies = found.location.unwrap_or_default();
+    let Some(lies) = found.location else {
+        crate::note(&format!("Athena does not say where {database}.{table} lies: it is taken as it is"));
+        return Ok(true);
+    };
     if Location::parse(&lies).ok().as_ref() != Some(location) {
         return Err(usage(format!(
             "{database}.{table} is there already, over {lies:?}: name another with --table or --database, or remove it \

@@ -120,6 +120,25 @@ fn cases() -> PathBuf {
     PathBuf::from("../query/tests/cases")
 }
 
+/// The records of every case. Several cases use the same ids: each gets its own.
+fn planted() -> Vec<String> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(cases()).unwrap().map(|case| case.unwrap().path().join("records.jsonl")).collect();
+    files.sort();
+    let records = files.iter().enumerate().flat_map(|(number, file)| {
+        let text = std::fs::read_to_string(file).unwrap();
+        let of_case = move |line: &str| {
+            let mut record: Value = serde_json::from_str(line).unwrap();
+            if let Some(id) = record["eventID"].as_str() {
+                record["eventID"] = format!("{number:08x}{}", &id[8..]).into();
+            }
+            record.to_string()
+        };
+        text.lines().filter(|line| !line.is_empty()).map(of_case).collect::<Vec<String>>()
+    });
+    records.collect()
+}
+
 /// What a case of the catalogue asks for, as flags; and when.
 fn flags(query: &str) -> (Vec<String>, String) {
     let (mut flags, mut now) = (Vec::new(), NOW.to_owned());
@@ -185,9 +204,10 @@ fn athena_gives_the_same_rows_for_every_query_before_and_after_a_compaction() {
     let plan = Plan { events: 12_000, files: 200, ..Plan::demo(NOW.parse().unwrap()) };
     let trail = plan.write(&trail, |_| {}).unwrap().trail;
     cloud.run(["ingest".as_ref(), trail.as_os_str()]).code(0);
-    // Commits of their own, so that there is something to compact.
-    for case in std::fs::read_dir(cases()).unwrap() {
-        cloud.run(["ingest".as_ref(), case.unwrap().path().join("records.jsonl").as_os_str()]).code(0);
+    // Several commits, so that there is something to compact.
+    for (number, some) in planted().chunks(100).enumerate() {
+        let file = cloud.world.file(&format!("planted/{number}.jsonl"), some.join("\n"));
+        cloud.run(["ingest".as_ref(), file.as_os_str()]).code(0);
     }
     cloud.upload();
     let made = cloud.run(SETUP.into_iter().chain(["--format", "json"])).code(0).json();
