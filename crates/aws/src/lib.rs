@@ -2,9 +2,10 @@
 //!
 //! **Owns** credentials ([`Aws`], [`Account`]), where there is something to read ([`Account::regions`],
 //! [`Aws::organization`]) and the adapters behind other rooms' ports: [`EventHistory`] for LookupEvents, [`TrailBucket`]
-//! and [`TrailQueue`] for trails ([`TrailBucket`] and [`PublicKeys`] for integrity, too), [`Topics`] for Amazon SNS, [`SecurityHub`] for its findings, [`Secrets`] for Secrets
-//! Manager and Systems Manager; and [`athena`], a client of Athena. **Must not** leak a type of an SDK, decide what is asked for, or try again what a port's
-//! caller tries again itself.
+//! and [`TrailQueue`] for trails ([`TrailBucket`] and [`PublicKeys`] for integrity, too), [`Topics`] for Amazon SNS,
+//! [`SecurityHub`] for its findings, [`Secrets`] for Secrets Manager and Systems Manager; and [`athena`], a client of
+//! Amazon Athena. **Must not** leak a type of an SDK, decide what is asked for, or try again what a port's caller tries
+//! again itself.
 //!
 //! Read in this order: `access` (whose credentials), `error` (what AWS's refusals mean), `lookup` (one adapter whole),
 //! `signed` (calls without an SDK).

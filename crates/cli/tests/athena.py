@@ -95,7 +95,8 @@ def fit(node):
         def of_entry(part):
             if isinstance(part, exp.Column) and part.name in (key, value):
                 return exp.column("key" if part.name == key else "value", table="entry")
-            if isinstance(part, exp.Identifier) and part.name in (key, value) and not isinstance(part.parent, exp.Column):
+            is_name = isinstance(part, exp.Identifier) and not isinstance(part.parent, exp.Column)
+            if is_name and part.name in (key, value):
                 return sqlglot.parse_one(f"entry.{'key' if part.name == key else 'value'}", read="duckdb")
             return part
 

@@ -49,7 +49,7 @@ pub enum AthenaError {
         reason: String,
     },
     /// The program was to end before the statement had.
-    #[error("interrupted{}", unstopped.as_ref().map(|error| format!(", and query {id} could not be stopped: {error}")).unwrap_or_default())]
+    #[error("interrupted{}", goes_on(id, unstopped.as_ref()))]
     Interrupted {
         /// The query's id.
         id: String,
@@ -70,6 +70,10 @@ fn said_once(call: &str, source: &CallError) -> String {
         CallError::AccessDenied { .. } => source.to_string(),
         _ => format!("{call}: {source}"),
     }
+}
+
+fn goes_on(id: &str, unstopped: Option<&CallError>) -> String {
+    unstopped.map(|error| format!(", and query {id} could not be stopped: {error}")).unwrap_or_default()
 }
 
 pub(super) fn bounded(text: &str) -> String {

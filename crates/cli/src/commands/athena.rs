@@ -65,6 +65,7 @@ fn setup(session: &mut Session, arguments: &AthenaSetupArgs) -> anyhow::Result<E
         "location": location.to_string(), "views": views,
     });
     show(session, arguments.format, made, &totals)?;
+    session.out.flush()?;
     say(session, format!("\n{}", scanned(&execution.scan, execution.engine)));
     Ok(Exit::Done)
 }

@@ -1,4 +1,6 @@
 //! The views in Athena's SQL: the same text, with Athena's own functions in the place of ours.
+//!
+//! Athena casts JSON as a whole: where one member does not fit its type, the document is null, and ours only the member.
 
 use std::ops::ControlFlow;
 
