@@ -2,7 +2,7 @@
 //!
 //! What reads the environment runs in a process of its own, so that each has its own credentials and endpoint.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's set-up fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test's set-up fails by panicking")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
