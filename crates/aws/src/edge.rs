@@ -44,6 +44,17 @@ impl Edge {
         })
     }
 
+    /// Waits so long; `false` if the program is to end before. Not to be called from inside.
+    pub(crate) fn pause(&self, wait: Duration) -> bool {
+        self.run(async {
+            tokio::select! {
+                biased;
+                () = self.stopped() => false,
+                () = tokio::time::sleep(wait) => true,
+            }
+        })
+    }
+
     async fn stopped(&self) {
         let Some(stop) = &self.stop else { return std::future::pending().await };
         while !stop.load(Ordering::Relaxed) {

@@ -4,13 +4,14 @@
 //! [`Aws::organization`]) and the adapters behind other rooms' ports: [`EventHistory`] for LookupEvents, [`TrailBucket`]
 //! and [`TrailQueue`] for trails ([`TrailBucket`] and [`PublicKeys`] for integrity, too), [`Tables`] for the DynamoDB of a
 //! deployment, [`Topics`] for Amazon SNS, [`SecurityHub`] for its findings, [`Secrets`] for Secrets Manager and Systems
-//! Manager. **Must not** leak a type of an SDK, decide what is asked for, or try again what a port's
-//! caller tries again itself.
+//! Manager; clients of Athena ([`athena`]), CloudFormation ([`Stacks`]) and Lambda ([`Functions`]). **Must not** leak a
+//! type of an SDK, decide what is asked for, or try again what a port's caller tries again itself.
 //!
 //! Read in this order: `access` (whose credentials), `error` (what AWS's refusals mean), `lookup` (one adapter whole),
 //! `dynamo` (several that belong together), `signed` (calls without an SDK).
 
 mod access;
+pub mod athena;
 mod bucket;
 mod date;
 mod discovery;

@@ -24,7 +24,7 @@ use crate::access::{CONNECT, tls};
 use crate::edge::Edge;
 use crate::error::{Refusal, innermost, of_credentials, of_refusal};
 
-/// The most bytes of an answer that are read: more than a secret or a hundred refused findings need.
+/// The most bytes of an answer that are read, unless more are asked for: more than a secret or a hundred refused findings need.
 const ANSWER_MAX: usize = 1024 * 1024;
 /// How long before they end credentials are fetched anew.
 const EARLY: Duration = Duration::from_secs(60);
@@ -51,6 +51,8 @@ pub(crate) struct Signed {
     /// Made when something is first asked: that loads the trusted certificates.
     connector: Arc<OnceLock<SharedHttpConnector>>,
     credentials: Arc<Mutex<Option<Credentials>>>,
+    /// The most bytes of an answer that are read.
+    answer_max: usize,
 }
 
 impl fmt::Debug for Signed {
@@ -62,7 +64,12 @@ impl fmt::Debug for Signed {
 impl Signed {
     pub(crate) fn new(edge: &Arc<Edge>, config: &SdkConfig) -> Signed {
         let (edge, config) = (Arc::clone(edge), config.clone());
-        Signed { edge, config, connector: Arc::default(), credentials: Arc::default() }
+        Signed { edge, config, connector: Arc::default(), credentials: Arc::default(), answer_max: ANSWER_MAX }
+    }
+
+    /// Reads answers of up to so many bytes.
+    pub(crate) fn reading(self, answer_max: usize) -> Signed {
+        Signed { answer_max, ..self }
     }
 
     /// Calls once, and not for longer than the limit.
@@ -87,7 +94,7 @@ impl Signed {
         let response = self.connector().call(request).await.map_err(|error| of_connector(&error))?;
         let status = response.status().as_u16();
         let code = response.headers().get("x-amzn-errortype").unwrap_or_default().to_owned();
-        let body = read(response.into_body()).await?;
+        let body = read(response.into_body(), self.answer_max).await?;
         if (200..=299).contains(&status) {
             return Ok(body);
         }
@@ -200,13 +207,13 @@ pub(crate) fn is_region(text: &str) -> bool {
     (1..=40).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-async fn read(body: SdkBody) -> Result<Vec<u8>, LookupError> {
+async fn read(body: SdkBody, max: usize) -> Result<Vec<u8>, LookupError> {
     let (mut stream, mut bytes) = (ByteStream::new(body), Vec::new());
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_| LookupError::Unavailable("the answer breaks off".to_owned()))?;
         bytes.extend_from_slice(&chunk);
-        if bytes.len() > ANSWER_MAX {
-            return Err(LookupError::Refused(format!("the answer is longer than {ANSWER_MAX} bytes")));
+        if bytes.len() > max {
+            return Err(LookupError::Refused(format!("the answer is longer than {max} bytes")));
         }
     }
     Ok(bytes)

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod ask;
+mod athena;
 mod attest;
 mod aws;
 mod lake;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::alerts::*;
 pub(crate) use self::ask::*;
+pub(crate) use self::athena::*;
 pub(crate) use self::attest::*;
 pub(crate) use self::aws::*;
 pub(crate) use self::lake::*;
@@ -165,15 +167,22 @@ pub(crate) enum Command {
         trailhound query list\n  \
         trailhound query run failed_auth --days 30\n  \
         trailhound query run off_hours --set tz=Europe/Berlin --format csv\n  \
-        trailhound query show permission_changes --engine athena")]
+        trailhound query show permission_changes --engine athena\n  \
+        trailhound query run permission_changes --engine athena")]
     Query(QueryArgs),
     /// Ask in SQL, as on Athena or CloudTrail Lake: one statement, a prompt, or for other tools.
     #[command(after_help = "Examples:\n  \
         trailhound sql \"SELECT event_name, count(*) FROM events GROUP BY 1 ORDER BY 2 DESC LIMIT 10\"\n  \
         trailhound sql                          a prompt, with completion and history\n  \
         trailhound sql - --format csv < question.sql\n  \
-        trailhound sql --serve 127.0.0.1:5432   for psql, Grafana, Metabase, DBeaver")]
+        trailhound sql --serve 127.0.0.1:5432   for psql, Grafana, Metabase, DBeaver\n  \
+        trailhound sql --engine athena \"SELECT count(*) FROM events\"")]
     Sql(SqlArgs),
+    /// Let Amazon Athena answer, over a lake in S3.
+    #[command(after_help = "Examples:\n  \
+        trailhound athena setup --location s3://our-lake/lake --output-location s3://our-results/\n  \
+        trailhound query run failed_auth --engine athena")]
+    Athena(AthenaArgs),
     /// Show, acknowledge and export alerts.
     #[command(
         args_conflicts_with_subcommands = true,

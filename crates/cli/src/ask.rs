@@ -1,21 +1,25 @@
 //! Asking a question and writing its answer, whichever command asks.
 
-use std::fs::File;
+pub(crate) mod athena;
+mod writer;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use aws::athena::Scan;
 use lake::Lake;
 use pipeline::escape;
-use query::{Answer, Block, Cost, Engine, EngineOptions, QueryError, RowTable};
-use serde_json::{Map, Value};
+use query::{Answer, Cost, Engine, EngineOptions, QueryError, RowTable};
+use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
-use crate::args::{AnswerArgs, AnswerFormat, Format};
+use self::writer::{Target, Writer};
+use crate::args::{AnswerArgs, AnswerFormat};
 use crate::exit::{Exit, usage};
-use crate::output::{Output, Rows, bytes, plural};
+use crate::output::{bytes, plural};
 use crate::session::Session;
 use crate::tables::{Alerts, Covered, Detections, Runs};
 
@@ -153,13 +157,8 @@ pub(crate) fn answer(
     if arguments.explain {
         return explain(session, asker, answer);
     }
-    let mut target = Target::open(arguments, &answer)?;
-    let limit = match arguments.max_rows {
-        Some(0) => u64::MAX,
-        Some(limit) => limit,
-        None if arguments.format == AnswerFormat::Table => TABLE_ROWS,
-        None => u64::MAX,
-    };
+    let mut target = Target::open(arguments, Some(&answer))?;
+    let limit = limit(arguments);
     let columns = answer.columns();
     let mut writer = Writer::new(arguments.format, columns, manner.shown);
     let (mut written, mut more) = (0, false);
@@ -183,11 +182,28 @@ pub(crate) fn answer(
     let file = target.finish(session)?;
     session.out.flush()?;
     if !session.global.quiet {
-        let summary = Summary { written, more, took: begun.elapsed(), cost: answer.cost(), file };
-        let gap = if arguments.format == AnswerFormat::Table && arguments.output.is_none() { "\n" } else { "" };
-        crate::complain(&format!("{gap}{summary}"));
+        let summary = Summary { written, more, took: begun.elapsed(), cost: Reading::Embedded(answer.cost()), file };
+        summary.say(arguments);
     }
     Ok(Exit::Done)
+}
+
+/// How many rows are written at most.
+fn limit(arguments: &AnswerArgs) -> u64 {
+    match arguments.max_rows {
+        Some(0) => u64::MAX,
+        Some(limit) => limit,
+        None if arguments.format == AnswerFormat::Table => TABLE_ROWS,
+        None => u64::MAX,
+    }
+}
+
+/// What an answer was read from.
+enum Reading {
+    /// Files of the lake.
+    Embedded(Cost),
+    /// What Athena scanned, and how long it took.
+    Athena(Scan, Duration),
 }
 
 /// What is said after an answer.
@@ -195,8 +211,16 @@ struct Summary {
     written: u64,
     more: bool,
     took: Duration,
-    cost: Cost,
+    cost: Reading,
     file: Option<PathBuf>,
+}
+
+impl Summary {
+    /// On standard error, below a table that stands on the terminal.
+    fn say(&self, arguments: &AnswerArgs) {
+        let gap = if arguments.format == AnswerFormat::Table && arguments.output.is_none() { "\n" } else { "" };
+        crate::complain(&format!("{gap}{self}"));
+    }
 }
 
 impl std::fmt::Display for Summary {
@@ -205,9 +229,14 @@ impl std::fmt::Display for Summary {
         if let Some(file) = &self.file {
             write!(f, " written to {}", file.display())?;
         }
-        write!(f, "; {}, {} read", plural(self.cost.files, "file", "files"), bytes(self.cost.bytes))?;
-        if self.cost.spilled > 0 {
-            write!(f, ", {} through the disk", bytes(self.cost.spilled))?;
+        match &self.cost {
+            Reading::Embedded(cost) => {
+                write!(f, "; {}, {} read", plural(cost.files, "file", "files"), bytes(cost.bytes))?;
+                if cost.spilled > 0 {
+                    write!(f, ", {} through the disk", bytes(cost.spilled))?;
+                }
+            }
+            Reading::Athena(scan, took) => write!(f, "; {}", athena::scanned(scan, *took))?,
         }
         if self.more {
             write!(f, "; there are more rows: raise --max-rows (0 for all)")?;
@@ -222,162 +251,15 @@ fn explain(session: &mut Session, asker: &Asker, mut answer: Answer) -> anyhow::
         let Some(next) = asker.wait(answer.next())? else { return Ok(Exit::Interrupted) };
         let Some(block) = next else { return Ok(Exit::Done) };
         for row in 0..block.len() {
-            for text in block.row(row).iter().filter_map(Value::as_str) {
-                for line in text.lines() {
-                    session.out.line(&escape::terminal(line))?;
-                }
-            }
+            show_plan(session, &block.row(row))?;
         }
     }
 }
 
-/// Where an answer goes: standard output, or a file that appears when it is whole.
-enum Target {
-    Stdout,
-    File { path: PathBuf, temporary: PathBuf, out: Output },
-    Parquet { path: PathBuf, temporary: PathBuf, file: Option<Box<query::ParquetFile>> },
-}
-
-/// What a block is written to.
-enum Sink<'t> {
-    Text(&'t mut Output),
-    Parquet(&'t mut Option<Box<query::ParquetFile>>),
-}
-
-impl Target {
-    fn open(arguments: &AnswerArgs, answer: &Answer) -> anyhow::Result<Target> {
-        let Some(path) = arguments.output.clone() else {
-            if arguments.format == AnswerFormat::Parquet {
-                return Err(usage("--format parquet needs --output FILE"));
-            }
-            return Ok(Target::Stdout);
-        };
-        let name = path.file_name().ok_or_else(|| usage(format!("--output {} is no file", path.display())))?;
-        let temporary = path.with_file_name(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
-        let file = File::create(&temporary).with_context(|| format!("failed to write {}", path.display()))?;
-        if arguments.format == AnswerFormat::Parquet {
-            return Ok(Target::Parquet { path, temporary, file: Some(Box::new(answer.parquet(file)?)) });
-        }
-        Ok(Target::File { path, temporary, out: Output::file(file) })
+/// Shows a row of a plan.
+fn show_plan(session: &mut Session, row: &[Value]) -> anyhow::Result<()> {
+    for line in row.iter().filter_map(Value::as_str).flat_map(str::lines) {
+        session.out.line(&escape::terminal(line))?;
     }
-
-    fn get<'t>(&'t mut self, session: &'t mut Session) -> Sink<'t> {
-        match self {
-            Target::Stdout => Sink::Text(&mut session.out),
-            Target::File { out, .. } => Sink::Text(out),
-            Target::Parquet { file, .. } => Sink::Parquet(file),
-        }
-    }
-
-    /// Puts a file in its place, and returns it.
-    fn finish(&mut self, session: &mut Session) -> anyhow::Result<Option<PathBuf>> {
-        let (path, temporary) = match self {
-            Target::Stdout => {
-                session.out.flush()?;
-                return Ok(None);
-            }
-            Target::File { path, temporary, out } => {
-                out.flush()?;
-                (path, temporary)
-            }
-            Target::Parquet { path, temporary, file } => {
-                if let Some(file) = file.take() {
-                    file.finish()?;
-                }
-                (path, temporary)
-            }
-        };
-        std::fs::rename(&*temporary, &*path).with_context(|| format!("failed to write {}", path.display()))?;
-        Ok(Some(path.clone()))
-    }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        if let Target::File { temporary, .. } | Target::Parquet { temporary, .. } = self {
-            // There is none where the file is in its place.
-            let _ = std::fs::remove_file(temporary);
-        }
-    }
-}
-
-/// Writes blocks in a format, one after the other.
-struct Writer {
-    format: AnswerFormat,
-    columns: Vec<String>,
-    /// The places of the columns that a table shows.
-    shown: Vec<usize>,
-    table: Rows,
-    rows: u64,
-}
-
-impl Writer {
-    fn new(format: AnswerFormat, columns: Vec<String>, shown: &[String]) -> Writer {
-        let all = shown.is_empty() || format != AnswerFormat::Table;
-        let places: Vec<usize> = match all {
-            true => (0..columns.len()).collect(),
-            false => shown.iter().filter_map(|name| columns.iter().position(|column| column == name)).collect(),
-        };
-        let names: Vec<&String> = places.iter().filter_map(|&place| columns.get(place)).collect();
-        let table = Rows::verbatim(&names);
-        Writer { format, columns, shown: places, table, rows: 0 }
-    }
-
-    fn write(&mut self, block: &Block, sink: Sink<'_>) -> anyhow::Result<()> {
-        let out = match sink {
-            Sink::Parquet(file) => {
-                if let Some(file) = file {
-                    file.write(block)?;
-                }
-                return Ok(());
-            }
-            Sink::Text(out) => out,
-        };
-        if self.format == AnswerFormat::Csv {
-            if self.rows == 0 && !block.is_empty() {
-                out.csv([&self.columns])?;
-            }
-            let rows = (0..block.len()).map(|row| block.row(row).iter().map(crate::output::plain).collect::<Vec<_>>());
-            out.csv(rows)?;
-            self.rows += block.len() as u64;
-            return Ok(());
-        }
-        for row in 0..block.len() {
-            let values = block.row(row);
-            match self.format {
-                AnswerFormat::Table => {
-                    let shown = self.shown.iter().map(|&place| values.get(place).cloned().unwrap_or(Value::Null));
-                    self.table.push(shown.collect());
-                }
-                AnswerFormat::Jsonl => out.line(&escape::json(&self.object(values).to_string()))?,
-                AnswerFormat::Json => {
-                    let comma = if self.rows == 0 { "[" } else { "," };
-                    out.text(&format!("{comma}\n  {}", escape::json(&self.object(values).to_string())))?;
-                }
-                AnswerFormat::Csv | AnswerFormat::Parquet => unreachable!("written by the block"),
-            }
-            self.rows += 1;
-        }
-        Ok(())
-    }
-
-    fn object(&self, values: Vec<Value>) -> Value {
-        Value::Object(self.columns.iter().cloned().zip(values).collect::<Map<_, _>>())
-    }
-
-    fn finish(self, sink: Sink<'_>) -> anyhow::Result<()> {
-        let Sink::Text(out) = sink else { return Ok(()) };
-        match self.format {
-            AnswerFormat::Table => {
-                if !self.table.is_empty() {
-                    let all = self.shown.len();
-                    self.table.write(Format::Table, all, out)?;
-                }
-            }
-            AnswerFormat::Json => out.line(if self.rows == 0 { "[]" } else { "\n]" })?,
-            AnswerFormat::Csv if self.rows == 0 => out.csv([&self.columns])?,
-            AnswerFormat::Csv | AnswerFormat::Jsonl | AnswerFormat::Parquet => {}
-        }
-        Ok(())
-    }
+    Ok(())
 }

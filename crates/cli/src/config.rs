@@ -32,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) query: QueryConfig,
     /// How AWS is reached.
     pub(crate) aws: AwsConfig,
+    /// Where Athena is asked.
+    pub(crate) athena: AthenaConfig,
     /// What is collected live.
     pub(crate) collect: CollectConfig,
     /// The daemon.
@@ -56,6 +58,36 @@ pub(crate) struct AwsConfig {
     ///
     /// Example: `region = "eu-central-1"`
     pub(crate) region: String,
+}
+
+/// Where Athena is asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct AthenaConfig {
+    /// The database of the table and the views; `ATHENA_DATABASE` is the same. Default: `"trailhound"`.
+    ///
+    /// Example: `database = "trails"`
+    pub(crate) database: String,
+    /// The workgroup; `ATHENA_WORKGROUP` is the same. Default: `"trailhound"`.
+    ///
+    /// Example: `workgroup = "analysts"`
+    pub(crate) workgroup: String,
+    /// Where results are written; empty for where the workgroup says. `ATHENA_OUTPUT_LOCATION` is the same. Default: `""`.
+    ///
+    /// Example: `output_location = "s3://our-results/athena/"`
+    pub(crate) output_location: String,
+    /// How old an answer to the same question may be, in minutes, to be given again without scanning; 0 for none, 10080 at
+    /// most. Default: `0`.
+    ///
+    /// Example: `reuse_minutes = 60`
+    pub(crate) reuse_minutes: u16,
+}
+
+impl Default for AthenaConfig {
+    fn default() -> Self {
+        let name = "trailhound".to_owned();
+        AthenaConfig { database: name.clone(), workgroup: name, output_location: String::new(), reuse_minutes: 0 }
+    }
 }
 
 /// What is collected live.
@@ -310,15 +342,22 @@ pub(crate) struct Loaded {
 }
 
 /// Variables that are no configuration keys: they have flags of their own.
-const OTHER_VARIABLES: [&str; 6] = [
+const OTHER_VARIABLES: [&str; 7] = [
     "TRAILHOUND_HOME",
     "TRAILHOUND_CONFIG",
     "TRAILHOUND_NOW",
     "TRAILHOUND_LOG",
     "TRAILHOUND_PYTHON",
+    "TRAILHOUND_EMULATOR",
     "TRAILHOUND_PSQL",
 ];
 const PREFIX: &str = "TRAILHOUND_";
+/// Variables of other programs that say the same; ours go before them.
+const CLASSIC_VARIABLES: [(&str, &str); 3] = [
+    ("ATHENA_DATABASE", "athena.database"),
+    ("ATHENA_WORKGROUP", "athena.workgroup"),
+    ("ATHENA_OUTPUT_LOCATION", "athena.output_location"),
+];
 
 impl Loaded {
     /// Reads the file, if it is there, and lays the environment over it.
@@ -338,6 +377,14 @@ impl Loaded {
         for key in leaves(&table, &known) {
             check(&key, &known).map_err(|problem| usage(format!("{}: {problem}", file.display())))?;
             provenance.insert(key, Provenance::File(file.to_owned()));
+        }
+        let environment: Vec<(String, String)> = environment.collect();
+        for (name, text) in &environment {
+            let classic = CLASSIC_VARIABLES.iter().find(|(variable, _)| variable == name);
+            if let Some((_, key)) = classic.filter(|_| !text.is_empty()) {
+                set(&mut table, key, Value::String(text.clone()));
+                provenance.insert((*key).to_owned(), Provenance::Environment(name.clone()));
+            }
         }
         for (name, text) in environment {
             if !name.starts_with(PREFIX) || OTHER_VARIABLES.contains(&name.as_str()) {
@@ -509,6 +556,22 @@ mod tests {
         assert_eq!(loaded.provenance["filter.roles"], Provenance::Environment("TRAILHOUND_FILTER_ROLES".to_owned()));
         assert_eq!(loaded.provenance["ingest.threads"], Provenance::Default);
         assert_eq!(loaded.values().expect("values").len(), loaded.provenance.len());
+    }
+
+    #[test]
+    fn the_variables_of_the_classic_tracker_are_read_and_ours_go_before_them() {
+        let classic = [
+            ("TRAILHOUND_ATHENA_WORKGROUP", "ours"),
+            ("ATHENA_WORKGROUP", "theirs"),
+            ("ATHENA_DATABASE", "trails"),
+            ("ATHENA_OUTPUT_LOCATION", ""),
+        ];
+        let loaded = load("[athena]\ndatabase = 'file'\noutput_location = 's3://r/'\n", &classic).expect("valid");
+        let AthenaConfig { database, workgroup, output_location, .. } = loaded.config.athena;
+        assert_eq!((database.as_str(), workgroup.as_str(), output_location.as_str()), ("trails", "ours", "s3://r/"));
+        assert_eq!(loaded.provenance["athena.database"], Provenance::Environment("ATHENA_DATABASE".to_owned()));
+        let ours = Provenance::Environment("TRAILHOUND_ATHENA_WORKGROUP".to_owned());
+        assert_eq!(loaded.provenance["athena.workgroup"], ours);
     }
 
     #[test]

@@ -71,6 +71,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Events(arguments) => commands::events::run(&mut session, &arguments),
         Command::Query(arguments) => commands::query::run(&mut session, arguments.command),
         Command::Sql(arguments) => commands::sql::run(&mut session, &arguments),
+        Command::Athena(arguments) => commands::athena::run(&mut session, &arguments.command),
         Command::Alerts(arguments) => commands::alerts::run(&mut session, arguments),
         Command::Suppress(arguments) => commands::suppress::run(&mut session, arguments.command),
         Command::Detections(arguments) => commands::detections::run(&mut session, &arguments.command),

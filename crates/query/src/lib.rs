@@ -6,8 +6,9 @@
 //!
 //! Read in this order: `dialect` (a statement as its author wrote it, and what is allowed), `functions` (what Athena
 //! calls them), `tables` and `views` (what can be asked), `engine` (a question and its answer), `catalogue` (questions
-//! that are ready), `door` (the same for other tools).
+//! that are ready), `door` (the same for other tools), `athena` (the same tables and views over there).
 
+pub mod athena;
 pub mod catalogue;
 pub mod dialect;
 pub mod door;

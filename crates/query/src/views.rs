@@ -4,6 +4,7 @@
 //! - `cloudtrail`: what CloudTrail Lake calls an event data store: timestamps, maps, structs;
 //! - `cloudtrail_logs`: the table that Athena's documentation has people create: text and structs.
 
+mod athena;
 mod shapes;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use datafusion::common::Result;
 use datafusion::execution::context::{SessionContext, SessionState};
 use futures::future::BoxFuture;
 
+pub(crate) use athena::for_athena;
 pub(crate) use shapes::register;
 
 /// The identity events, as the classic tracker's users know them.

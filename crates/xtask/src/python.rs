@@ -1,4 +1,5 @@
-//! The Python that reads the lake in tests: a virtual environment with pinned readers, in the user's cache.
+//! The Python that reads the lake in tests, and the one that plays AWS: virtual environments with pinned packages, in the
+//! user's cache.
 
 use std::env;
 use std::fs::{self, File};
@@ -8,23 +9,33 @@ use std::process::Command;
 use crate::workspace::{Workspace, is_root, run_for_output, run_to_end, short_hash, works};
 use anyhow::{Context, bail, ensure};
 
-/// Names the interpreter to the tests. Where it is set, a reader that does not work fails its tests;
-/// where it is not set, they are skipped and say so.
-pub(crate) const VARIABLE: &str = "TRAILHOUND_PYTHON";
+/// What an environment holds, and how its interpreter is named to the tests. Where the variable is set, a package that
+/// does not work fails its tests; where it is not set, they are skipped and say so.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Environment {
+    pub(crate) variable: &'static str,
+    requirements: &'static str,
+}
 
-const REQUIREMENTS: &str = "crates/lake/tests/requirements.txt";
+/// The readers of the lake, and the programs that ours is compared with.
+pub(crate) const READERS: Environment =
+    Environment { variable: "TRAILHOUND_PYTHON", requirements: "crates/lake/tests/requirements.txt" };
+/// Amazon Athena, Glue and S3 on this machine.
+pub(crate) const EMULATOR: Environment =
+    Environment { variable: "TRAILHOUND_EMULATOR", requirements: "crates/cli/tests/emulator.txt" };
+
 /// Written last: an environment without it is incomplete, whatever else is there.
 const COMPLETE: &str = "complete";
 
-/// Returns an interpreter that has every pinned reader, creating its environment on the first run.
+/// Returns an interpreter that has every pinned package, creating its environment on the first run.
 ///
-/// An interpreter already named by `TRAILHOUND_PYTHON` is taken as it is.
-pub(crate) fn interpreter(workspace: &Workspace) -> anyhow::Result<PathBuf> {
-    if let Some(chosen) = env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
+/// An interpreter already named by the environment's variable is taken as it is.
+pub(crate) fn interpreter(workspace: &Workspace, environment: Environment) -> anyhow::Result<PathBuf> {
+    if let Some(chosen) = env::var_os(environment.variable).filter(|value| !value.is_empty()) {
         return Ok(chosen.into());
     }
 
-    let requirements_file = workspace.root().join(REQUIREMENTS);
+    let requirements_file = workspace.root().join(environment.requirements);
     let requirements = fs::read_to_string(&requirements_file)
         .with_context(|| format!("failed to read {}", requirements_file.display()))?;
     let python = system_python()?;
@@ -50,7 +61,7 @@ pub(crate) fn interpreter(workspace: &Workspace) -> anyhow::Result<PathBuf> {
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
             .arg(&requirements_file),
     )
-    .context("failed to install the Python readers: the tests need PyPI once")?;
+    .context("failed to install what the tests need: they need PyPI once")?;
     fs::write(&complete, &requirements).with_context(|| format!("failed to write {}", complete.display()))?;
     Ok(interpreter)
 }

@@ -15,10 +15,13 @@ pub(crate) struct Options {
 
 /// Runs the unit and integration tests, then the documentation tests.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
-    let python = python::interpreter(workspace)?;
+    let environments = [python::READERS, python::EMULATOR];
+    let interpreters =
+        environments.map(|environment| Ok((environment.variable, python::interpreter(workspace, environment)?)));
+    let interpreters = interpreters.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
     psql::install()?;
     let prepare = |mut command: Command| {
-        command.env(python::VARIABLE, &python);
+        command.envs(interpreters.iter().map(|(variable, python)| (variable, python)));
         command
     };
 

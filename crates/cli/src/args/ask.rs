@@ -148,6 +148,30 @@ pub(crate) struct AnswerArgs {
     /// Ask the lake in this folder, or at s3://BUCKET/PREFIX, instead of the home folder's.
     #[arg(long, value_name = "PATH")]
     pub(crate) lake: Option<String>,
+    /// Who answers: this program, or Amazon Athena over a lake in S3.
+    #[arg(long, value_enum, default_value_t = SqlEngine::Embedded)]
+    pub(crate) engine: SqlEngine,
+    #[command(flatten)]
+    pub(crate) athena: AthenaPlace,
+    /// Take an answer of Athena's to the same question that is no older than so many minutes, without scanning again.
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u16).range(0..=10_080), help_heading = "Athena")]
+    pub(crate) reuse_minutes: Option<u16>,
+}
+
+/// Where Athena is asked.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Athena")]
+pub(crate) struct AthenaPlace {
+    /// The database [default: athena.database of the configuration, or ATHENA_DATABASE].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+    /// The workgroup [default: athena.workgroup of the configuration, or ATHENA_WORKGROUP].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) workgroup: Option<String>,
+    /// Where Athena writes results, s3://BUCKET/PREFIX/ [default: athena.output_location of the configuration, or
+    /// ATHENA_OUTPUT_LOCATION, or the workgroup's].
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) output_location: Option<String>,
 }
 
 #[derive(Debug, Args)]

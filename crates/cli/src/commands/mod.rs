@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod alerts;
+pub(crate) mod athena;
 pub(crate) mod attest;
 pub(crate) mod aws;
 pub(crate) mod collect;

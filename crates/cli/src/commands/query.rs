@@ -116,12 +116,15 @@ fn show(session: &mut Session, catalogue: &Catalogue, arguments: &QueryShowArgs)
 fn answer(session: &mut Session, catalogue: &Catalogue, arguments: &QueryRunArgs) -> anyhow::Result<Exit> {
     let query = find(catalogue, &arguments.name)?;
     let statement = statement(session, query, &arguments.parameters)?;
+    let manner = Manner { arguments: &arguments.answer, shown: &query.shown };
+    if arguments.answer.engine == SqlEngine::Athena {
+        return ask::athena::answer(session, &statement, &manner);
+    }
     let asker = Asker::open(session, arguments.answer.lake.as_deref())?;
     if let Some(problem) = &asker.empty {
         return Err(usage(problem.clone()));
     }
     let conversation = asker.session()?;
-    let manner = Manner { arguments: &arguments.answer, shown: &query.shown };
     ask::answer(session, &asker, &conversation, &statement, &manner)
 }
 

@@ -3,19 +3,22 @@
 mod prompt;
 mod serve;
 
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 
 use anyhow::Context;
 
-use crate::args::SqlArgs;
+use crate::args::{SqlArgs, SqlEngine};
 use crate::ask::{self, Asker, Manner};
-use crate::exit::Exit;
+use crate::exit::{Exit, usage};
 use crate::session::Session;
 
 /// A statement on standard input is no longer than this.
 const LONGEST: u64 = 1 << 20;
 
 pub(crate) fn run(session: &mut Session, arguments: &SqlArgs) -> anyhow::Result<Exit> {
+    if arguments.answer.engine == SqlEngine::Athena {
+        return ask_athena(session, arguments);
+    }
     let asker = Asker::open(session, arguments.answer.lake.as_deref())?;
     if let Some(problem) = &asker.empty {
         crate::note(problem);
@@ -27,11 +30,26 @@ pub(crate) fn run(session: &mut Session, arguments: &SqlArgs) -> anyhow::Result<
     let statement = match arguments.statement.as_deref() {
         Some("-") => standard_input()?,
         Some(statement) => statement.to_owned(),
-        None if !std::io::IsTerminal::is_terminal(&std::io::stdin()) => standard_input()?,
+        None if !std::io::stdin().is_terminal() => standard_input()?,
         None => return prompt::run(session, &asker, &conversation, &arguments.answer),
     };
     let manner = Manner { arguments: &arguments.answer, shown: &[] };
     ask::answer(session, &asker, &conversation, &statement, &manner)
+}
+
+fn ask_athena(session: &mut Session, arguments: &SqlArgs) -> anyhow::Result<Exit> {
+    if arguments.serve.is_some() {
+        return Err(usage("--serve is the embedded engine's: Athena has JDBC and ODBC drivers of its own"));
+    }
+    let statement = match arguments.statement.as_deref() {
+        Some("-") => standard_input()?,
+        Some(statement) => statement.to_owned(),
+        None if !std::io::stdin().is_terminal() => standard_input()?,
+        None => {
+            return Err(usage("the prompt is the embedded engine's: give Athena a statement, or - for standard input"));
+        }
+    };
+    ask::athena::answer(session, &statement, &Manner { arguments: &arguments.answer, shown: &[] })
 }
 
 fn standard_input() -> anyhow::Result<String> {

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 mod ask;
+mod athena;
 mod attest;
 mod bad_input;
 mod crash;
 mod daemon;
+mod deployment;
 mod everyday;
 mod formats;
 mod live;

@@ -105,7 +105,25 @@ pub fn prepare(sql: &str, now: Timestamp) -> Result<Prepared, DialectError> {
     Ok(Prepared { statement, functions })
 }
 
-fn parse(sql: &str) -> Result<Statement, DialectError> {
+/// Reads one statement that another engine is to run as it is written: checks that it is a query, and returns its text
+/// without the semicolon at its end.
+///
+/// The other engine reads the text itself, so both have to see the same words in it: what one takes for a comment must be
+/// one for the other.
+///
+/// # Errors
+///
+/// What is no SQL, no query, more than one statement, too large, or read differently by Athena.
+pub fn for_athena(sql: &str) -> Result<&str, DialectError> {
+    if sql.len() > MAX_BYTES {
+        return Err(DialectError::TooLarge { reason: format!("{} bytes, of at most {MAX_BYTES}", sql.len()) });
+    }
+    tokens::check_comments(sql)?;
+    allow::check(&parse(sql)?)?;
+    Ok(sql.trim().trim_end_matches(|letter: char| letter == ';' || letter.is_whitespace()))
+}
+
+pub(crate) fn parse(sql: &str) -> Result<Statement, DialectError> {
     let tokens = tokens::read(sql)?;
     let mut parser = Parser::new(&Athena).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
     while parser.consume_token(&Token::SemiColon) {}

@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::dialect::Dialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace, Word};
 
 use super::error::{DialectError, Place};
 use super::grammar::Athena;
@@ -17,11 +17,7 @@ const MAX_OPERATORS: usize = 1500;
 
 /// Reads a statement's tokens.
 pub(crate) fn read(sql: &str) -> Result<Vec<TokenWithSpan>, DialectError> {
-    let dialect: &dyn Dialect = &Athena;
-    let tokens = Tokenizer::new(dialect, sql).tokenize_with_location().map_err(|error| DialectError::Syntax {
-        place: Place::new(sql, error.location.line, error.location.column),
-        reason: error.message.to_lowercase().trim_end_matches([',', ' ']).to_owned(),
-    })?;
+    let tokens = tokenize(sql)?;
     let operators = tokens.iter().filter(|token| is_operator(&token.token)).count();
     if operators > MAX_OPERATORS {
         let reason = format!("{operators} operators in one statement, of at most {MAX_OPERATORS}");
@@ -33,6 +29,37 @@ pub(crate) fn read(sql: &str) -> Result<Vec<TokenWithSpan>, DialectError> {
         return Err(DialectError::TooLarge { reason: format!("brackets nest more than {MAX_BRACKETS} deep") });
     }
     Ok(tokens)
+}
+
+/// Refuses comments that Athena ends elsewhere: its comments do not nest, and a carriage return ends a line for it. What
+/// stands in such a comment here could be the first word of the statement there.
+pub(crate) fn check_comments(sql: &str) -> Result<(), DialectError> {
+    let refuse = |what: &str| {
+        let instead = "take the comment out".to_owned();
+        Err(DialectError::Unsupported { what: what.to_owned(), instead })
+    };
+    for token in tokenize(sql)? {
+        match token.token {
+            Token::Whitespace(Whitespace::MultiLineComment(text)) if text.contains("/*") => {
+                return refuse("a comment inside a comment");
+            }
+            Token::Whitespace(Whitespace::SingleLineComment { prefix, comment })
+                if prefix != "--" || comment.trim_end_matches(['\r', '\n']).contains('\r') =>
+            {
+                return refuse("a comment that ends in the middle of a line");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, DialectError> {
+    let dialect: &dyn Dialect = &Athena;
+    Tokenizer::new(dialect, sql).tokenize_with_location().map_err(|error| DialectError::Syntax {
+        place: Place::new(sql, error.location.line, error.location.column),
+        reason: error.message.to_lowercase().trim_end_matches([',', ' ']).to_owned(),
+    })
 }
 
 fn is_operator(token: &Token) -> bool {

@@ -19,17 +19,41 @@ use datafusion::logical_expr::{
 use event::Timestamp;
 use serde_json::Value;
 
+/// The functions that the views are made of, and the type that each gives.
+static SHAPES: [(&str, &LazyLock<DataType>); 6] = [
+    ("lake_user_identity", &LAKE_USER_IDENTITY),
+    ("athena_user_identity", &ATHENA_USER_IDENTITY),
+    ("record_resources", &RESOURCES),
+    ("record_addendum", &ADDENDUM),
+    ("record_tls", &TLS),
+    (JSON_MAP, &MAP),
+];
+/// The function that makes a map of a JSON object.
+pub(super) const JSON_MAP: &str = "json_map";
+
 /// Registers the functions that the views are made of.
 pub(crate) fn register(context: &SessionContext) {
-    for (name, shape) in [
-        ("lake_user_identity", &LAKE_USER_IDENTITY),
-        ("athena_user_identity", &ATHENA_USER_IDENTITY),
-        ("record_resources", &RESOURCES),
-        ("record_addendum", &ADDENDUM),
-        ("record_tls", &TLS),
-        ("json_map", &MAP),
-    ] {
-        context.register_udf(ScalarUDF::from(Shape::new(name, (*shape).clone())));
+    for (name, shape) in SHAPES {
+        context.register_udf(ScalarUDF::from(Shape::new(name, (**shape).clone())));
+    }
+}
+
+/// The type that a function of the views gives, as Athena writes the type that JSON is cast to. Times are text in it:
+/// Athena casts JSON to none.
+pub(super) fn athena_type(function: &str) -> Option<String> {
+    SHAPES.iter().find(|(name, _)| *name == function).map(|(_, shape)| written(shape))
+}
+
+fn written(shape: &DataType) -> String {
+    match shape {
+        DataType::Struct(fields) => {
+            let field = |field: &Arc<Field>| format!("\"{}\" {}", field.name(), written(field.data_type()));
+            format!("row({})", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+        }
+        DataType::List(item) => format!("array({})", written(item.data_type())),
+        DataType::Map(_, _) => "map(varchar, varchar)".to_owned(),
+        DataType::Boolean => "boolean".to_owned(),
+        _ => "varchar".to_owned(),
     }
 }
 

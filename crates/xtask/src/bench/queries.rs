@@ -52,7 +52,7 @@ const REQUIRED: [(&str, &str); 4] = [
 
 /// Measures both sides and prints a table in Markdown.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
-    let interpreter = python::interpreter(workspace)?;
+    let interpreter = python::interpreter(workspace, python::READERS)?;
     let binary = match &options.binary {
         Some(binary) => binary.clone(),
         None => {

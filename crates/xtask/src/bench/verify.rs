@@ -68,7 +68,7 @@ impl Service {
 /// Measures both sides and prints a table in Markdown.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
     ensure!(cfg!(target_os = "linux"), "the benchmark reads /proc: it runs on Linux only");
-    let interpreter = python::interpreter(workspace)?;
+    let interpreter = python::interpreter(workspace, python::READERS)?;
     let (binary, testkit) = match (&options.binary, &options.testkit) {
         (Some(binary), Some(testkit)) => (binary.clone(), testkit.clone()),
         _ => {

@@ -58,7 +58,8 @@ pub(super) fn run(session: &mut Session, arguments: &DeployArgs) -> anyhow::Resu
     let template = Template::Url(&url);
     let taken = place.stacks.parameters(template)?;
     if let Some(name) = given.keys().find(|name| !taken.iter().any(|parameter| parameter.name == **name)) {
-        let names: Vec<&str> = taken.iter().map(|parameter| parameter.name.as_str()).collect();
+        let mut names: Vec<&str> = taken.iter().map(|parameter| parameter.name.as_str()).collect();
+        names.sort_unstable();
         return Err(usage(format!("--parameter {name}: there is no such parameter; there are {}", names.join(", "))));
     }
     let mut values: BTreeMap<String, Value> = BTreeMap::new();

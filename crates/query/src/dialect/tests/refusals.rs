@@ -144,3 +144,31 @@ fn what_cannot_be_had_is_named() {
     assert_eq!(error("SELECT if(a) FROM events").to_string(), "if: takes a condition and one or two values");
     assert!(matches!(error("SELECT * FROM events TABLESAMPLE BERNOULLI (10)"), DialectError::Unsupported { .. }));
 }
+
+/// Athena reads the text itself: what is a comment for us must be one for it.
+#[test]
+fn what_athena_would_read_otherwise_is_not_sent() {
+    use crate::dialect::for_athena;
+    for hidden in [
+        "/* /* */ INSERT INTO events -- */\nSELECT 1",
+        "-- x\rINSERT INTO events\nSELECT 1",
+        "DROP TABLE events",
+        "EXPLAIN ANALYZE INSERT INTO t SELECT 1",
+        "UNLOAD (SELECT 1) TO 's3://b/' WITH (format = 'PARQUET')",
+        "SELECT 1; DELETE FROM events",
+        "CREATE TABLE t AS SELECT 1",
+        "MSCK REPAIR TABLE events",
+        "",
+    ] {
+        assert!(for_athena(hidden).is_err(), "{hidden:?}");
+    }
+    for (asked, sent) in [
+        ("SELECT ';' ;\n", "SELECT ';'"),
+        ("-- why\r\nSELECT 1 /* one */", "-- why\r\nSELECT 1 /* one */"),
+        ("SHOW TABLES", "SHOW TABLES"),
+        // What only the embedded engine cannot do.
+        ("SELECT 1 FETCH FIRST 1 ROW WITH TIES", "SELECT 1 FETCH FIRST 1 ROW WITH TIES"),
+    ] {
+        assert_eq!(for_athena(asked), Ok(sent));
+    }
+}

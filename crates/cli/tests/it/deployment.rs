@@ -1,0 +1,175 @@
+//! A deployment from nothing to nothing through the real command line: the shipped templates, the real functions.
+//!
+//! `TRAILHOUND_EMULATOR` names an interpreter with the emulator installed; without it this test says so and passes. Of the
+//! template, only the trail is switched off: the emulator has none (and no Detective, which is off by default).
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use crate::live::{Live, record};
+use crate::support::Ran;
+
+/// The account that the emulator plays.
+const ACCOUNT: &str = "000000000000";
+
+struct Account {
+    live: Live,
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    endpoint: String,
+}
+
+impl Account {
+    fn open(records: &[Value]) -> Option<Account> {
+        let Some(python) = std::env::var_os("TRAILHOUND_EMULATOR").filter(|path| !path.is_empty()) else {
+            #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+            {
+                eprintln!("skipped: TRAILHOUND_EMULATOR is not set (`cargo xtask test` sets it)");
+            }
+            return None;
+        };
+        let live = Live::with(|_| (), &records.iter().cloned().map(of_account).collect::<Vec<_>>());
+        let mut command = Command::new(python);
+        command.args(["tests/account.py", &live.endpoint]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
+        let mut account = Account { live, child, input, output, endpoint: String::new() };
+        account.endpoint = account.line();
+        assert!(account.endpoint.starts_with("http://"), "the emulator has not started");
+        Some(account)
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line.trim().to_owned()
+    }
+
+    fn ask(&mut self, command: &str) -> Value {
+        writeln!(self.input.as_ref().unwrap(), "{command}").unwrap();
+        serde_json::from_str(&self.line()).unwrap()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.live.command();
+        command
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .env("AWS_ENDPOINT_URL_ACCOUNT", &self.live.endpoint)
+            .env("AWS_REGION", "eu-central-1")
+            .arg("aws")
+            .args(arguments);
+        Ran(command.output().unwrap())
+    }
+
+    /// What arrived at the topic's queue, once there is this much of it.
+    fn told(&mut self, number: usize) -> Vec<Value> {
+        let until = Instant::now() + Duration::from_secs(60);
+        let mut told = Vec::new();
+        while told.len() < number && Instant::now() < until {
+            told.extend(self.ask("told").as_array().unwrap().clone());
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        told.sort_by_key(Value::to_string);
+        told
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        // Nothing more is wanted of it, whatever state it is in.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The same record, of the account that the emulator plays.
+fn of_account(record: Value) -> Value {
+    serde_json::from_str(&record.to_string().replace("111122223333", ACCOUNT)).unwrap()
+}
+
+/// Zip files of the functions that were built with this program.
+fn functions(folder: &Path) {
+    std::fs::create_dir_all(folder).unwrap();
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+    for name in ["tracker", "alerter"] {
+        let binary: PathBuf = Path::new(env!("CARGO_BIN_EXE_trailhound")).with_file_name(name);
+        assert!(binary.is_file(), "{} is not there: build the whole workspace", binary.display());
+        let file = std::fs::File::create(folder.join(format!("{name}-{architecture}-test.zip"))).unwrap();
+        let mut zip = ZipWriter::new(file);
+        let options = SimpleFileOptions::default().unix_permissions(0o755).compression_level(Some(1)).large_file(true);
+        zip.start_file("bootstrap", options).unwrap();
+        std::io::copy(&mut std::fs::File::open(binary).unwrap(), &mut zip).unwrap();
+        zip.finish().unwrap();
+    }
+}
+
+#[test]
+fn from_nothing_to_the_first_alert_and_back() {
+    let history: Vec<Value> =
+        (0..120).map(|n| record("CreateUser", "iam", "us-east-1", 4000 + n * 900, &n.to_string())).collect();
+    let Some(mut account) = Account::open(&history) else { return };
+    let folder = account.live.world.path("functions");
+    functions(&folder);
+    let folder = folder.to_str().unwrap().to_owned();
+    let deploy = ["deploy", "--functions", &folder, "--forward-from", "us-east-1", "--yes"];
+
+    account.run(&["status"]).code(2);
+    account.run(&["deploy", "--functions", &folder]).code(2);
+    let first = account.run(&[&deploy[..], &["--parameter", "CreateTrail=false", "--quiet"]].concat()).code(0);
+    assert!(first.stdout().contains("EventsTableName              trailhound-events"), "{}", first.stdout());
+    assert!(first.stdout().contains("events of us-east-1 are forwarded"));
+    assert!(first.stderr().contains("without analytics"), "{}", first.stderr());
+    let again = account.run(&deploy).code(0);
+    assert!(again.stdout().starts_with("nothing changes in the stack trailhound\n"), "{}", again.stdout());
+    let wrong = account.run(&[&deploy[..], &["--parameter", "Nothing=1"]].concat()).code(2);
+    assert!(wrong.stderr().contains("--parameter Nothing: there is no such parameter; there are AlertSources"));
+
+    account.ask("functions trailhound");
+    account.ask(&format!("subscribe arn:aws:sns:eu-central-1:{ACCOUNT}:trailhound-alerts"));
+    account.run(&["init"]).code(0);
+    assert_eq!(account.ask("scan trailhound-events").as_array().unwrap().len(), 120);
+    let status = account.run(&["status", "--format", "json"]).code(4).json();
+    assert_eq!(
+        (&status["status"], &status["forwarders"]["us-east-1"]),
+        (&json!("CREATE_COMPLETE"), &json!("CREATE_COMPLETE"))
+    );
+    assert!(status["missing"][0].as_str().unwrap().starts_with("eu-west-1: its events reach"), "{status}");
+    assert!(account.told(0).is_empty(), "what was there before is told to nobody");
+
+    // A user is created and deleted: both notify, through rule, queue, function and topic.
+    for name in ["CreateUser", "DeleteUser"] {
+        let call = of_account(record(name, "iam", "eu-central-1", 2, "first"));
+        assert_eq!(account.ask(&format!("emit {call}")), 0);
+    }
+    let told = account.told(2);
+    assert_eq!(told, [json!(["iam-user-created", "CreateUser"]), json!(["watched-action", "DeleteUser"])]);
+    let sent = account.run(&["test-alerts"]).code(0);
+    assert!(sent.stdout().starts_with("access-key-created: sent\n"), "{}", sent.stdout());
+    assert_eq!(account.told(1), [json!(["access-key-created", "CreateAccessKey"])]);
+
+    // The schedule finds what EventBridge did not deliver, and tells nothing twice.
+    let late =
+        [record("CreateUser", "iam", "us-east-1", 30, "first"), record("CreateAccessKey", "iam", "us-east-1", 30, "l")];
+    account.live.add("late.json", &late.map(of_account));
+    std::thread::sleep(Duration::from_secs(1));
+    account.ask("later 3700");
+    assert_eq!(account.told(1), [json!(["access-key-created", "CreateAccessKey"])]);
+    let answer = account.run(&["invoke", "tracker"]).code(0).json();
+    assert_eq!((&answer["statusCode"], &answer["alerts_sent"]), (&json!(200), &json!(0)), "{answer}");
+    assert_eq!(account.ask("scan trailhound-events").as_array().unwrap().len(), 122);
+
+    let gone = account.run(&["destroy", "--yes", "--quiet"]).code(0);
+    assert!(gone.stdout().contains("  lost: table trailhound-events\n"), "{}", gone.stdout());
+    for (kind, left) in account.ask("left").as_object().unwrap() {
+        assert_eq!(left, &json!([]), "{kind}");
+    }
+    assert!(account.run(&["destroy", "--yes"]).code(0).stdout().starts_with("there is no stack trailhound"));
+}
