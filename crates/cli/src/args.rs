@@ -369,6 +369,9 @@ pub(crate) struct EventsArgs {
     pub(crate) window: Window,
     #[command(flatten)]
     pub(crate) filter: EventFilter,
+    /// Search a deployment's tables instead of the lake, as dynamodb://STACK; --user and --name are looked up in an index.
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
     /// Write the original records, one a line.
     #[arg(long, conflicts_with = "format")]
     pub(crate) raw: bool,
@@ -439,6 +442,9 @@ pub(crate) struct StatusArgs {
     /// Show every stream, however many there are. Without it those that are not covered come first, sixty in all.
     #[arg(long)]
     pub(crate) all: bool,
+    /// Show a deployment instead of this machine, as dynamodb://STACK: the same as `trailhound aws status`.
+    #[arg(long, value_name = "URL", conflicts_with = "all")]
+    pub(crate) store: Option<String>,
     /// How it is written.
     #[arg(long, value_enum, default_value_t = DocumentFormat::Table)]
     pub(crate) format: DocumentFormat,

@@ -8,6 +8,7 @@ mod ask;
 mod commands;
 mod config;
 mod exit;
+mod hot;
 mod live;
 mod output;
 mod progress;

@@ -110,6 +110,18 @@ impl Tables {
         AlertTable::new(self.clone(), retention)
     }
 
+    /// How many events are stored, and in how many bytes: as DynamoDB counts them every few hours.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn event_sizes(&self) -> Result<(u64, u64), CallError> {
+        let call = self.client.describe_table().table_name(&self.names.events);
+        let table = self.call("dynamodb:DescribeTable", call.send())?.table;
+        let count = |number: Option<i64>| number.unwrap_or_default().unsigned_abs();
+        let (items, bytes) = table.map_or((None, None), |table| (table.item_count, table.table_size_bytes));
+        Ok((count(items), count(bytes)))
+    }
+
     /// Makes a call to its end: what was read is written, also where the program is about to end.
     fn call<T, E>(
         &self,

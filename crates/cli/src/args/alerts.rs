@@ -73,6 +73,9 @@ pub(crate) struct AlertFilter {
 pub(crate) struct AlertsListArgs {
     #[command(flatten)]
     pub(crate) filter: AlertFilter,
+    /// List a deployment's alerts instead of this machine's, as dynamodb://STACK.
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
     /// At most so many; 0 for all.
     #[arg(long, default_value_t = 50, value_name = "N")]
     pub(crate) limit: usize,

@@ -118,6 +118,17 @@ pub(crate) enum AwsCommand {
     },
     /// Have AWS check the templates.
     Validate(StackArgs),
+    /// Estimate what the deployment costs a month, part by part, from what it stores.
+    #[command(after_help = "Examples:\n  \
+        trailhound aws cost\n  \
+        trailhound aws cost --events-per-month 3000000")]
+    Cost {
+        #[command(flatten)]
+        stack: StackArgs,
+        /// So many events a month [default: as many as were measured].
+        #[arg(long, value_name = "N")]
+        events_per_month: Option<u64>,
+    },
     /// Send an alert from one end to the other: nothing is created for it.
     TestAlerts(StackArgs),
     /// Delete the stack, and its forwarders in other regions.

@@ -12,7 +12,7 @@ use pipeline::lookup::{each_alert, find_alert};
 use pipeline::message::Message;
 use pipeline::notify::{Channel, Parcel, Verdict};
 use pipeline::pattern::Pattern;
-use pipeline::state::{self, Include, Page, StateStore};
+use pipeline::state::{self, AlertCounts, Include, Page, StateStore};
 use pipeline::store::Clock;
 use serde_json::{Value, json};
 
@@ -22,6 +22,7 @@ use crate::args::{
 };
 use crate::commands::detections::{self, wrapped};
 use crate::exit::{Exit, usage};
+use crate::hot::HotStore;
 use crate::output::{Rows, plural};
 use crate::session::Session;
 use crate::tell::Tell;
@@ -129,10 +130,22 @@ pub(crate) fn filter(arguments: &AlertFilter, now: Timestamp) -> anyhow::Result<
 
 fn list(session: &mut Session, arguments: &AlertsListArgs) -> anyhow::Result<Exit> {
     let filter = filter(&arguments.filter, session.now)?;
-    let state = session.open_state()?;
     let limit = Some(arguments.limit).filter(|&limit| limit > 0);
-    let alerts = state.alerts(&filter, &Page { limit, after: None })?;
-    let counts = state.count_alerts(&filter)?;
+    let (alerts, counts) = match &arguments.store {
+        None => {
+            let state = session.open_state()?;
+            (state.alerts(&filter, &Page { limit, after: None })?, state.count_alerts(&filter)?)
+        }
+        Some(address) => {
+            let mut alerts = HotStore::open(session, address)?.alerts(&filter)?;
+            let mut counts = AlertCounts::default();
+            for alert in &alerts {
+                counts.add(alert.severity, alert.suppressed_by.is_some(), alert.acknowledged.is_some(), 1);
+            }
+            alerts.truncate(limit.unwrap_or(usize::MAX));
+            (alerts, counts)
+        }
+    };
     let all = [&counts.open, &counts.acknowledged, &counts.suppressed].iter().map(|counts| counts.total()).sum::<u64>();
     let found = |least: Severity| {
         [&counts.open, &counts.acknowledged, &counts.suppressed]

@@ -1,11 +1,12 @@
 //! `trailhound aws`: a deployment in an AWS account.
 
+mod cost;
 mod deploy;
 mod destroy;
 mod follow;
 mod functions;
 mod logs;
-mod status;
+pub(crate) mod status;
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub(crate) fn run(session: &mut Session, command: &AwsCommand) -> anyhow::Result
         AwsCommand::Logs(arguments) => logs::run(session, arguments),
         AwsCommand::Invoke { function, payload, stack } => functions::invoke(session, *function, payload, stack),
         AwsCommand::Validate(stack) => validate(session, stack),
+        AwsCommand::Cost { stack, events_per_month } => cost::run(session, stack, *events_per_month),
         AwsCommand::TestAlerts(stack) => functions::test_alerts(session, stack),
         AwsCommand::Destroy { stack, delete_data, yes } => destroy::run(session, stack, *delete_data, *yes),
     }

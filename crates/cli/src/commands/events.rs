@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::args::{EventFilter, EventsArgs, Format};
 use crate::exit::{Exit, usage};
+use crate::hot::HotStore;
 use crate::output::{Output, Rows, plural};
 use crate::session::Session;
 use crate::times::Between;
@@ -48,20 +49,35 @@ const LIMIT: usize = 50;
 
 pub(crate) fn run(session: &mut Session, arguments: &EventsArgs) -> anyhow::Result<Exit> {
     let question = Question::of(arguments, session)?;
+    if let Some(address) = &arguments.store {
+        let (events, more) = HotStore::open(session, address)?.events(&question.asked, question.limit, session.now)?;
+        return show(session, arguments, events.into_iter().map(Ok), question.limit, more);
+    }
     let lake = session.open_lake()?;
     if arguments.raw && question.unlimited() && question.asked.conditions.is_empty() {
         let scan = Scan { order: Order::Stored, ..question.asked.scan };
         return raw(&lake, &scan, &mut session.out);
     }
+    let accepted = lake.scan(&question.asked.scan)?.filter_map(|event| match event {
+        Ok(event) => question.asked.accepts(&event).then_some(Ok(event)),
+        Err(error) => Some(Err(error.into())),
+    });
+    show(session, arguments, accepted, question.limit, false)
+}
+
+/// Writes events as they come, up to the limit.
+fn show<'e>(
+    session: &mut Session,
+    arguments: &EventsArgs,
+    events: impl Iterator<Item = anyhow::Result<Event<'e>>>,
+    limit: Option<usize>,
+    mut more: bool,
+) -> anyhow::Result<Exit> {
     let mut rows = Rows::new(COLUMNS);
     let mut found = 0;
-    let mut more = false;
-    for event in lake.scan(&question.asked.scan)? {
+    for event in events {
         let event = event?;
-        if !question.asked.accepts(&event) {
-            continue;
-        }
-        if question.limit.is_some_and(|limit| found == limit) {
+        if limit.is_some_and(|limit| found == limit) {
             more = true;
             break;
         }

@@ -14,9 +14,11 @@ use pipeline::state::{AlertFilter, StateStore};
 use pipeline::status::{Gap, Status, StreamStatus};
 use serde_json::json;
 
-use crate::args::{DocumentFormat, Format, StatusArgs};
+use crate::args::{DocumentFormat, Format, StackArgs, StatusArgs};
+use crate::commands::aws;
 use crate::commands::ingest::proofs;
 use crate::exit::Exit;
+use crate::hot::stack_of;
 use crate::live::expectation;
 use crate::output::{Rows, count, plural};
 use crate::session::Session;
@@ -30,6 +32,10 @@ const LOOK_BACK: usize = 1_000;
 const STREAMS: usize = 60;
 
 pub(crate) fn run(session: &mut Session, arguments: &StatusArgs) -> anyhow::Result<Exit> {
+    if let Some(address) = &arguments.store {
+        let stack = stack_of(address)?.to_owned();
+        return aws::status::run(session, &StackArgs { stack, region: None, profile: None }, arguments.format);
+    }
     let lake = session.find_lake()?.map(|lake| lake.status()).transpose()?;
     let state = session.open_state()?;
     // A daemon makes a run a minute, most of which tell nothing.

@@ -58,12 +58,15 @@ impl Account {
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
+        self.trailhound(&[&["aws"], arguments].concat())
+    }
+
+    fn trailhound(&self, arguments: &[&str]) -> Ran {
         let mut command = self.live.command();
         command
             .env("AWS_ENDPOINT_URL", &self.endpoint)
             .env("AWS_ENDPOINT_URL_ACCOUNT", &self.live.endpoint)
             .env("AWS_REGION", "eu-central-1")
-            .arg("aws")
             .args(arguments);
         Ran(command.output().unwrap())
     }
@@ -165,6 +168,37 @@ fn from_nothing_to_the_first_alert_and_back() {
     let answer = account.run(&["invoke", "tracker"]).code(0).json();
     assert_eq!((&answer["statusCode"], &answer["alerts_sent"]), (&json!(200), &json!(0)), "{answer}");
     assert_eq!(account.ask("scan trailhound-events").as_array().unwrap().len(), 122);
+
+    // The tables answer as the lake does: by user, by action, and day by day.
+    let events = |more: &[&str]| {
+        let all = [&["events", "--store", "dynamodb://trailhound", "--format", "json", "--limit", "0"], more].concat();
+        account.trailhound(&all).code(0).json().as_array().unwrap().clone()
+    };
+    assert_eq!(events(&["--user", "alice", "--from", "-30d"]).len(), 122);
+    assert_eq!(events(&["--name", "CreateAccessKey"]).len(), 1);
+    let days = events(&["--from", "-30d", "--ip", "198.51.100.7"]);
+    assert_eq!((days.len(), &days[0]["event_name"]), (122, &json!("CreateAccessKey")));
+    assert!(days.is_sorted_by(|one, two| one["time"].as_str() >= two["time"].as_str()));
+    assert!(events(&["--name", "Nothing"]).is_empty());
+    let list = [
+        "alerts",
+        "list",
+        "--store",
+        "dynamodb://trailhound",
+        "--severity",
+        "high",
+        "--format",
+        "json",
+        "--limit",
+        "0",
+    ];
+    let alerts = account.trailhound(&list).code(0).json();
+    assert!(alerts.as_array().unwrap().iter().any(|alert| alert["event_name"] == "CreateUser"), "{alerts}");
+    account.trailhound(&["events", "--store", "trailhound"]).code(2);
+    let status = ["status", "--store", "dynamodb://trailhound"];
+    assert!(account.trailhound(&status).code(4).stdout().starts_with("stack      trailhound in eu-central-1"));
+    let cost = account.run(&["cost", "--events-per-month", "1000000"]).code(0).stdout();
+    assert!(cost.contains("  2.50 USD  DynamoDB writes        4.00 million units\n"), "{cost}");
 
     let gone = account.run(&["destroy", "--yes", "--quiet"]).code(0);
     assert!(gone.stdout().contains("  lost: table trailhound-events\n"), "{}", gone.stdout());

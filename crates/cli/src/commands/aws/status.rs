@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::output::{count, plural};
 use crate::session::Session;
 
-pub(super) fn run(session: &mut Session, arguments: &StackArgs, format: DocumentFormat) -> anyhow::Result<Exit> {
+pub(crate) fn run(session: &mut Session, arguments: &StackArgs, format: DocumentFormat) -> anyhow::Result<Exit> {
     let place = Place::open(session, arguments)?;
     let stack = place.stack()?;
     let control = Tables::new(&place.account, TableNames::of_stack(&place.name), None).control();
