@@ -84,6 +84,19 @@ pub(super) fn run(session: &mut Session, arguments: &DeployArgs) -> anyhow::Resu
         );
         values.insert("EnableAnalytics".to_owned(), Value::Given("false".to_owned()));
     }
+    if before.is_none() && !given.contains_key("CreateTrail") {
+        match place.account.trails() {
+            Ok(trails) if trails.is_empty() => {}
+            Ok(trails) => {
+                let there = pipeline::escape::single_line(&trails[0], 200).into_owned();
+                crate::note(&format!(
+                    "there is a trail already, {there}, and a second copy of management events is charged for: CreateTrail=false"
+                ));
+                values.insert("CreateTrail".to_owned(), Value::Given("false".to_owned()));
+            }
+            Err(error) => crate::note(&format!("whether there is a trail already cannot be found out: {error}")),
+        }
+    }
     values.extend(given.iter().map(|(name, value)| (name.clone(), Value::Given(value.clone()))));
     let values: Vec<(String, Value)> = values.into_iter().collect();
     let proposal = place.stacks.propose(&place.name, template, &values, &change_set())?;
