@@ -3,7 +3,7 @@
 //! **Owns** credentials ([`Aws`], [`Account`]), where there is something to read ([`Account::regions`],
 //! [`Aws::organization`]) and the adapters behind other rooms' ports: [`EventHistory`] for LookupEvents, [`TrailBucket`]
 //! and [`TrailQueue`] for trails ([`TrailBucket`] and [`PublicKeys`] for integrity, too), [`Tables`] for the DynamoDB of a
-//! deployment, [`Topics`] for Amazon SNS, [`SecurityHub`] for its findings, [`Secrets`] for Secrets Manager and Systems
+//! deployment, [`Account::object_store`] for its lake, [`Topics`] for Amazon SNS, [`SecurityHub`] for its findings, [`Secrets`] for Secrets Manager and Systems
 //! Manager. **Must not** leak a type of an SDK, decide what is asked for, or try again what a port's
 //! caller tries again itself.
 //!
@@ -24,12 +24,13 @@ mod lookup;
 mod queue;
 mod secrets;
 mod signed;
+mod store;
 mod topics;
 
 pub use access::{Access, Account, Aws, Role};
 pub use bucket::TrailBucket;
 pub use discovery::{Discovery, MemberRole, Wanted};
-pub use dynamo::{AlertTable, ControlTable, EventTable, Stored, TableNames, Tables};
+pub use dynamo::{AlertTable, ControlTable, EventTable, ExportTable, Exported, Position, Stored, TableNames, Tables};
 pub use error::AwsError;
 pub use findings::SecurityHub;
 pub use keys::PublicKeys;
