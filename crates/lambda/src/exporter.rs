@@ -39,6 +39,8 @@ const SETTLED: Duration = Duration::from_secs(20 * 60);
 /// Where nothing was exported yet, days are looked for until so many in a row have no event, and no further back than this.
 const EMPTY_DAYS: i32 = 100;
 const OLDEST: i32 = 3660;
+/// How many days that were found are noted at once.
+const NOTED: usize = 50;
 /// The most days that an invocation may ask for.
 const MOST_DAYS: u64 = 3660;
 /// After so many days in a row that cannot be exported the others are not tried.
@@ -132,31 +134,34 @@ impl Exporter {
         }
     }
 
-    /// What was exported to this place. To one that nothing was exported to yet goes every day that has an event.
-    fn known(&self, destination: &str, now: Timestamp, stop: &AtomicBool) -> Result<Option<Exported>, Error> {
-        let known = self.exports.read()?;
-        if known.lake.as_deref() == Some(destination) {
-            return Ok(Some(known));
+    /// What was exported to this place. To one that nothing was exported to yet goes every day that has an event; the search
+    /// for them, too, goes on at the next invocation where the time was up.
+    fn known(&self, destination: &str, now: Timestamp, stop: &AtomicBool) -> Result<Exported, Error> {
+        let today = now.day().days();
+        let mut known = self.exports.read()?;
+        if known.lake.as_deref() != Some(destination) {
+            self.exports.begin(destination, &known, Day::from_days(today - 1))?;
+            known = self.exports.read()?;
         }
+        let Some(mut next) = known.search else { return Ok(known) };
         let settled = Timestamp::from_micros(now.micros() - 2 * SETTLED.as_micros() as i64).unwrap_or(now);
-        let (mut days, mut empty) = (Vec::new(), 0);
-        for back in 1..=OLDEST {
-            let day = Day::from_days(now.day().days() - back);
-            if stop.load(Ordering::Relaxed) {
-                return Ok(None);
-            }
-            if self.events.has_any(day)? {
+        let (mut found, mut empty) = (Vec::new(), 0);
+        while empty < EMPTY_DAYS && today - next.days() <= OLDEST && !stop.load(Ordering::Relaxed) {
+            if self.events.has_any(next)? {
                 empty = 0;
-                days.extend((!known.changed.contains_key(&day)).then_some((day, settled)));
+                found.extend((!known.changed.contains_key(&next)).then_some((next, settled)));
             } else {
                 empty += 1;
             }
-            if empty == EMPTY_DAYS {
-                break;
+            next = Day::from_days(next.days() - 1);
+            if found.len() == NOTED {
+                self.exports.searched(&found, Some(next))?;
+                found.clear();
             }
         }
-        self.exports.begin(destination, &known, &days)?;
-        Ok(Some(self.exports.read()?))
+        let is_over = empty == EMPTY_DAYS || today - next.days() > OLDEST;
+        self.exports.searched(&found, Some(next).filter(|_| !is_over))?;
+        Ok(self.exports.read()?)
     }
 
     /// Brings a day's events to the lake, as far as there is time. What was read before a failure is not counted.
@@ -220,9 +225,10 @@ impl Exporter {
         let now = SystemClock.now();
         let (lake, destination) = self.destination()?;
         let (mut sum, mut errors) = (Tally::default(), Vec::new());
-        let Some(known) = self.known(&destination, now, stop)? else { return Ok((sum, errors, 1)) };
+        let known = self.known(&destination, now, stop)?;
         let days = plan(&known, now.day(), self.settings.export.days_back, asked);
-        let mut left = days.len();
+        // A search that is not over counts as one: nobody knows yet.
+        let mut left = days.len() + usize::from(known.search.is_some());
         let mut in_a_row = 0;
         for day in days {
             if stop.load(Ordering::Relaxed) || in_a_row == FAILURES {

@@ -31,11 +31,19 @@ def service(name):
 
 
 def table():
-    for item in service("dynamodb").get_paginator("scan").paginate(TableName="trail-events").search("Items"):
+    items = list(service("dynamodb").get_paginator("scan").paginate(TableName="trail-events").search("Items"))
+    number = lambda part: int(part["event_id"]["S"].rsplit("#", 1)[1])
+    for item in items:
         if "part_of" in item:
             continue
         record = item["record"]
-        record = json.loads(record["S"] if "S" in record else zlib.decompress(record["B"]))
+        if "S" in record:
+            record = record["S"]
+        else:
+            key = (item["event_date"], item["event_id"])
+            parts = [part for part in items if (part["event_date"], part.get("part_of")) == key]
+            record = zlib.decompress(b"".join([record["B"], *(part["record"]["B"] for part in sorted(parts, key=number))]))
+        record = json.loads(record)
         yield (record["eventID"], record["eventName"], record["eventSource"], record["awsRegion"],
                record.get("sourceIPAddress"), json.dumps(record.get("requestParameters")), item["event_date"]["S"])
 

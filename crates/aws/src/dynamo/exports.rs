@@ -83,6 +83,9 @@ pub struct Exported {
     pub changed: BTreeMap<Day, Timestamp>,
     /// Where an export stands that ran out of time.
     pub position: Option<Position>,
+    /// Where the search for days stands that have events and were never noted, if it has not come to its end: the next day
+    /// to look at.
+    pub search: Option<Day>,
 }
 
 /// Where an export stands that ran out of time within a day.
@@ -140,16 +143,16 @@ impl ExportTable {
             days: counted.collect(),
             changed: noted.collect(),
             position: position(),
+            search: export.text("search").and_then(Day::parse),
         })
     }
 
-    /// Begins with another lake: nothing was exported to it, and these days are to be.
+    /// Begins with another lake: nothing was exported to it, and days are to be searched for from this one back.
     ///
     /// # Errors
     /// [`StateError`].
-    pub fn begin(&self, lake: &str, before: &Exported, days: &[(Day, Timestamp)]) -> Result<(), StateError> {
+    pub fn begin(&self, lake: &str, before: &Exported, search: Day) -> Result<(), StateError> {
         let failed = |error| self.failed(error);
-        note(&self.tables, days).map_err(failed)?;
         let forgotten: Vec<Day> = before.days.keys().copied().collect();
         for days in forgotten.chunks(DAYS) {
             let places: Vec<String> = (0..days.len()).map(|place| format!("#d{place}")).collect();
@@ -161,9 +164,29 @@ impl ExportTable {
         }
         // Last: who dies before begins again.
         let call = update(&self.tables, EXPORT)
-            .update_expression("SET lake = :lake REMOVE #position, position_events")
+            .update_expression("SET lake = :lake, #search = :search REMOVE #position, position_events")
             .expression_attribute_names("#position", "position")
-            .expression_attribute_values(":lake", text(lake));
+            .expression_attribute_names("#search", "search")
+            .expression_attribute_values(":lake", text(lake))
+            .expression_attribute_values(":search", text(search.to_string()));
+        self.tables.call("dynamodb:UpdateItem", call.send()).map_err(failed)?;
+        Ok(())
+    }
+
+    /// Notes days that the search found, as if they had been written to at these times, and where it goes on, if it does.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn searched(&self, found: &[(Day, Timestamp)], next: Option<Day>) -> Result<(), StateError> {
+        let failed = |error| self.failed(error);
+        note(&self.tables, found).map_err(failed)?;
+        let call = update(&self.tables, EXPORT).expression_attribute_names("#search", "search");
+        let call = match next {
+            None => call.update_expression("REMOVE #search"),
+            Some(day) => call
+                .update_expression("SET #search = :search")
+                .expression_attribute_values(":search", text(day.to_string())),
+        };
         self.tables.call("dynamodb:UpdateItem", call.send()).map_err(failed)?;
         Ok(())
     }

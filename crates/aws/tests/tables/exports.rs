@@ -39,7 +39,12 @@ fn process() {
     assert_eq!(changed(&exports), [(first, noon), (second, later)].into());
 
     let probed = (day("2026-01-02"), noon);
-    exports.begin("lake one", &exports.read().unwrap(), &[probed]).unwrap();
+    exports.begin("lake one", &exports.read().unwrap(), day("2026-01-14")).unwrap();
+    assert_eq!(exports.read().unwrap().search, Some(day("2026-01-14")));
+    exports.searched(&[probed], Some(day("2026-01-01"))).unwrap();
+    assert_eq!(exports.read().unwrap().search, Some(day("2026-01-01")));
+    exports.searched(&[], None).unwrap();
+    assert_eq!(exports.read().unwrap().search, None);
     let position = Position { day: second, id: "id with # and  spaces".to_owned(), events: 7 };
     exports.stopped(&position).unwrap();
     let known = exports.read().unwrap();
@@ -56,15 +61,15 @@ fn process() {
     exports.exported(first, 1, Some(noon)).unwrap();
 
     // To another place nothing was exported yet.
-    exports.begin("lake two", &known, &[]).unwrap();
+    exports.begin("lake two", &known, day("2026-01-14")).unwrap();
     let known = exports.read().unwrap();
     assert_eq!((known.lake.as_deref(), known.days.len(), known.changed.len()), (Some("lake two"), 0, 2));
     // Many days at once, more than one call takes.
     let many: Vec<(Day, Timestamp)> = (0..200).map(|n| (Day::from_days(10_000 + n), noon)).collect();
-    exports.begin("lake two", &known, &many).unwrap();
+    exports.searched(&many, None).unwrap();
     assert_eq!(changed(&exports).len(), 202);
     many.iter().for_each(|(day, _)| exports.exported(*day, 1, Some(noon)).unwrap());
-    exports.begin("lake three", &exports.read().unwrap(), &[]).unwrap();
+    exports.begin("lake three", &exports.read().unwrap(), day("2026-01-14")).unwrap();
     assert_eq!((changed(&exports).len(), exports.read().unwrap().days.len()), (2, 0));
 
     // Behind an event, and no further than is wanted.

@@ -159,8 +159,7 @@ fn an_exporter_that_is_killed_loses_nothing() {
         stage.function("tracker", &[]).invoke(&json!({})).unwrap();
         let setting = format!("{point}=return");
         let mut dying = stage.function("exporter", &[("FAILPOINTS", setting.as_str())]);
-        assert_eq!(dying.invoke_for(&json!({}), Duration::from_secs(7)), None, "{point} was not met");
-        assert!(dying.child.try_wait().unwrap().is_some(), "{point}");
+        assert!(dying.dies(&json!({})), "{point} was not met");
         let answer = stage.function("exporter", &[]).invoke(&json!({})).unwrap();
         assert_eq!(answer["complete"], json!(true), "{point}: {answer}");
         assert_eq!(exported(&stage, "delta").len(), 80, "{point}");
@@ -172,60 +171,75 @@ fn what_does_not_fit_into_an_invocation_goes_on_at_the_next() {
     // A day of more than a page, and some others.
     let mut records = history(&[2, 3]);
     let padding = "x".repeat(600);
-    for n in 0..2400 {
-        let mut record = record("CreateRole", "iam", "us-east-1", ago(1, n % 1000), &n.to_string());
+    for n in 0..900 {
+        let mut record = record("CreateRole", "iam", "us-east-1", ago(1, n), &n.to_string());
         // Not to be compressed away: the table's pages are of a megabyte.
         let noise: String =
-            (0..40).map(|k| format!("{:x}", (n * 7919 + k * 104_729) * 2_654_435_761u64 as i64)).collect();
+            (0..300).map(|k| format!("{:x}", (n * 7919 + k * 104_729) * 2_654_435_761u64 as i64)).collect();
         record["requestParameters"] = json!({"description": padding, "noise": noise});
         records.push(record);
     }
     let Some(mut stage) = Stage::open(&records) else { return };
-    stage.function("tracker", &[]).invoke(&json!({})).unwrap();
+    // The search for days, which takes its time in a table of moto's that has many items.
+    let nothing = stage.function("exporter", &[]).invoke(&json!({})).unwrap();
+    assert_eq!((number(&nothing, "events_read"), &nothing["complete"]), (0, &json!(true)), "{nothing}");
+    assert_eq!(stage.function("tracker", &[]).invoke(&json!({})).unwrap()["complete"], json!(true));
     // Time is up after the first page of the first day.
-    let slow = stage.function("exporter", &[("FAILPOINTS", "lambda::after-page=sleep(9000)")]);
-    let first = slow.invoke_for(&json!({}), Duration::from_secs(10)).unwrap().unwrap();
+    let slow = stage.function("exporter", &[("FAILPOINTS", "lambda::after-page=sleep(30000)")]);
+    let first = slow.invoke_for(&json!({}), Duration::from_secs(30)).unwrap().unwrap();
     let read = number(&first, "events_read");
     assert_eq!((&first["statusCode"], &first["complete"]), (&json!(200), &json!(false)), "{first}");
     assert_eq!((number(&first, "days"), number(&first, "days_left")), (0, 3), "{first}");
-    assert!((1..2400).contains(&read), "{first}");
+    assert!((1..900).contains(&read), "{first}");
     let control = stage.deployment.items("trail-control");
     let export = control.iter().find(|item| item["region"]["S"] == "#export").unwrap();
     assert_eq!(export["position_events"]["N"], read.to_string());
     let second = stage.function("exporter", &[]).invoke(&json!({})).unwrap();
     assert_eq!(
         (number(&second, "events_read"), &second["complete"]),
-        (2480 - read, &json!(true)),
+        (980 - read, &json!(true)),
         "behind the first page"
     );
-    assert_eq!(exported(&stage, "delta").len(), 2480);
+    assert_eq!(exported(&stage, "delta").len(), 980);
 }
 
 #[test]
 fn throttling_failures_and_cut_answers_change_nothing() {
     let history = history(&[1, 2, 3]);
+    let mut faults: BTreeMap<String, u64> = BTreeMap::new();
     for seed in 0..3 {
         let Some(stage) = Stage::open(&history) else { return };
         stage.function("tracker", &[]).invoke(&json!({})).unwrap();
         let tables = HttpFaults { throttled: 0.1, unavailable: 0.1, cut: 0.0, token_lost: 0.0, seed };
         let tables = Proxy::open(&stage.deployment.endpoint, tables, 0.0);
         // An answer that is cut may be that of an entry of the log that was put.
-        let bucket = HttpFaults { throttled: 0.0, unavailable: 0.1, cut: 0.15, token_lost: 0.0, seed };
+        let bucket = HttpFaults { throttled: 0.0, unavailable: 0.15, cut: 0.07, token_lost: 0.0, seed };
         let bucket = Proxy::open(&stage.deployment.endpoint, bucket, 0.0);
         let environment = [
             ("AWS_ENDPOINT_URL_DYNAMODB", tables.endpoint.as_str()),
             ("AWS_ENDPOINT_URL_S3", bucket.endpoint.as_str()),
         ];
         let exporter = stage.function("exporter", &environment);
-        let is_done = (0..20).any(|_| exporter.invoke(&json!({})).is_ok_and(|answer| answer["complete"] == true));
-        assert!(is_done, "seed {seed}: {:?} {:?}", tables.counts(), bucket.counts());
-        assert!(bucket.counts()["PUT"].1 > 0 && bucket.counts()["GET"].1 > 0, "{:?}", bucket.counts());
+        let mut answers = Vec::new();
+        while answers
+            .last()
+            .is_none_or(|answer: &Result<Value, Value>| !answer.as_ref().is_ok_and(|a| a["complete"] == true))
+        {
+            assert!(answers.len() < 20, "seed {seed}: {answers:?} {:?} {:?}", tables.counts(), bucket.counts());
+            answers.push(exporter.invoke(&json!({})));
+        }
+        for (operation, (_, wrong)) in tables.counts().into_iter().chain(bucket.counts()) {
+            *faults.entry(operation).or_default() += wrong;
+        }
         for operation in ["Query", "GetItem", "UpdateItem"] {
             assert!(tables.counts()[operation].0 > 0, "{:?}", tables.counts());
         }
         // What the role may not do is not asked for.
         assert_eq!(tables.counts().len(), 3, "{:?}", tables.counts());
         assert_eq!(exported(&stage, "delta").len(), 120, "seed {seed}");
+    }
+    for operation in ["Query", "GetItem", "UpdateItem", "GET", "HEAD", "PUT"] {
+        assert!(faults[operation] > 0, "{faults:?}");
     }
 }
 

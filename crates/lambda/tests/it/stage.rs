@@ -147,6 +147,19 @@ impl Function {
         self.invoke_for(event, LIMIT).expect("an answer in time")
     }
 
+    /// Whether the process ends over an invocation.
+    pub(crate) fn dies(&mut self, event: &Value) -> bool {
+        let (runtime, event) = (self.runtime.clone(), event.clone());
+        let invocation = std::thread::spawn(move || runtime.invoke(&event, LIMIT).is_some());
+        while !invocation.is_finished() {
+            if self.child.try_wait().unwrap().is_some() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
+    }
+
     pub(crate) fn invoke_for(&self, event: &Value, limit: Duration) -> Option<Result<Value, Value>> {
         self.runtime.invoke(event, limit)
     }
