@@ -1,7 +1,7 @@
-"""The tables and the topic of a deployment on this machine: `deployment.py`.
+"""The tables, the topic and the analytics bucket of a deployment on this machine: `deployment.py`.
 
 Prints where they are as one line of JSON, and answers every line of its standard input: `scan TABLE` tells every item, `put
-TABLE ITEM` puts one in, both as DynamoDB writes them; `messages` tells what arrived at a queue that subscribes to the topic.
+TABLE ITEM` puts one in, both as DynamoDB writes them; `messages` tells what arrived at a queue that subscribes to the topic, `objects` what lies in the bucket.
 """
 
 import json
@@ -22,7 +22,7 @@ def service(name):
                         aws_access_key_id="test", aws_secret_access_key="test")
 
 
-client, sns, sqs = service("dynamodb"), service("sns"), service("sqs")
+client, sns, sqs, s3 = service("dynamodb"), service("sns"), service("sqs"), service("s3")
 
 
 def create(name, keys, indexes=()):
@@ -46,6 +46,7 @@ topic = sns.create_topic(Name="trail-alerts")["TopicArn"]
 queue = sqs.create_queue(QueueName="told")["QueueUrl"]
 sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=sqs.get_queue_attributes(
     QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"])
+s3.create_bucket(Bucket="trail-analytics")
 print(json.dumps({"endpoint": endpoint, "topic": topic}), flush=True)
 
 
@@ -62,6 +63,10 @@ def messages():
 
 for line in sys.stdin:
     what, *rest = line.strip().split(" ", 2)
+    if what == "objects":
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket="trail-analytics").build_full_result()
+        print(json.dumps({found["Key"]: found["ETag"] for found in pages.get("Contents", [])}), flush=True)
+        continue
     if what == "messages":
         print(json.dumps(messages()), flush=True)
         continue

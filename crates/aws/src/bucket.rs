@@ -57,24 +57,7 @@ impl TrailBucket {
     /// # Errors
     /// [`AwsError::Bucket`]: the name or the endpoint is none.
     pub fn new(account: &Account, name: &str, region: &str) -> Result<TrailBucket, AwsError> {
-        let wrong = |error: object_store::Error| AwsError::Bucket { name: name.to_owned(), reason: error.to_string() };
-        let mut builder = AmazonS3Builder::new().with_bucket_name(name).with_region(region).with_retry(RetryConfig {
-            max_retries: RETRIES,
-            retry_timeout: PATIENCE,
-            ..RetryConfig::default()
-        });
-        match Self::endpoint_of(account) {
-            Some(endpoint) => {
-                builder = builder.with_endpoint(&endpoint).with_allow_http(endpoint.starts_with("http://"));
-            }
-            // A name with dots fits no certificate as a host.
-            None => builder = builder.with_virtual_hosted_style_request(!name.contains('.')),
-        }
-        if let Some(provider) = account.config.credentials_provider() {
-            builder = builder.with_credentials(Arc::new(Credentials { provider }));
-        }
-        let store = builder.build().map_err(wrong)?;
-        Ok(TrailBucket { name: name.to_owned(), store, edge: Arc::clone(&account.edge) })
+        Ok(TrailBucket { name: name.to_owned(), store: s3(account, name, region)?, edge: Arc::clone(&account.edge) })
     }
 
     /// The endpoint of S3 that the environment or the profile names.
@@ -98,6 +81,27 @@ impl TrailBucket {
         let page = self.edge.run(self.store.list_paginated(Some(prefix), options));
         page.map_err(|error| classify_store(LIST, &format!("bucket {}", self.name), &error))
     }
+}
+
+/// The client of a bucket, by the account's credentials.
+pub(crate) fn s3(account: &Account, name: &str, region: &str) -> Result<AmazonS3, AwsError> {
+    let wrong = |error: object_store::Error| AwsError::Bucket { name: name.to_owned(), reason: error.to_string() };
+    let mut builder = AmazonS3Builder::new().with_bucket_name(name).with_region(region).with_retry(RetryConfig {
+        max_retries: RETRIES,
+        retry_timeout: PATIENCE,
+        ..RetryConfig::default()
+    });
+    match TrailBucket::endpoint_of(account) {
+        Some(endpoint) => {
+            builder = builder.with_endpoint(&endpoint).with_allow_http(endpoint.starts_with("http://"));
+        }
+        // A name with dots fits no certificate as a host.
+        None => builder = builder.with_virtual_hosted_style_request(!name.contains('.')),
+    }
+    if let Some(provider) = account.config.credentials_provider() {
+        builder = builder.with_credentials(Arc::new(Credentials { provider }));
+    }
+    builder.build().map_err(wrong)
 }
 
 impl Bucket for TrailBucket {

@@ -3,9 +3,10 @@
 //! **Owns** credentials ([`Aws`], [`Account`]), where there is something to read ([`Account::regions`],
 //! [`Aws::organization`]) and the adapters behind other rooms' ports: [`EventHistory`] for LookupEvents, [`TrailBucket`]
 //! and [`TrailQueue`] for trails ([`TrailBucket`] and [`PublicKeys`] for integrity, too), [`Tables`] for the DynamoDB of a
-//! deployment, [`Topics`] for Amazon SNS, [`SecurityHub`] for its findings, [`Secrets`] for Secrets Manager and Systems
-//! Manager; clients of Athena ([`athena`]), CloudFormation ([`Stacks`]) and Lambda ([`Functions`]). **Must not** leak a
-//! type of an SDK, decide what is asked for, or try again what a port's caller tries again itself.
+//! deployment, [`Account::object_store`] for its lake, [`Topics`] for Amazon SNS, [`SecurityHub`] for its findings,
+//! [`Secrets`] for Secrets Manager and Systems Manager; clients of Athena ([`athena`]), CloudFormation ([`Stacks`]) and
+//! Lambda ([`Functions`]). **Must not** leak a type of an SDK, decide what is asked for, or try again what a port's caller
+//! tries again itself.
 //!
 //! Read in this order: `access` (whose credentials), `error` (what AWS's refusals mean), `lookup` (one adapter whole),
 //! `dynamo` (several that belong together), `signed` (calls without an SDK).
@@ -28,12 +29,13 @@ mod queue;
 mod secrets;
 mod signed;
 mod stacks;
+mod store;
 mod topics;
 
 pub use access::{Access, Account, Aws, Role};
 pub use bucket::TrailBucket;
 pub use discovery::{Discovery, MemberRole, Wanted};
-pub use dynamo::{AlertTable, ControlTable, EventTable, Stored, TableNames, Tables};
+pub use dynamo::{AlertTable, ControlTable, EventTable, ExportTable, Exported, Position, Stored, TableNames, Tables};
 pub use error::AwsError;
 pub use findings::SecurityHub;
 pub use functions::{Functions, LogLine};

@@ -9,6 +9,7 @@ on standard input is a command, answered by a line of JSON:
   later SECONDS      lets the schedules believe that it is so much later
   told               what arrived at the queue since it was asked last
   scan TABLE         every item of a table
+  objects BUCKET PREFIX   the keys of objects
   left               what is left in the account
 
 It ends where its standard input does.
@@ -115,6 +116,11 @@ def scan(table):
             for item in pages.build_full_result().get("Items", [])]
 
 
+def objects(place):
+    bucket, prefix = place.split(" ")
+    return [found["Key"] for found in client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])]
+
+
 def left():
     return {
         "stacks": [stack["StackName"] for stack in client("cloudformation").describe_stacks()["Stacks"]],
@@ -131,7 +137,7 @@ def left():
 
 
 COMMANDS = {"functions": functions, "subscribe": subscribe, "emit": emit, "later": later, "told": told, "scan": scan,
-            "left": left}
+            "objects": objects, "left": left}
 
 
 def obey():

@@ -24,7 +24,7 @@ use crate::ids::ContentHash;
 use crate::reader::{FileReader, each_id, find_events};
 use crate::schema::FILE;
 use crate::table::{Added, Attempt, DataFile};
-use crate::writer::{Committed, Staged, Variant, Writer, lock, new_path};
+use crate::writer::{Committed, Staged, Variant, Writer, lock};
 
 /// How often a commit is tried. Losing this often takes a dozen writers that commit without a pause.
 pub(crate) const ATTEMPTS: u32 = 40;
@@ -81,6 +81,7 @@ impl Writer {
         for file in std::mem::take(&mut shared.landed) {
             committed.version = Some(shared.table.version());
             count(committed, &file);
+            days.insert(file.day);
         }
         // What other threads staged in the meantime goes along if it can, or waits for the next commit.
         let (ready, waiting): (Vec<Staged>, Vec<Staged>) =
@@ -100,11 +101,12 @@ impl Writer {
             predicate: None,
         };
         self.uncertain.store(true, Ordering::Relaxed);
-        let attempt = shared.table.commit(actions, operation)?;
-        self.uncertain.store(false, Ordering::Relaxed);
-        match attempt {
+        match shared.table.commit(actions, operation)? {
+            // It stays uncertain until the log was read again: a store that tries again by itself what was not answered
+            // reports an entry of ours as somebody else's.
             Attempt::Lost => Ok(false),
             Attempt::Committed(version) => {
+                self.uncertain.store(false, Ordering::Relaxed);
                 shared.staged = waiting;
                 committed.version = Some(version);
                 for staged in &ready {
@@ -251,8 +253,8 @@ impl Writer {
         if buffer.is_empty() {
             return Ok(None);
         }
-        let path = new_path(file.day);
-        let encoded = encode(&buffer, self.options.row_group_rows)
+        let path = self.options.codec.new_path(file.day);
+        let encoded = encode(&buffer, self.options.row_group_rows, self.options.codec)
             .map_err(|source| LakeError::parquet(self.storage().full(&path), source))?;
         failpoint!("lake::rewrite::before-put");
         let written = self.put(path, file.day, encoded)?;

@@ -12,13 +12,14 @@ use event::Column;
 use foldhash::fast::RandomState;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::Encoding;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
+use crate::Codec;
 use crate::buffer::{Buffer, Cell, SOURCE_OBJECT, UNREPEATED, is_unrepeated};
 use crate::order::{GROUPED_BY, Group, SortKey, ranks, sorted};
 use crate::schema::{BOUNDED, FILE, FILE_SCHEMA, TableColumn};
@@ -46,8 +47,7 @@ pub(crate) enum Effort {
     Thorough,
 }
 
-fn properties(effort: Effort) -> WriterProperties {
-    let zstd = |level| Compression::ZSTD(ZstdLevel::try_new(level).expect("a level between 1 and 22"));
+fn properties(effort: Effort, codec: Codec) -> WriterProperties {
     let level = match effort {
         Effort::Quick => 1,
         // Levels 2 to 4 cost more than 1 and gain nothing on these columns.
@@ -56,7 +56,7 @@ fn properties(effort: Effort) -> WriterProperties {
     let mut builder = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("trailhound ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(zstd(level))
+        .set_compression(codec.compression(level))
         .set_max_row_group_row_count(Some(ROW_GROUP))
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_statistics_enabled(EnabledStatistics::None)
@@ -70,7 +70,7 @@ fn properties(effort: Effort) -> WriterProperties {
             TableColumn::Text(text) if UNREPEATED.contains(&text) => builder
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path.clone(), Encoding::DELTA_LENGTH_BYTE_ARRAY)
-                .set_column_compression(path.clone(), zstd(if is_id(text) { 1 } else { level })),
+                .set_column_compression(path.clone(), codec.compression(if is_id(text) { 1 } else { level })),
             TableColumn::EventTime | TableColumn::ContentHash => builder
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED),
@@ -145,19 +145,19 @@ fn sorting_columns() -> Option<Vec<SortingColumn>> {
         .collect()
 }
 
-static QUICK: LazyLock<WriterPropertiesPtr> = LazyLock::new(|| Arc::new(properties(Effort::Quick)));
-static THOROUGH: LazyLock<WriterPropertiesPtr> = LazyLock::new(|| Arc::new(properties(Effort::Thorough)));
+static PROPERTIES: LazyLock<[[WriterPropertiesPtr; 2]; 2]> = LazyLock::new(|| {
+    [Effort::Quick, Effort::Thorough]
+        .map(|effort| [Codec::Zstd, Codec::Snappy].map(|codec| Arc::new(properties(effort, codec))))
+});
 
 /// Writes a data file column by column, so that besides the encoded bytes only one column of one row group is in memory.
 pub(crate) fn write_file(
     effort: Effort,
+    codec: Codec,
     row_groups: usize,
     mut column: impl FnMut(usize, TableColumn) -> Result<Vec<ArrayRef>, ParquetError>,
 ) -> Result<Bytes, ParquetError> {
-    let properties = match effort {
-        Effort::Quick => Arc::clone(&QUICK),
-        Effort::Thorough => Arc::clone(&THOROUGH),
-    };
+    let properties = Arc::clone(&PROPERTIES[effort as usize][codec as usize]);
     write_columns(&FILE_SCHEMA, properties, row_groups, |group, place| column(group, FILE[place]))
 }
 
@@ -216,11 +216,12 @@ fn in_file_order(buffer: &Buffer) -> Vec<u32> {
 }
 
 /// Encodes a buffer's rows in the order of a file.
-pub(crate) fn encode(buffer: &Buffer, row_group_rows: usize) -> Result<Encoded, ParquetError> {
+pub(crate) fn encode(buffer: &Buffer, row_group_rows: usize, codec: Codec) -> Result<Encoded, ParquetError> {
     let rows = in_file_order(buffer);
     let stats = statistics(buffer, &rows);
     let groups: Vec<&[u32]> = rows.chunks(row_group_rows.max(1)).collect();
-    let bytes = write_file(Effort::Quick, groups.len(), |group, column| Ok(gather(buffer, column, groups[group])))?;
+    let bytes =
+        write_file(Effort::Quick, codec, groups.len(), |group, column| Ok(gather(buffer, column, groups[group])))?;
     Ok(Encoded { bytes, stats })
 }
 

@@ -16,16 +16,19 @@ use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, Field, Schema};
 use bytes::Bytes;
 use event::{Column, Day};
-use parquet::basic::{Compression, ZstdLevel};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
 
 use crate::encode::{ROW_GROUP, write_columns};
 use crate::failpoint::failpoint;
-use crate::files::{is_temporary, write_durably};
-use crate::merge::{Merge, Pick, Place};
+use crate::files::is_temporary;
+use crate::merge::{Merge, Pick, Place as Row};
 use crate::schema::TableColumn;
-use crate::{Lake, LakeError};
+use crate::storage::{Place, wait};
+use crate::{Codec, Lake, LakeError};
 
 /// The file in each folder.
 const FILE_NAME: &str = "events.parquet";
@@ -41,6 +44,24 @@ pub struct ExportOptions {
     pub to: Option<Day>,
 }
 
+/// What the files are like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClassicFormat {
+    /// Whether a day has a file for each region, or one.
+    pub by_region: bool,
+    /// How files are compressed.
+    pub codec: Codec,
+    /// Leaves a file alone that has more rows than the one that would take its place: its events have gone from where they
+    /// are exported from.
+    pub keeps_larger: bool,
+}
+
+impl Default for ClassicFormat {
+    fn default() -> ClassicFormat {
+        ClassicFormat { by_region: true, codec: Codec::default(), keeps_larger: false }
+    }
+}
+
 /// What an export did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExportReport {
@@ -48,10 +69,14 @@ pub struct ExportReport {
     pub written: u64,
     /// Files that held the same bytes already.
     pub unchanged: u64,
+    /// Files that were left alone because they hold more rows.
+    pub kept: u64,
     /// Rows of all of them.
     pub rows: u64,
     /// Bytes of all of them.
     pub bytes: u64,
+    /// Bytes of those that were written or replaced.
+    pub bytes_written: u64,
 }
 
 /// A column of the classic layout.
@@ -97,18 +122,17 @@ static SCHEMA: LazyLock<Arc<Schema>> = LazyLock::new(|| {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 });
 
-static PROPERTIES: LazyLock<WriterPropertiesPtr> = LazyLock::new(|| {
-    let zstd = ZstdLevel::try_new(3).expect("a level between 1 and 22");
+fn properties(codec: Codec) -> WriterPropertiesPtr {
     let builder = WriterProperties::builder()
         // Neither a version nor a time: the same events give the same bytes.
         .set_created_by("trailhound".to_owned())
-        .set_compression(Compression::ZSTD(zstd))
+        .set_compression(codec.compression(3))
         .set_max_row_group_row_count(Some(ROW_GROUP));
     Arc::new(builder.build())
-});
+}
 
 impl Lake {
-    /// Writes every day's events below `folder`, one file a day and region, each replaced in one step.
+    /// Writes every day's events below a folder or another [`Place`], one file a day and region, each replaced in one step.
     ///
     /// Files of days that are no longer in the lake stay. A region that is none of `[a-z0-9-]{1,32}` goes to
     /// `region=unknown`: it is a stranger's text and must not choose a path.
@@ -116,39 +140,109 @@ impl Lake {
     /// # Errors
     ///
     /// If the lake cannot be read or a file cannot be written.
-    pub fn export_classic(&self, folder: &FilePath, options: &ExportOptions) -> Result<ExportReport, LakeError> {
+    pub fn export_classic(&self, to: impl Into<Place>, options: &ExportOptions) -> Result<ExportReport, LakeError> {
+        self.export_classic_as(to, options, ClassicFormat::default())
+    }
+
+    /// The same, in files of another kind.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lake::export_classic`].
+    pub fn export_classic_as(
+        &self,
+        to: impl Into<Place>,
+        options: &ExportOptions,
+        format: ClassicFormat,
+    ) -> Result<ExportReport, LakeError> {
+        let to = to.into();
+        let target = Target { store: to.store()?, place: to };
         let table = self.table()?;
         let mut report = ExportReport::default();
         let within = |day: Day| options.from.is_none_or(|from| from <= day) && options.to.is_none_or(|to| day <= to);
         for (day, _) in table.days().filter(|(day, _)| within(*day)) {
             let merge = Merge::open(self.storage(), &table.files_of(day))?;
-            let mut regions: BTreeMap<String, Vec<Place>> = BTreeMap::new();
+            let mut folders: BTreeMap<String, Vec<Row>> = BTreeMap::new();
             let places = merge.places()?;
             for place in places.rows() {
-                let region = folder_of(places.region(place)).to_owned();
-                regions.entry(region).or_default().push(*place);
+                let folder = match format.by_region {
+                    true => format!("{}/region={}", day_folder(day), folder_of(places.region(place))),
+                    false => day_folder(day),
+                };
+                folders.entry(folder).or_default().push(*place);
             }
-            for (region, mut places) in regions {
+            for (folder, mut places) in folders {
                 places.sort_unstable_by_key(|place| (place.micros, place.key));
                 let picks: Vec<Pick> = places.iter().map(|place| place.pick).collect();
-                let path = folder.join(day_folder(day)).join(format!("region={region}")).join(FILE_NAME);
-                let name = path.display().to_string();
-                let bytes = encode(&merge, day, &picks).map_err(|source| LakeError::parquet(&name, source))?;
+                let path = format!("{folder}/{FILE_NAME}");
+                let encoded = encode(&merge, day, &picks, format.codec);
+                let bytes = encoded.map_err(|source| LakeError::parquet(target.full(&path), source))?;
+                let present = target.get(&path)?;
+                if format.keeps_larger && present.as_ref().is_some_and(|file| rows_of(file) > Some(picks.len() as u64))
+                {
+                    tracing::warn!(
+                        file = target.full(&path),
+                        rows = picks.len(),
+                        "the file there has more rows, and stays"
+                    );
+                    report.kept += 1;
+                    continue;
+                }
                 report.rows += picks.len() as u64;
                 report.bytes += bytes.len() as u64;
-                if fs::read(&path).is_ok_and(|present| present == bytes) {
+                if present.is_some_and(|present| present == bytes) {
                     report.unchanged += 1;
                     continue;
                 }
                 failpoint!("lake::export::before-write");
-                sweep(&path);
-                write_durably(&path, [&bytes], false).map_err(|source| LakeError::io(&name, source))?;
+                report.bytes_written += bytes.len() as u64;
+                target.put(&path, bytes)?;
                 failpoint!("lake::export::after-write");
                 report.written += 1;
             }
         }
         Ok(report)
     }
+}
+
+/// Where an export goes.
+struct Target {
+    place: Place,
+    store: Arc<dyn ObjectStore>,
+}
+
+impl Target {
+    fn full(&self, path: &str) -> String {
+        match self.place.as_folder() {
+            Some(folder) => folder.join(path).display().to_string(),
+            None => format!("{}/{path}", self.place.name()),
+        }
+    }
+
+    /// What stands there now.
+    fn get(&self, path: &str) -> Result<Option<Bytes>, LakeError> {
+        let path = Path::from(path);
+        match wait(async { self.store.get(&path).await?.bytes().await }) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(LakeError::store(self.full(path.as_ref()), source)),
+        }
+    }
+
+    /// Replaces a file in one step.
+    fn put(&self, path: &str, bytes: Bytes) -> Result<(), LakeError> {
+        if let Some(folder) = self.place.as_folder() {
+            sweep(&folder.join(path));
+        }
+        let put = wait(self.store.put(&Path::from(path), PutPayload::from_bytes(bytes)));
+        put.map(drop).map_err(|source| LakeError::store(self.full(path), source))
+    }
+}
+
+/// How many rows a Parquet file has; none where it is none.
+fn rows_of(file: &Bytes) -> Option<u64> {
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(file).ok()?;
+    u64::try_from(metadata.file_metadata().num_rows()).ok()
 }
 
 /// Deletes what an export that was killed left half-written beside a file.
@@ -180,9 +274,9 @@ fn day_folder(day: Day) -> String {
     format!("year={}/month={}/day={}", next(), next(), next())
 }
 
-fn encode(merge: &Merge, day: Day, picks: &[Pick]) -> Result<Bytes, ParquetError> {
+fn encode(merge: &Merge, day: Day, picks: &[Pick], codec: Codec) -> Result<Bytes, ParquetError> {
     let groups: Vec<&[Pick]> = picks.chunks(ROW_GROUP).collect();
-    write_columns(&SCHEMA, Arc::clone(&PROPERTIES), groups.len(), |group, place| {
+    write_columns(&SCHEMA, properties(codec), groups.len(), |group, place| {
         let picks = groups[group];
         match CLASSIC[place] {
             Classic::Text(column) => merge.column(TableColumn::Text(column), picks),

@@ -1,5 +1,5 @@
-//! The `events` table: a Delta Lake table of Parquet files in a folder, written in parallel, crash-safe and without
-//! a row twice.
+//! The `events` table: a Delta Lake table of Parquet files in a folder or a bucket, written in parallel, crash-safe and
+//! without a row twice.
 //!
 //! **Owns** the table's schema, the Parquet encoding, the commit and dedupe protocol, scanning and maintenance.
 //! **Must not** know detections, configuration or SQL.
@@ -14,6 +14,7 @@
 //! into files), `writer` and `commit` (the protocol), `reader` and `scan` (files into rows).
 
 mod buffer;
+mod codec;
 mod commit;
 mod compact;
 mod encode;
@@ -36,20 +37,21 @@ mod table;
 mod verify;
 mod writer;
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 pub use deltalake_core::kernel::Version;
 use object_store::ObjectStore;
 
+pub use codec::Codec;
 pub use compact::{CompactOptions, CompactReport};
 pub use error::LakeError;
-pub use export::{ExportOptions, ExportReport};
+pub use export::{ClassicFormat, ExportOptions, ExportReport};
 pub use failpoint::{FAILPOINTS, PUT_FULL};
 pub use maintain::{ExpireReport, Status, VacuumReport};
 pub use rows::EventBatch;
 pub use scan::{Order, Rows, Scan};
 pub use schema::{BOUNDED, columns, file_schema};
+pub use storage::Place;
 pub use table::DataFile;
 pub use verify::{Problem, VerifyReport};
 pub use writer::{Appended, Committed, Variant, Writer, WriterOptions};
@@ -57,7 +59,7 @@ pub use writer::{Appended, Committed, Variant, Writer, WriterOptions};
 use storage::Storage;
 use table::Table;
 
-/// One table in a folder. Cheap to clone; clones share their view of the log.
+/// One table in a folder or a bucket. Cheap to clone; clones share their view of the log.
 #[derive(Debug, Clone)]
 pub struct Lake(Arc<Inner>);
 
@@ -68,54 +70,55 @@ struct Inner {
 }
 
 impl Lake {
-    /// Opens the lake in a folder.
+    /// Opens the lake in a folder, or at another [`Place`].
     ///
     /// # Errors
     ///
-    /// [`LakeError::NotFound`] if there is none, [`LakeError::NotALake`] if the folder holds another Delta table.
-    pub fn open(path: &Path) -> Result<Lake, LakeError> {
-        Self::open_with(path, true)
+    /// [`LakeError::NotFound`] if there is none, [`LakeError::NotALake`] if another Delta table lies there.
+    pub fn open(place: impl Into<Place>) -> Result<Lake, LakeError> {
+        Self::open_with(&place.into(), true)
     }
 
-    /// Opens the lake at `s3://BUCKET/PREFIX` for reading, by the credentials and the endpoint that the environment names
+    /// Opens the lake at `s3://BUCKET/PREFIX`, by the credentials and the endpoint that the environment names
     /// (`AWS_ACCESS_KEY_ID`, `AWS_REGION`, `AWS_ENDPOINT_URL` …).
     ///
     /// # Errors
     ///
     /// As [`Lake::open`], and if the bucket cannot be reached.
     pub fn open_url(url: &str) -> Result<Lake, LakeError> {
-        let storage = Storage::bucket(url)?;
-        let table = Table::load(&storage)?.ok_or_else(|| LakeError::NotFound { path: url.to_owned() })?;
-        Ok(Lake(Arc::new(Inner { storage, view: Mutex::new(table) })))
+        Self::open_with(&Place::url(url)?, true)
     }
 
-    /// Opens the lake in a folder, and makes one if there is none.
+    /// Opens the lake in a folder or at another [`Place`], and makes one if there is none.
     ///
     /// # Errors
     ///
-    /// As [`Lake::open`], and if the folder cannot be written.
-    pub fn open_or_create(path: &Path) -> Result<Lake, LakeError> {
-        match Self::open(path) {
+    /// As [`Lake::open`], and if the place cannot be written.
+    pub fn open_or_create(place: impl Into<Place>) -> Result<Lake, LakeError> {
+        let place = place.into();
+        match Self::open_with(&place, true) {
             Err(LakeError::NotFound { .. }) => {}
             opened => return opened,
         }
-        files::create_folders(path).map_err(|source| LakeError::io(path.display().to_string(), source))?;
-        Table::create(&Storage::local(path, true)?)?;
-        Self::open(path)
+        if let Some(folder) = place.as_folder() {
+            files::create_folders(folder).map_err(|source| LakeError::io(place.name(), source))?;
+        }
+        Table::create(&Storage::open(&place, true)?)?;
+        Self::open_with(&place, true)
     }
 
     /// Opens a lake whose commits do not take the lock file, as on a store that has none. For tests.
     #[doc(hidden)]
-    pub fn open_without_lock(path: &Path) -> Result<Lake, LakeError> {
-        Self::open_with(path, false)
+    pub fn open_without_lock(path: &std::path::Path) -> Result<Lake, LakeError> {
+        Self::open_with(&path.into(), false)
     }
 
-    fn open_with(path: &Path, locked: bool) -> Result<Lake, LakeError> {
-        let missing = || LakeError::NotFound { path: path.display().to_string() };
-        if !path.is_dir() {
+    fn open_with(place: &Place, locked: bool) -> Result<Lake, LakeError> {
+        let missing = || LakeError::NotFound { path: place.name() };
+        if place.as_folder().is_some_and(|folder| !folder.is_dir()) {
             return Err(missing());
         }
-        let storage = Storage::local(path, locked)?;
+        let storage = Storage::open(place, locked)?;
         let table = Table::load(&storage)?.ok_or_else(missing)?;
         Ok(Lake(Arc::new(Inner { storage, view: Mutex::new(table) })))
     }

@@ -1,8 +1,6 @@
 //! The state of the lake, and taking away what is old: whole days, and files that nobody needs any more.
 
 use std::collections::HashMap;
-use std::fs;
-use std::path::{Path as FilePath, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use deltalake_core::kernel::Version;
@@ -14,7 +12,7 @@ use crate::commit::{ATTEMPTS, jitter};
 use crate::compact::{CompactOptions, groups};
 use crate::failpoint::failpoint;
 use crate::files::is_temporary;
-use crate::storage::{Storage, now, wait};
+use crate::storage::{Found, Storage, now, wait};
 use crate::table::{Attempt, Table, load_delta};
 use crate::{Lake, LakeError};
 
@@ -78,7 +76,6 @@ pub struct VacuumReport {
 /// A file on disk that the table does not need.
 #[derive(Debug)]
 struct Leftover {
-    path: PathBuf,
     bytes: u64,
     modified: SystemTime,
     temporary: bool,
@@ -194,12 +191,7 @@ impl Lake {
                 report.kept += 1;
                 continue;
             }
-            match fs::remove_file(&leftover.path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(LakeError::io(leftover.path.display().to_string(), error));
-                }
-                _ => {}
-            }
+            self.storage().sweep(&leftover.name)?;
             failpoint!("lake::vacuum::between-deletes");
             report.bytes += leftover.bytes;
             if leftover.temporary {
@@ -228,40 +220,16 @@ fn replaced_at(storage: &Storage) -> Result<HashMap<String, SystemTime>, LakeErr
         .collect())
 }
 
-/// The files in the table's folder that the table does not need: data files it does not name, and half-written ones.
-/// Nothing else in the folder is looked at.
+/// The files that the table does not need: data files it does not name, and half-written ones.
 fn leftovers(storage: &Storage, table: &Table) -> Result<Vec<Leftover>, LakeError> {
-    let mut found = Vec::new();
-    let root = storage.root();
-    let mut folders = vec![(root.join("_delta_log"), "_delta_log".to_owned())];
-    for entry in read_folder(root)? {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with("event_date=") && entry.path().is_dir() {
-            folders.push((entry.path(), name));
+    let mut leftovers = Vec::new();
+    for Found { name, bytes, modified } in storage.found()? {
+        let (folder, file) = name.rsplit_once('/').unwrap_or(("", &name));
+        let temporary = is_temporary(file);
+        let unused = folder != "_delta_log" && file.ends_with(".parquet") && !table.contains(&name);
+        if temporary || unused {
+            leftovers.push(Leftover { bytes, modified, temporary, name });
         }
     }
-    for (folder, folder_name) in folders {
-        for entry in read_folder(&folder)? {
-            let file = entry.file_name().to_string_lossy().into_owned();
-            let name = format!("{folder_name}/{file}");
-            let temporary = is_temporary(&file);
-            let unused = folder_name != "_delta_log" && file.ends_with(".parquet") && !table.contains(&name);
-            if !temporary && !unused {
-                continue;
-            }
-            // It may have been moved into place since the folder was read.
-            let Ok(metadata) = entry.metadata() else { continue };
-            if !metadata.is_file() {
-                continue;
-            }
-            let modified = metadata.modified().map_err(|source| LakeError::io(storage.full(&name), source))?;
-            found.push(Leftover { path: entry.path(), bytes: metadata.len(), modified, temporary, name });
-        }
-    }
-    Ok(found)
-}
-
-fn read_folder(folder: &FilePath) -> Result<Vec<fs::DirEntry>, LakeError> {
-    let entries = fs::read_dir(folder).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
-    entries.map_err(|source| LakeError::io(folder.display().to_string(), source))
+    Ok(leftovers)
 }

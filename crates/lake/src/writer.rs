@@ -16,7 +16,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use deltalake_core::kernel::Version;
 use event::{Day, Event, EventKey, Timestamp, same_record};
-use uuid::Uuid;
 
 use crate::buffer::Buffer;
 use crate::encode::{Encoded, encode};
@@ -353,8 +352,8 @@ impl Writer {
 
     /// Encodes a buffer and writes it durably.
     fn write_buffer(&self, day: Day, buffer: &Buffer) -> Result<DataFile, LakeError> {
-        let path = new_path(day);
-        let encoded = encode(buffer, self.options.row_group_rows)
+        let path = self.options.codec.new_path(day);
+        let encoded = encode(buffer, self.options.row_group_rows, self.options.codec)
             .map_err(|source| LakeError::parquet(self.storage().full(&path), source))?;
         failpoint!("lake::stage::before-put");
         self.put(path, day, encoded)
@@ -457,9 +456,4 @@ struct Row<'a> {
 struct Origin<'a> {
     source_object: &'a str,
     ingested_at: Timestamp,
-}
-
-/// The name of a new file of a day.
-pub(crate) fn new_path(day: Day) -> String {
-    format!("event_date={day}/part-{}.zstd.parquet", Uuid::now_v7())
 }

@@ -1,15 +1,18 @@
 //! The functions of a deployment: the same program without a machine.
 //!
 //! **Owns** how a function is set up by its environment ([`settings`]), how it is invoked and how it answers ([`runtime`]),
-//! and what each of them does: [`tracker`] collects, [`alerter`] tells within seconds. **Must not** hold logic that another
+//! and what each of them does: [`tracker`] collects, [`alerter`] tells within seconds, [`exporter`] brings whole days to
+//! the lake. **Must not** hold logic that another
 //! front would need, or know DataFusion.
 //!
-//! Read in this order: [`settings`], [`runtime`], [`tracker`], [`alerter`].
+//! Read in this order: [`settings`], [`runtime`], [`tracker`], [`alerter`], [`exporter`].
 
 pub mod alerter;
 mod aside;
+pub mod exporter;
 mod metrics;
 pub mod runtime;
 pub mod settings;
+mod standing;
 mod topic;
 pub mod tracker;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use detect::DetectConfig;
+use lake::Codec;
 use pipeline::filter::FilterConfig;
 
 /// The default of how many accounts and regions are read at once, and the most.
@@ -48,6 +49,32 @@ pub struct Settings {
     pub retention: Option<Duration>,
     /// `STACK_NAME`: the dimension of metrics.
     pub stack: String,
+    /// What the exporter does.
+    pub export: ExportSettings,
+}
+
+/// What the exporter does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportSettings {
+    /// `ANALYTICS_BUCKET_NAME`: where it exports to.
+    pub bucket: Option<String>,
+    /// `EXPORT_DAYS_BACK`: how many whole days before today are looked at each time, 1 to 7.
+    pub days_back: usize,
+    /// `EXPORT_LAYOUT`.
+    pub layout: Layout,
+    /// `EXPORT_COMPRESSION`: `zstd` or `snappy`.
+    pub codec: Codec,
+    /// `PARTITION_BY_REGION`: whether the classic layout has a folder for each region.
+    pub by_region: bool,
+}
+
+/// What is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// `delta`: a lake.
+    Delta,
+    /// `classic`: plain Parquet in Hive folders.
+    Classic,
 }
 
 /// A variable that says what it cannot mean.
@@ -118,6 +145,13 @@ impl Settings {
                 .filter(|&rate| rate > 0.0),
             retention: (days > 0).then(|| Duration::from_secs(days as u64 * 86_400)),
             stack,
+            export: ExportSettings {
+                bucket: variables.text("ANALYTICS_BUCKET_NAME"),
+                days_back: variables.number("EXPORT_DAYS_BACK", 1..=7)?.unwrap_or(1),
+                layout: variables.one_of("EXPORT_LAYOUT", &[("delta", Layout::Delta), ("classic", Layout::Classic)])?,
+                codec: variables.one_of("EXPORT_COMPRESSION", &[("zstd", Codec::Zstd), ("snappy", Codec::Snappy)])?,
+                by_region: variables.switch("PARTITION_BY_REGION", true)?,
+            },
         })
     }
 }
@@ -148,6 +182,14 @@ impl Variables<'_> {
         let number = value.parse().ok().filter(|number| range.contains(number));
         let wrong = || self.bad(name, format!("it is no number from {} to {}", range.start(), range.end()));
         number.ok_or_else(wrong).map(Some)
+    }
+
+    /// One of some values by their names; the first where nothing is said.
+    fn one_of<T: Copy>(&self, name: &'static str, values: &[(&str, T)]) -> Result<T, BadVariable> {
+        let text = self.text(name).map(|text| text.to_ascii_lowercase());
+        let known = values.iter().find(|(known, _)| text.as_deref().is_none_or(|text| text == *known));
+        let names = || values.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" nor ");
+        known.map(|(_, value)| *value).ok_or_else(|| self.bad(name, format!("it is neither {}", names())))
     }
 
     fn bad(&self, name: &'static str, reason: String) -> BadVariable {
@@ -202,8 +244,34 @@ mod tests {
     }
 
     #[test]
+    fn an_export_is_a_lake_by_default() {
+        let export = |variables: &[(&str, &str)]| of(variables).unwrap().export;
+        let ExportSettings { bucket, days_back, layout, codec, by_region } = export(&[]);
+        assert_eq!((bucket, days_back, layout, codec, by_region), (None, 1, Layout::Delta, Codec::Zstd, true));
+        let classic = export(&[
+            ("ANALYTICS_BUCKET_NAME", "b"),
+            ("EXPORT_DAYS_BACK", "7"),
+            ("EXPORT_LAYOUT", "classic"),
+            ("EXPORT_COMPRESSION", "Snappy"),
+            ("PARTITION_BY_REGION", "false"),
+        ]);
+        let ExportSettings { bucket, days_back, layout, codec, by_region } = classic;
+        assert_eq!(
+            (bucket.as_deref(), days_back, layout, codec, by_region),
+            (Some("b"), 7, Layout::Classic, Codec::Snappy, false)
+        );
+    }
+
+    #[test]
     fn what_a_variable_cannot_mean_is_said() {
-        for (name, value) in [("MAX_WORKERS", "33"), ("ALERTS_ENABLED", "maybe"), ("WATCHED_ACTIONS", "iam:")] {
+        for (name, value) in [
+            ("MAX_WORKERS", "33"),
+            ("ALERTS_ENABLED", "maybe"),
+            ("WATCHED_ACTIONS", "iam:"),
+            ("EXPORT_DAYS_BACK", "8"),
+            ("EXPORT_LAYOUT", "iceberg"),
+            ("EXPORT_COMPRESSION", "gzip"),
+        ] {
             let error = of(&[(name, value)]).unwrap_err().to_string();
             assert!(error.starts_with(&format!("{name}={value:?}: ")), "{error}");
         }

@@ -13,7 +13,7 @@ use aws::{
 use detect::Registry;
 use local::{SystemClock, SystemTimer};
 use pipeline::collect::sources::expand;
-use pipeline::collect::{Collect, Options, PassReport, Regions, Scope, StreamStore};
+use pipeline::collect::{Collect, Options, PassReport, Regions, Rules, Scope, StreamStore};
 use pipeline::filter::Filters;
 use pipeline::ingest::Progress;
 use pipeline::notify::Round;
@@ -25,6 +25,7 @@ use crate::aside::LogAside;
 use crate::metrics;
 use crate::runtime::{Failure, Function};
 use crate::settings::Settings;
+use crate::standing::Standing;
 use crate::topic::Topic;
 
 /// How long events may wait for a commit: what waits is in memory.
@@ -119,6 +120,25 @@ impl Tracker {
         let report = pass.pass(&found.scope.streams).map_err(|error| Failure::new("Store", error))?;
         Ok((report, found.scope))
     }
+
+    /// Says where collection stands, whatever became of this pass: an alarm takes silence for death.
+    fn tell_standing(&self, pass: Option<&(PassReport, Scope)>) {
+        let read = || -> Result<Standing, pipeline::state::StateError> {
+            let (scope, states) = (self.control.scope()?, self.control.streams()?);
+            Ok(Standing::of(&scope, &states, &Rules::default(), SystemClock.now()))
+        };
+        let standing = match read() {
+            Ok(standing) => standing,
+            Err(error) => return tracing::error!(%error, "where collection stands cannot be read"),
+        };
+        let is_success = pass.is_some_and(|(report, scope)| {
+            report.is_complete() && report.troubles().next().is_none() && scope.unknown.is_empty()
+        });
+        let age = if is_success { 0.0 } else { standing.last_success_age.as_secs_f64().round() };
+        let gap = (standing.longest_gap.as_secs_f64() / 36.0).round() / 100.0;
+        let metrics = [("LastSuccessAge", "Seconds", age), ("CoverageGapHours", "None", gap)];
+        metrics::put(&self.settings.stack, SystemClock.now(), &metrics);
+    }
 }
 
 impl Function for Tracker {
@@ -128,6 +148,7 @@ impl Function for Tracker {
         // What was found before a failure is told of, too; and what an earlier invocation could not send. The time that is
         // kept back for the end is for this.
         let sent = self.topic.send(&self.alerts, &AtomicBool::new(false));
+        self.tell_standing(outcome.as_ref().ok());
         let (report, scope) = outcome?;
         let sent = sent.map_err(|error| Failure::new("State", error))?;
         let took = started.elapsed().as_secs_f64();

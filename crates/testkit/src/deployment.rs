@@ -1,7 +1,8 @@
-//! The tables and the topic of a deployment, which moto plays on this machine.
+//! The tables, the topic and the analytics bucket of a deployment, which moto plays on this machine.
 //!
 //! `TRAILHOUND_PYTHON` names an interpreter with moto installed; without it there is no deployment, and a test says so.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -13,7 +14,7 @@ pub struct Deployment {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
-    /// Where DynamoDB and SNS answer.
+    /// Where DynamoDB, SNS and S3 answer.
     pub endpoint: String,
     /// The topic's ARN.
     pub topic: String,
@@ -22,6 +23,8 @@ pub struct Deployment {
 impl Deployment {
     /// The name that the tables begin with.
     pub const STACK: &'static str = "trail";
+    /// The analytics bucket.
+    pub const BUCKET: &'static str = "trail-analytics";
 
     /// Starts one; `None` where there is no Python to play with.
     ///
@@ -76,6 +79,16 @@ impl Deployment {
     /// It does not answer.
     pub fn messages(&mut self) -> Vec<Value> {
         self.ask("messages").as_array().expect("messages").clone()
+    }
+}
+
+impl Deployment {
+    /// The keys of the analytics bucket, with what changes when an object does.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub fn objects(&mut self) -> BTreeMap<String, String> {
+        serde_json::from_value(self.ask("objects")).expect("keys")
     }
 }
 

@@ -6,21 +6,26 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
+use event::column::Origin;
 use event::decode::{Limits, record_within};
 use event::{Column, Day, Event, EventKey, Timestamp, same_record};
 use pipeline::service::CallError;
 use pipeline::store::{Appended, Committed, EventStore, StoreError, Variant};
 
 use super::Tables;
+use super::exports::Changes;
 use super::item::{Attributes, Item, inflated, long_text, number, read_long_text, stored_bytes, text};
 
 /// What an item may take: 400 KB, names and the rest of it included.
 const ITEM: usize = 380 << 10;
+/// What stands between an event's id and the number of a part of its record.
+const PART: char = '#';
 /// The longest text that is a sort key, and that an index is entered by.
 const KEY: usize = 1024;
 const INDEX_KEY: usize = 2048;
@@ -55,11 +60,13 @@ pub struct EventTable {
     retention: Option<Duration>,
     /// What was appended and is not written yet, by its key.
     waiting: Mutex<BTreeMap<(Day, String), Waiting>>,
+    changes: Changes,
 }
 
 #[derive(Debug)]
 struct Waiting {
     hash: u64,
+    ingested_at: Timestamp,
     record: String,
     /// The parts of a record that one item cannot hold, which are written first.
     parts: Vec<(Item, usize)>,
@@ -85,7 +92,7 @@ pub struct Stored {
 
 impl EventTable {
     pub(super) fn new(tables: Tables, retention: Option<Duration>) -> EventTable {
-        EventTable { tables, retention, waiting: Mutex::default() }
+        EventTable { changes: Changes::new(tables.clone()), tables, retention, waiting: Mutex::default() }
     }
 
     fn table(&self) -> &str {
@@ -139,14 +146,20 @@ impl EventTable {
         }
         set("record", kept);
         let size = head.iter().map(|(name, value)| name.len() + stored_bytes(value)).sum();
-        Waiting { hash, record, parts, head: (head, size) }
+        Waiting { hash, ingested_at, record, parts, head: (head, size) }
     }
 
-    /// Writes everything that waits, the parts of long records first: who finds an event finds all of it.
+    /// Writes everything that waits, the parts of long records first: who finds an event finds all of it. That its days
+    /// change is noted before, for whoever exports whole days.
     fn flush(&self, waiting: &mut BTreeMap<(Day, String), Waiting>) -> Result<(), CallError> {
         if waiting.is_empty() {
             return Ok(());
         }
+        let mut days: BTreeMap<Day, Timestamp> = BTreeMap::new();
+        for ((day, _), event) in waiting.iter() {
+            days.entry(*day).and_modify(|at| *at = (*at).max(event.ingested_at)).or_insert(event.ingested_at);
+        }
+        self.changes.note(&days)?;
         let (parts, heads): (Vec<_>, Vec<_>) =
             std::mem::take(waiting).into_values().map(|event| (event.parts, event.head)).unzip();
         self.tables.put_all(self.table(), parts.into_iter().flatten().collect())?;
@@ -163,6 +176,19 @@ impl EventTable {
         day: Day,
         take: &mut dyn FnMut(Vec<Stored>) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.of_day_after(day, None, &mut |events| take(events).map(ControlFlow::Continue))
+    }
+
+    /// The same, behind an event of that day, until `take` breaks off.
+    ///
+    /// # Errors
+    /// [`CallError`], or what `take` says.
+    pub fn of_day_after<E: From<CallError>>(
+        &self,
+        day: Day,
+        after: Option<&str>,
+        take: &mut dyn FnMut(Vec<Stored>) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
         let call = || {
             self.tables
                 .client
@@ -172,16 +198,33 @@ impl EventTable {
                 .filter_expression("attribute_not_exists(part_of)")
                 .expression_attribute_values(":day", text(day.to_string()))
         };
-        let mut start = None;
+        let mut start = after.map(|id| key(day, id));
         loop {
             let page = self.tables.call("dynamodb:Query", call().set_exclusive_start_key(start).send())?;
             let events = page.items.unwrap_or_default().into_iter().map(|item| self.stored(item));
-            take(events.collect::<Result<Vec<_>, _>>()?)?;
+            let flow = take(events.collect::<Result<Vec<_>, _>>()?)?;
             start = page.last_evaluated_key;
-            if start.is_none() {
+            if start.is_none() || flow.is_break() {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether a day has any event.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn has_any(&self, day: Day) -> Result<bool, CallError> {
+        let call = self
+            .tables
+            .client
+            .query()
+            .table_name(self.table())
+            .key_condition_expression("event_date = :day")
+            .expression_attribute_values(":day", text(day.to_string()))
+            .select(Select::Count)
+            .limit(1);
+        Ok(self.tables.call("dynamodb:Query", call.send())?.count > 0)
     }
 
     /// The events of a user, or of an action, from a day up to another, that day included, the newest day first; at most
@@ -246,10 +289,28 @@ impl EventTable {
     }
 
     fn joined(&self, day: Day, id: &str, mut bytes: Vec<u8>, parts: i64) -> Result<String, CallError> {
-        let parts = usize::try_from(parts).unwrap_or_default();
-        let keys = (2..=parts).map(|place| key(day, &part_of(id, place))).collect();
-        let mut found = self.tables.get_all(self.table(), keys, None)?;
-        found.sort_by_key(|item| item.text("event_id").and_then(|id| id.rsplit('#').next()?.parse::<usize>().ok()));
+        let call = || {
+            self.tables
+                .client
+                .query()
+                .table_name(self.table())
+                .key_condition_expression("event_date = :day AND begins_with(event_id, :parts)")
+                .expression_attribute_values(":day", text(day.to_string()))
+                .expression_attribute_values(":parts", text(format!("{id}{PART}")))
+                .consistent_read(true)
+        };
+        let (mut found, mut start): (Vec<Item>, Option<Item>) = Default::default();
+        loop {
+            let page = self.tables.call("dynamodb:Query", call().set_exclusive_start_key(start).send())?;
+            found.extend(page.items.unwrap_or_default());
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        let place = |item: &Item| item.text("event_id").and_then(|id| id.rsplit(PART).next()?.parse::<i64>().ok());
+        found.retain(|item| place(item).is_some_and(|place| (2..=parts).contains(&place)));
+        found.sort_by_key(place);
         for item in &found {
             if let Some(AttributeValue::B(part)) = item.get("record") {
                 bytes.extend_from_slice(part.as_ref());
@@ -341,6 +402,30 @@ impl Stored {
     pub fn event(&self) -> Option<Result<Event<'_>, String>> {
         Some(record_within(self.record.as_deref()?, &Limits::default()))
     }
+
+    /// The event, from its record, or from the columns where an earlier program kept no more.
+    ///
+    /// # Errors
+    /// Says what is wrong with either.
+    pub fn to_event(&self) -> Result<Event<'_>, String> {
+        if let Some(event) = self.event() {
+            return event;
+        }
+        let time = self.columns.get("event_time").and_then(|time| Timestamp::parse(time)).ok_or("it has no time")?;
+        let mut event = Event::new(time);
+        for &column in Column::ALL {
+            let Some(value) = self.columns.get(column.name()).filter(|value| !value.is_empty()) else { continue };
+            let is_json = matches!(column.origin(), Origin::Json(_) | Origin::Rest);
+            event.set(column, if is_json { Cow::Owned(compact(value)) } else { Cow::Borrowed(value.as_str()) });
+        }
+        Ok(event)
+    }
+}
+
+/// A text that should be JSON, as the columns have it; what is none becomes a string.
+fn compact(value: &str) -> String {
+    let parsed = serde_json::from_str(value).unwrap_or_else(|_| serde_json::Value::from(value));
+    parsed.to_string()
 }
 
 /// The sort key of an event: its id, or what stands for one that is too long to be a key, or is none.
@@ -354,7 +439,7 @@ fn id_of(id: &str) -> Cow<'_, str> {
 }
 
 fn part_of(id: &str, place: usize) -> String {
-    format!("{id}#{place}")
+    format!("{id}{PART}{place}")
 }
 
 fn key(day: Day, id: &str) -> Item {

@@ -3,12 +3,13 @@
 //! **Owns** the form of every item ([`item`]) and how calls are made: batches whose unprocessed part is sent again, and
 //! conditions that make everything that is written twice the same as written once. **Must not** decide what is stored.
 //!
-//! Read in this order: `item`, `batch`, `events`, `control`, `alerts`.
+//! Read in this order: `item`, `batch`, `events`, `control`, `exports`, `alerts`.
 
 mod alerts;
 mod batch;
 mod control;
 mod events;
+mod exports;
 mod item;
 
 use std::fmt;
@@ -33,6 +34,7 @@ use crate::error::classify;
 pub use alerts::AlertTable;
 pub use control::ControlTable;
 pub use events::{EventTable, Stored};
+pub use exports::{ExportTable, Exported, Position};
 
 /// How long one call may take, all tries together.
 const CALL: Duration = Duration::from_secs(30);
@@ -102,6 +104,12 @@ impl Tables {
     #[must_use]
     pub fn control(&self) -> ControlTable {
         ControlTable::new(self.clone())
+    }
+
+    /// What was exported, and which days changed since.
+    #[must_use]
+    pub fn exports(&self) -> ExportTable {
+        ExportTable::new(self.clone())
     }
 
     /// The alerts, and which of them were sent.

@@ -9,6 +9,7 @@
 mod alerts;
 mod control;
 mod events;
+mod exports;
 mod stage;
 
 use stage::Stage;
@@ -34,6 +35,11 @@ fn what_is_known_of_streams_is_added_to_and_never_lost() {
 }
 
 #[test]
+fn what_changed_since_an_export_is_known() {
+    Stage::play("exports::process");
+}
+
+#[test]
 fn an_alert_is_recorded_once_and_sent_by_one() {
     Stage::play("alerts::process");
 }
@@ -50,4 +56,5 @@ fn old_items_are_read() {
     }
     stage.check("control::reads_old_items");
     stage.check("events::reads_old_items");
+    stage.check("exports::reads_old_items");
 }

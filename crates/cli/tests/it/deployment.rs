@@ -102,7 +102,7 @@ fn of_account(record: Value) -> Value {
 fn functions(folder: &Path) {
     std::fs::create_dir_all(folder).unwrap();
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
-    for name in ["tracker", "alerter"] {
+    for name in ["tracker", "alerter", "exporter"] {
         let binary: PathBuf = Path::new(env!("CARGO_BIN_EXE_trailhound")).with_file_name(name);
         assert!(binary.is_file(), "{} is not there: build the whole workspace", binary.display());
         let file = std::fs::File::create(folder.join(format!("{name}-{architecture}-test.zip"))).unwrap();
@@ -129,7 +129,7 @@ fn from_nothing_to_the_first_alert_and_back() {
     let first = account.run(&[&deploy[..], &["--parameter", "CreateTrail=false", "--quiet"]].concat()).code(0);
     assert!(first.stdout().contains("EventsTableName              trailhound-events"), "{}", first.stdout());
     assert!(first.stdout().contains("events of us-east-1 are forwarded"));
-    assert!(first.stderr().contains("without analytics"), "{}", first.stderr());
+    assert!(first.stdout().contains(&format!("AnalyticsBucketName          trailhound-analytics-{ACCOUNT}")));
     let again = account.run(&deploy).code(0);
     assert!(again.stdout().starts_with("nothing changes in the stack trailhound\n"), "{}", again.stdout());
     let wrong = account.run(&[&deploy[..], &["--parameter", "Nothing=1"]].concat()).code(2);
@@ -137,7 +137,12 @@ fn from_nothing_to_the_first_alert_and_back() {
 
     account.ask("functions trailhound");
     account.ask(&format!("subscribe arn:aws:sns:eu-central-1:{ACCOUNT}:trailhound-alerts"));
-    account.run(&["init"]).code(0);
+    let filled = account.run(&["init"]).code(0);
+    // Whole days are exported: those before today.
+    let exported = filled.stderr().lines().find_map(|line| line.strip_prefix("exporter: ").map(str::to_owned)).unwrap();
+    assert!(exported.ends_with(" events stored, complete") && !exported.starts_with("0 "), "{exported}");
+    let log = account.ask(&format!("objects trailhound-analytics-{ACCOUNT} lake/_delta_log/"));
+    assert!(log.as_array().unwrap().len() > 1, "{log}");
     assert_eq!(account.ask("scan trailhound-events").as_array().unwrap().len(), 120);
     let status = account.run(&["status", "--format", "json"]).code(4).json();
     assert_eq!(
@@ -200,7 +205,7 @@ fn from_nothing_to_the_first_alert_and_back() {
     let cost = account.run(&["cost", "--events-per-month", "1000000"]).code(0).stdout();
     assert!(cost.contains("  2.50 USD  DynamoDB writes        4.00 million units\n"), "{cost}");
 
-    let gone = account.run(&["destroy", "--yes", "--quiet"]).code(0);
+    let gone = account.run(&["destroy", "--delete-data", "--yes", "--quiet"]).code(0);
     assert!(gone.stdout().contains("  lost: table trailhound-events\n"), "{}", gone.stdout());
     for (kind, left) in account.ask("left").as_object().unwrap() {
         assert_eq!(left, &json!([]), "{kind}");

@@ -2,6 +2,7 @@
 
 use deltalake_core::kernel::Version;
 
+use crate::Codec;
 use crate::encode::ROW_GROUP;
 use crate::table::CHECKPOINT_EVERY;
 
@@ -19,6 +20,8 @@ pub struct WriterOptions {
     pub known_ids: usize,
     /// Rows of a row group: the unit that a reader can leave alone within a file.
     pub row_group_rows: usize,
+    /// How new files are compressed. What is merged keeps the codec of its first file.
+    pub codec: Codec,
     /// Whether commits compact the days they leave with many small files.
     pub compacts: bool,
     /// The log is checkpointed whenever the version is a multiple of this.
@@ -33,6 +36,7 @@ impl Default for WriterOptions {
             buffered_bytes: 48 << 20,
             known_ids: 1_000_000,
             row_group_rows: ROW_GROUP,
+            codec: Codec::default(),
             compacts: true,
             checkpoint_every: CHECKPOINT_EVERY,
         }

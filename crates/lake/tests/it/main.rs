@@ -1,6 +1,7 @@
 //! Tests of the lake through its public face, in one binary because linking it takes longer than running it.
 
 mod append;
+mod bucket;
 mod child;
 mod corpus;
 mod crash;

@@ -36,6 +36,9 @@ fn the_tracker_stores_every_event_once_and_tells_what_is_new() {
     assert_eq!((&again["stored"], &again["alerts_sent"]), (&json!(0), &json!(0)), "{again}");
     assert!(again["duplicates"].as_u64().unwrap() >= 1);
     assert!(stage.told().is_empty());
+    assert_eq!(stage.metric("tracker", "LastSuccessAge"), [0.0, 0.0, 0.0]);
+    // All of the history is covered, up to the newest minutes.
+    assert!(stage.metric("tracker", "CoverageGapHours").iter().all(|hours| *hours < 0.1));
 }
 
 #[test]
@@ -83,6 +86,9 @@ fn a_tracker_whose_time_is_up_goes_on_where_it_was() {
     // Two calls a second: thirty pages take longer than an invocation may.
     let slow = stage.function("tracker", &[("CALLS_PER_SECOND", "2")]);
     let first = slow.invoke_for(&json!({}), Duration::from_secs(10)).unwrap().unwrap();
+    let age = stage.metric("tracker", "LastSuccessAge")[0];
+    assert!((1.0..60.0).contains(&age), "since it was first asked: {age}");
+    assert!(stage.metric("tracker", "CoverageGapHours")[0] > 24.0);
     assert_eq!((&first["complete"], &first["statusCode"]), (&json!(false), &json!(200)), "{first}");
     let stored = stage.stored().len() as u64;
     assert_eq!(first["stored"].as_u64(), Some(stored));
@@ -112,6 +118,8 @@ fn what_cannot_be_read_fails_the_invocation_and_keeps_the_rest() {
     assert!(failed["errorMessage"].as_str().unwrap().starts_with("MAX_WORKERS=\"many\": "), "{failed}");
     let failed = stage.function("tracker", &[("EVENTS_TABLE_NAME", "none")]).invoke(&json!({})).unwrap_err();
     assert!(failed["errorMessage"].as_str().unwrap().contains("ResourceNotFoundException"), "{failed}");
+    // Also a pass that failed says how long ago the last success was.
+    assert_eq!(stage.metric("tracker", "LastSuccessAge").len(), 2);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! An account on this machine, and functions in it.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -56,6 +58,7 @@ impl Stage {
         let path = match name {
             "tracker" => env!("CARGO_BIN_EXE_tracker"),
             "alerter" => env!("CARGO_BIN_EXE_alerter"),
+            "exporter" => env!("CARGO_BIN_EXE_exporter"),
             other => panic!("there is no function {other}"),
         };
         let runtime = Runtime::open();
@@ -74,13 +77,30 @@ impl Stage {
             .env("AWS_ENDPOINT_URL", &self.cloudtrail)
             .env("AWS_ENDPOINT_URL_DYNAMODB", &self.deployment.endpoint)
             .env("AWS_ENDPOINT_URL_SNS", &self.deployment.endpoint)
+            .envs([
+                ("AWS_ENDPOINT_URL_S3", self.deployment.endpoint.as_str()),
+                ("ANALYTICS_BUCKET_NAME", Deployment::BUCKET),
+            ])
             .envs([("STACK_NAME", Deployment::STACK), ("CALLS_PER_SECOND", "0")])
             .env("ALERTS_SNS_TOPIC_ARN", &self.deployment.topic)
             .envs(environment.iter().copied());
         if std::env::var_os("TRAILHOUND_SHOW").is_none() {
-            command.stdout(Stdio::null()).stderr(Stdio::null());
+            let said = OpenOptions::new().create(true).append(true).open(self.said(name)).unwrap();
+            command.stdout(said).stderr(Stdio::null());
         }
         Function { child: command.spawn().unwrap(), runtime }
+    }
+
+    /// What a function wrote to its standard output.
+    fn said(&self, name: &str) -> PathBuf {
+        self.history.path().join(format!("{name}.out"))
+    }
+
+    /// The values of a metric, as CloudWatch would read them from a function's output.
+    pub(crate) fn metric(&self, function: &str, name: &str) -> Vec<f64> {
+        let said = std::fs::read_to_string(self.said(function)).unwrap();
+        let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["Stack"] == Deployment::STACK).filter_map(|line| line[name].as_f64()).collect()
     }
 
     /// What is stored, but for what differs from one run to the next.
@@ -125,6 +145,19 @@ impl Function {
     #[track_caller]
     pub(crate) fn invoke(&self, event: &Value) -> Result<Value, Value> {
         self.invoke_for(event, LIMIT).expect("an answer in time")
+    }
+
+    /// Whether the process ends over an invocation.
+    pub(crate) fn dies(&mut self, event: &Value) -> bool {
+        let (runtime, event) = (self.runtime.clone(), event.clone());
+        let invocation = std::thread::spawn(move || runtime.invoke(&event, LIMIT).is_some());
+        while !invocation.is_finished() {
+            if self.child.try_wait().unwrap().is_some() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
     }
 
     pub(crate) fn invoke_for(&self, event: &Value, limit: Duration) -> Option<Result<Value, Value>> {

@@ -71,7 +71,7 @@ fn until_complete(place: &Place, function: FunctionName, event: &Value) -> anyho
             let kind = answer["errorType"].as_str().unwrap_or_default();
             bail!("{}: {kind}: {}", function.as_str(), answer["errorMessage"].as_str().unwrap_or_default());
         }
-        let new = summary["stored"].as_u64().unwrap_or(0);
+        let new = summary["stored"].as_u64().or_else(|| summary["events_stored"].as_u64()).unwrap_or(0);
         stored += new;
         let is_complete = summary["complete"] == true;
         let state = if is_complete { "complete" } else { "goes on" };
