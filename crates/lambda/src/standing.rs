@@ -17,7 +17,7 @@ pub(crate) struct Standing {
 
 impl Standing {
     /// Of the streams that there are; who is paused, or no longer there, is not asked. A stream that was never read waits
-    /// since it was first asked for, or for as long as there is a history.
+    /// since it was first asked for; one that was never asked for since any was, or for as long as there is a history.
     pub(crate) fn of(scope: &Scope, states: &[StreamState], rules: &Rules, now: Timestamp) -> Standing {
         let before = |length: Duration| {
             let micros = i64::try_from(length.as_micros()).unwrap_or(i64::MAX);
@@ -29,6 +29,7 @@ impl Standing {
             // It is not even known what there is to read.
             return Standing { last_success_age: age(window.from), longest_gap: window.duration() };
         }
+        let began = states.iter().filter_map(|state| state.since).min().unwrap_or(window.from);
         let mut standing = Standing { last_success_age: Duration::ZERO, longest_gap: Duration::ZERO };
         for stream in &scope.streams {
             let state = states.iter().find(|state| state.stream == *stream);
@@ -39,7 +40,7 @@ impl Standing {
             let gaps = state.map_or(&nothing, |state| &state.coverage).gaps(window);
             let longest = gaps.intervals().iter().map(Interval::duration).max().unwrap_or_default();
             standing.longest_gap = standing.longest_gap.max(longest);
-            let last = state.and_then(|state| state.health.last_success.or(state.since)).unwrap_or(window.from);
+            let last = state.and_then(|state| state.health.last_success.or(state.since)).unwrap_or(began);
             standing.last_success_age = standing.last_success_age.max(age(last));
         }
         standing
@@ -89,6 +90,9 @@ mod tests {
         assert_eq!(standing(&states, &[&well, &new]), (90 * 86_400 - 1, 90 * 24 * 60 - 16));
         states.push(StreamState { since: Some(time("2026-04-01T11:00:00Z")), ..new.clone() });
         assert_eq!(standing(&states, &[&well, &new]).0, 3600);
+        // The first load has not come to one yet.
+        let next = state("sa-east-1", &[], None);
+        assert_eq!(standing(&states, &[&well, &new, &next]).0, 3600);
         assert_eq!(standing(&states, &[]), (90 * 86_400 - 1, 90 * 24 * 60 - 16));
     }
 }

@@ -239,3 +239,40 @@ fn an_export_to_a_bucket_is_that_to_a_folder() {
     let replaced = fewer.export_classic(&place, &ExportOptions::default()).expect("export");
     assert_eq!(replaced.written, kept.kept);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 24, ..Default::default() })]
+
+    /// Whatever parts of the events come, in whatever order, however often, and whatever the bucket forgets: each is there
+    /// once, and who brings all of them again changes nothing.
+    #[test]
+    fn bringing_events_again_changes_nothing(
+        parts in proptest::collection::vec((0u64..300, 1u64..120), 1..6),
+        every in 0u64..4,
+    ) {
+        let bucket = bucket(every);
+        let place = place(&bucket);
+        let mut offered = std::collections::BTreeSet::new();
+        for (start, length) in parts {
+            let writer = Lake::open_or_create(&place).expect("a lake").writer(options()).expect("writer");
+            append(&writer, &records(start..start + length));
+            writer.commit().expect("commit");
+            offered.extend(start..start + length);
+        }
+        let lake = Lake::open(&place).expect("the lake");
+        let wanted: Vec<_> = {
+            let mut wanted: Vec<_> = offered.iter().flat_map(|&n| expected(n..n + 1)).collect();
+            wanted.sort_by(|left, right| left.0.cmp(&right.0));
+            wanted
+        };
+        let mut found = stored(&lake);
+        found.sort_by(|left, right| left.0.cmp(&right.0));
+        proptest::prop_assert_eq!(&found, &wanted);
+        let version = lake.version().expect("version");
+        let writer = lake.writer(options()).expect("writer");
+        let again: Vec<String> = offered.iter().flat_map(|&n| records(n..n + 1)).collect();
+        proptest::prop_assert_eq!(append(&writer, &again), (0, again.len() as u64, 0));
+        writer.commit().expect("commit");
+        proptest::prop_assert_eq!(lake.version().expect("version"), version);
+    }
+}
