@@ -176,7 +176,7 @@ fn a_crowd_stores_each_event_once_in_a_bucket() {
 #[test]
 fn files_are_compressed_as_they_are_told() {
     let bucket = bucket(0);
-    let lake = Lake::open_or_create(&place(&bucket)).expect("a lake");
+    let lake = Lake::open_or_create(place(&bucket)).expect("a lake");
     for (codec, range) in [(Codec::Snappy, 0..200), (Codec::Snappy, 200..400)] {
         let writer = lake.writer(WriterOptions { codec, ..options() }).expect("writer");
         append(&writer, &records(range));
