@@ -1,15 +1,33 @@
 """The tables, the topic and the analytics bucket of a deployment on this machine: `deployment.py`.
 
 Prints where they are as one line of JSON, and answers every line of its standard input: `scan TABLE` tells every item, `put
-TABLE ITEM` puts one in, both as DynamoDB writes them; `messages` tells what arrived at a queue that subscribes to the topic, `objects` what lies in the bucket.
+TABLE ITEM` puts one in, both as DynamoDB writes them; `messages` tells what arrived at a queue that subscribes to the
+topic, `objects` what lies in the bucket.
 """
 
 import json
 import logging
 import sys
+import threading
 
 import boto3
+from moto.dynamodb.models import DynamoDBBackend
 from moto.server import ThreadedMotoServer
+
+# A condition and what is written under it are one step in DynamoDB; moto looks first and writes then, on many threads.
+ALONE = threading.RLock()
+
+
+def alone(method):
+    def held(*arguments, **named):
+        with ALONE:
+            return method(*arguments, **named)
+
+    return held
+
+
+for name in ("put_item", "update_item"):
+    setattr(DynamoDBBackend, name, alone(getattr(DynamoDBBackend, name)))
 
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)

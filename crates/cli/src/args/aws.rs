@@ -140,7 +140,7 @@ pub(crate) enum AwsCommand {
     Destroy {
         #[command(flatten)]
         stack: StackArgs,
-        /// Empty the buckets, so that they can be deleted: logs, lake and results are lost.
+        /// Delete the objects in its buckets, so that those can go: logs, lake and results are lost.
         #[arg(long)]
         delete_data: bool,
         /// Do not ask.

@@ -103,7 +103,7 @@ fn advice(reason: &str) -> Option<&'static str> {
             "is not available in",
             "the region lacks the service: switch it off by its parameter, or choose another region",
         ),
-        ("not empty", "empty it with `trailhound aws destroy --delete-data`, or keep it"),
+        ("not empty", "it stays: empty it in S3, older versions too, or keep it (--delete-data deletes the objects)"),
     ];
     KNOWN.iter().find(|(words, _)| reason.contains(words)).map(|(_, advice)| *advice)
 }
