@@ -26,7 +26,7 @@ pub(crate) struct Options {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// Zip files of Lambda functions: <function>-<architecture>-<version>.zip
+    /// Zip files of Lambda functions: `FUNCTION-ARCHITECTURE-VERSION.zip`
     Lambda(Lambda),
 }
 
