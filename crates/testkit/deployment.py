@@ -2,9 +2,10 @@
 
 Prints where they are as one line of JSON, and answers every line of its standard input: `scan TABLE` tells every item, `put
 TABLE ITEM` puts one in, both as DynamoDB writes them; `messages` tells what arrived at a queue that subscribes to the
-topic, `objects` what lies in the bucket.
+topic, `objects` what lies in the bucket; `log KEY JSON` puts an object into the bucket of a trail.
 """
 
+import gzip
 import json
 import logging
 import sys
@@ -65,6 +66,7 @@ queue = sqs.create_queue(QueueName="told")["QueueUrl"]
 sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=sqs.get_queue_attributes(
     QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"])
 s3.create_bucket(Bucket="trail-analytics")
+s3.create_bucket(Bucket="trail-logs")
 print(json.dumps({"endpoint": endpoint, "topic": topic}), flush=True)
 
 
@@ -87,6 +89,10 @@ for line in sys.stdin:
         continue
     if what == "messages":
         print(json.dumps(messages()), flush=True)
+        continue
+    if what == "log":
+        s3.put_object(Bucket="trail-logs", Key=rest[0], Body=gzip.compress(rest[1].encode()))
+        print("{}", flush=True)
         continue
     table, *item = rest
     if what == "put":

@@ -33,8 +33,8 @@ macro_rules! operation {
             permission: concat!("athena:", $name),
             service: "Athena",
             host: "athena",
-            path: "/",
             target: Some(concat!("AmazonAthena.", $name)),
+            ..Operation::POST
         }
     };
 }

@@ -18,7 +18,7 @@ const IMPORT: Operation<'_> = Operation {
     service: "SecurityHub",
     host: "securityhub",
     path: "/findings/import",
-    target: None,
+    ..Operation::POST
 };
 
 /// The most refused findings that are named.

@@ -66,7 +66,7 @@ impl Functions {
             service: "Lambda",
             host: "lambda",
             path: &path,
-            target: None,
+            ..Operation::POST
         };
         self.signed.call(&operation, &self.region, event, INVOKE)
     }
@@ -85,8 +85,8 @@ impl Functions {
             permission: "logs:FilterLogEvents",
             service: "CloudWatch Logs",
             host: "logs",
-            path: "/",
             target: Some("Logs_20140328.FilterLogEvents"),
+            ..Operation::POST
         };
         let mut request = json!({"logGroupName": group, "startTime": since.micros() / 1000, "limit": LINES});
         if let Some(token) = token {

@@ -4,8 +4,8 @@
 //! [`Aws::organization`]) and the adapters behind other rooms' ports: [`EventHistory`] for LookupEvents, [`TrailBucket`]
 //! and [`TrailQueue`] for trails ([`TrailBucket`] and [`PublicKeys`] for integrity, too), [`Tables`] for the DynamoDB of a
 //! deployment, [`Account::object_store`] for its lake, [`Topics`] for Amazon SNS, [`SecurityHub`] for its findings,
-//! [`Secrets`] for Secrets Manager and Systems Manager; clients of Athena ([`athena`]), CloudFormation ([`Stacks`]) and
-//! Lambda ([`Functions`]). **Must not** leak a type of an SDK, decide what is asked for, or try again what a port's caller
+//! [`Secrets`] for Secrets Manager and Systems Manager; clients of Athena ([`athena`]), CloudFormation ([`Stacks`]),
+//! Detective ([`Detective`]) and Lambda ([`Functions`]). **Must not** leak a type of an SDK, decide what is asked for, or try again what a port's caller
 //! tries again itself.
 //!
 //! Read in this order: `access` (whose credentials), `error` (what AWS's refusals mean), `lookup` (one adapter whole),
@@ -15,6 +15,7 @@ mod access;
 pub mod athena;
 mod bucket;
 mod date;
+mod detective;
 mod discovery;
 mod dynamo;
 mod edge;
@@ -34,6 +35,7 @@ mod topics;
 
 pub use access::{Access, Account, Aws, Role};
 pub use bucket::TrailBucket;
+pub use detective::{Detective, Member};
 pub use discovery::{Discovery, MemberRole, Wanted};
 pub use dynamo::{AlertTable, ControlTable, EventTable, ExportTable, Exported, Position, Stored, TableNames, Tables};
 pub use error::AwsError;

@@ -2,21 +2,76 @@
 
 use std::fmt;
 
+use std::time::Duration;
+
+use aws_smithy_types::base64;
 use bytes::Bytes;
-use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectStoreExt, PutPayload};
 use pipeline::service::CallError;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::access::Account;
 use crate::bucket::TrailBucket;
 use crate::error::{AwsError, classify_store};
+use crate::signed::{Raw, Signed};
+
+/// How long one page of versions may take to be listed or deleted.
+const PAGE: Duration = Duration::from_secs(60);
+/// How often a page is asked for that is throttled or not answered, and the wait before the second time, which doubles.
+const TRIES: u32 = 6;
+const WAIT: Duration = Duration::from_millis(500);
+/// The most bytes of a page: a thousand keys of a kilobyte, and what stands around them.
+const PAGE_MAX: usize = 8 * 1024 * 1024;
 
 /// A bucket that the deployment owns.
 pub struct Artifacts {
     bucket: TrailBucket,
+    region: String,
+    signed: Signed,
     /// Where its objects are, as another service takes it.
     address: String,
+}
+
+/// A version of an object, or a marker that it was deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Version {
+    key: String,
+    version_id: String,
+}
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html>
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Versions {
+    #[serde(default, rename = "Version")]
+    versions: Vec<Version>,
+    #[serde(default, rename = "DeleteMarker")]
+    markers: Vec<Version>,
+}
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Delete {
+    quiet: bool,
+    object: Vec<Version>,
+}
+
+/// What was not deleted.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Deleted {
+    #[serde(default, rename = "Error")]
+    errors: Vec<NotDeleted>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct NotDeleted {
+    code: String,
 }
 
 impl fmt::Debug for Artifacts {
@@ -36,7 +91,9 @@ impl Artifacts {
             Some(endpoint) => format!("{}/{name}", endpoint.trim_end_matches('/')),
             None => format!("https://{name}.s3.{region}.{suffix}"),
         };
-        Ok(Artifacts { bucket: TrailBucket::new(account, name, region)?, address })
+        let signed = Signed::new(&account.edge, &account.config).reading(PAGE_MAX);
+        let (bucket, region) = (TrailBucket::new(account, name, region)?, region.to_owned());
+        Ok(Artifacts { bucket, region, signed, address })
     }
 
     /// The address of an object, as CloudFormation takes it.
@@ -70,25 +127,125 @@ impl Artifacts {
         }
     }
 
-    /// Deletes every object; in a versioned bucket their versions stay. Returns how many there were.
+    /// Deletes every object in all its versions. Returns how many there were.
     ///
     /// # Errors
     /// [`CallError`].
     pub fn empty(&self) -> Result<u64, CallError> {
-        let store: &dyn ObjectStore = &self.bucket.store;
-        let deleted = async {
-            let mut deleted = 0;
-            let keys = store.list(None).map_ok(|object| object.location);
-            let mut deleting = store.delete_stream(Box::pin(keys));
-            while deleting.try_next().await?.is_some() {
-                deleted += 1;
+        let (mut deleted, mut last) = (0, Vec::new());
+        loop {
+            // What was listed is gone by the next time, so the first page is always the next one.
+            let listed = self.ask("s3:ListBucketVersions", "GET", "versions=&max-keys=1000", String::new())?;
+            let Versions { versions, markers } = read(&listed)?;
+            let object: Vec<Version> = versions.into_iter().chain(markers).collect();
+            if object.is_empty() {
+                return Ok(deleted);
             }
-            Ok::<u64, object_store::Error>(deleted)
-        };
-        self.bucket.edge.run(deleted).map_err(|error| classify_store("s3:DeleteObject", &self.address(""), &error))
+            if object == last {
+                return Err(CallError::Refused(format!("{}: what is deleted does not go", self.address(""))));
+            }
+            last.clone_from(&object);
+            let number = object.len() as u64;
+            let request = quick_xml::se::to_string(&Delete { quiet: true, object });
+            let request = request.map_err(|_| CallError::Refused("the request cannot be written".to_owned()))?;
+            let answer = self.ask("s3:DeleteObjectVersion", "POST", "delete=", request)?;
+            if let Some(first) = read::<Deleted>(&answer)?.errors.first() {
+                let (action, message) = ("s3:DeleteObjectVersion".to_owned(), self.address(""));
+                return Err(match first.code.as_str() {
+                    "AccessDenied" => CallError::AccessDenied { action, message },
+                    code => CallError::Refused(format!("{message}: {code}")),
+                });
+            }
+            deleted += number;
+        }
+    }
+
+    /// Asks something of the bucket as a whole.
+    fn ask(
+        &self,
+        permission: &'static str,
+        method: &'static str,
+        query: &str,
+        body: String,
+    ) -> Result<Vec<u8>, CallError> {
+        let mut headers = Vec::new();
+        if !body.is_empty() {
+            headers.push(("content-type", "application/xml".to_owned()));
+            headers.push(("x-amz-checksum-sha256", base64::encode(Sha256::digest(body.as_bytes()))));
+        }
+        let url = format!("{}/?{query}", self.address);
+        let raw = Raw { permission, signed_for: "s3", method, url, headers, body };
+        let mut wait = WAIT;
+        for _ in 1..TRIES {
+            match self.once(&raw) {
+                Err(CallError::Throttled | CallError::Unavailable(_)) => {}
+                outcome => return outcome,
+            }
+            self.bucket.edge.run(tokio::time::sleep(wait));
+            wait *= 2;
+        }
+        self.once(&raw)
+    }
+
+    fn once(&self, raw: &Raw) -> Result<Vec<u8>, CallError> {
+        let exchange = async { tokio::time::timeout(PAGE, self.signed.send(raw, &self.region)).await };
+        let answer = self.bucket.edge.run(exchange);
+        answer.unwrap_or_else(|_| Err(CallError::Unavailable("no answer in time".to_owned())))
     }
 
     fn address(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.bucket.name)
+    }
+}
+
+fn read<T: Default + for<'de> Deserialize<'de>>(answer: &[u8]) -> Result<T, CallError> {
+    let text = std::str::from_utf8(answer).ok();
+    // Some answer nothing at all where nothing went wrong.
+    if text.is_some_and(|text| text.trim().is_empty()) {
+        return Ok(T::default());
+    }
+    text.and_then(|text| quick_xml::de::from_str(text).ok())
+        .ok_or_else(|| CallError::Refused("the answer is not what it should be".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(key: &str, id: &str) -> Version {
+        Version { key: key.to_owned(), version_id: id.to_owned() }
+    }
+
+    #[test]
+    fn versions_and_markers_are_read_however_they_are_mixed() {
+        let listed = r#"<?xml version="1.0" encoding="UTF-8"?>
+            <ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name><Prefix/>
+              <KeyMarker/><MaxKeys>1000</MaxKeys><IsTruncated>true</IsTruncated><NextKeyMarker>z</NextKeyMarker>
+              <Version><Key>a &amp; b</Key><VersionId>1</VersionId><IsLatest>false</IsLatest>
+                <Owner><ID>x</ID></Owner><Size>3</Size></Version>
+              <DeleteMarker><Key>a &amp; b</Key><VersionId>2</VersionId><IsLatest>true</IsLatest></DeleteMarker>
+              <Version><Key>c</Key><VersionId>null</VersionId></Version>
+            </ListVersionsResult>"#;
+        let Versions { versions, markers } = read(listed.as_bytes()).unwrap();
+        assert_eq!(
+            (versions, markers),
+            (vec![version("a & b", "1"), version("c", "null")], vec![version("a & b", "2")])
+        );
+        let none = "<ListVersionsResult><Name>b</Name><IsTruncated>false</IsTruncated></ListVersionsResult>";
+        assert_eq!(read::<Versions>(none.as_bytes()).unwrap(), Versions::default());
+        assert!(read::<Versions>(b"<html>").is_err());
+    }
+
+    #[test]
+    fn what_is_deleted_is_written_as_s3_reads_it() {
+        let request = Delete { quiet: true, object: vec![version("a & <b>", "1")] };
+        assert_eq!(
+            quick_xml::se::to_string(&request).unwrap(),
+            "<Delete><Quiet>true</Quiet><Object><Key>a &amp; &lt;b&gt;</Key><VersionId>1</VersionId></Object></Delete>"
+        );
+        let answer =
+            "<DeleteResult><Error><Key>a</Key><Code>AccessDenied</Code><Message>no</Message></Error></DeleteResult>";
+        assert_eq!(read::<Deleted>(answer.as_bytes()).unwrap().errors[0].code, "AccessDenied");
+        assert!(read::<Deleted>(b"").unwrap().errors.is_empty());
     }
 }

@@ -17,16 +17,16 @@ const GET_SECRET: Operation<'_> = Operation {
     permission: "secretsmanager:GetSecretValue",
     service: "Secrets Manager",
     host: "secretsmanager",
-    path: "/",
     target: Some("secretsmanager.GetSecretValue"),
+    ..Operation::POST
 };
 /// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html>
 const GET_PARAMETER: Operation<'_> = Operation {
     permission: "ssm:GetParameter",
     service: "SSM",
     host: "ssm",
-    path: "/",
     target: Some("AmazonSSM.GetParameter"),
+    ..Operation::POST
 };
 
 /// How long one call may take.

@@ -7,7 +7,10 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
+    sign,
+};
 use aws_sigv4::sign::v4;
 use aws_smithy_http_client::Connector;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings, SharedHttpConnector};
@@ -36,11 +39,33 @@ pub(crate) struct Operation<'a> {
     pub(crate) permission: &'static str,
     /// The service's name for `AWS_ENDPOINT_URL_…` and the profile's `services`.
     pub(crate) service: &'static str,
-    /// The service's name in its hosts, which is also the one it is signed for.
+    /// The service's name in its hosts.
     pub(crate) host: &'static str,
+    /// The name that it is signed for, where that is another one.
+    pub(crate) signed_for: Option<&'static str>,
+    pub(crate) method: &'static str,
     pub(crate) path: &'a str,
     /// `X-Amz-Target`, where the service tells its operations apart by that.
     pub(crate) target: Option<&'static str>,
+}
+
+impl Operation<'_> {
+    /// What most have in common.
+    pub(crate) const POST: Operation<'static> =
+        Operation { permission: "", service: "", host: "", signed_for: None, method: "POST", path: "/", target: None };
+}
+
+/// A request before it is signed.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    /// The permission it needs.
+    pub(crate) permission: &'static str,
+    /// The service's name in the signature.
+    pub(crate) signed_for: &'static str,
+    pub(crate) method: &'static str,
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: String,
 }
 
 /// Makes signed calls with one account's credentials.
@@ -83,14 +108,33 @@ impl Signed {
         let exchange = async { tokio::time::timeout(limit, self.exchange(operation, region, body)).await };
         let answer = self.edge.run(exchange);
         let answer = answer.unwrap_or_else(|_| Err(LookupError::Unavailable("no answer in time".to_owned())))?;
+        // Some have nothing to say.
+        let answer = if answer.is_empty() { b"null".to_vec() } else { answer };
         // The parser's own words would repeat what it has read.
         serde_json::from_slice(&answer)
             .map_err(|_| LookupError::Refused("the answer is not what it should be".to_owned()))
     }
 
     async fn exchange(&self, operation: &Operation<'_>, region: &str, body: &Value) -> Result<Vec<u8>, LookupError> {
+        let url = format!("{}{}", self.endpoint(operation, region)?, operation.path);
+        let content_type = if operation.target.is_some() { "application/x-amz-json-1.1" } else { "application/json" };
+        let mut headers = vec![("content-type", content_type.to_owned())];
+        headers.extend(operation.target.map(|target| ("x-amz-target", target.to_owned())));
+        let raw = Raw {
+            permission: operation.permission,
+            signed_for: operation.signed_for.unwrap_or(operation.host),
+            method: operation.method,
+            url,
+            headers,
+            body: body.to_string(),
+        };
+        self.send(&raw, region).await
+    }
+
+    /// Sends a request, signed, and reads its answer.
+    pub(crate) async fn send(&self, raw: &Raw, region: &str) -> Result<Vec<u8>, LookupError> {
         let credentials = self.credentials().await?;
-        let request = self.request(operation, region, body.to_string(), credentials)?;
+        let request = self.request(raw, region, credentials)?;
         let response = self.connector().call(request).await.map_err(|error| of_connector(&error))?;
         let status = response.status().as_u16();
         let code = response.headers().get("x-amzn-errortype").unwrap_or_default().to_owned();
@@ -98,7 +142,7 @@ impl Signed {
         if (200..=299).contains(&status) {
             return Ok(body);
         }
-        let refused = of_refusal(operation.permission, refusal(status, &code, &body));
+        let refused = of_refusal(raw.permission, refusal(status, &code, &body));
         if matches!(refused, LookupError::Credentials(_)) {
             // There may be better ones by now.
             *self.credentials.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -127,40 +171,39 @@ impl Signed {
         })
     }
 
-    fn request(
-        &self,
-        operation: &Operation<'_>,
-        region: &str,
-        body: String,
-        credentials: Credentials,
-    ) -> Result<HttpRequest, LookupError> {
+    fn request(&self, raw: &Raw, region: &str, credentials: Credentials) -> Result<HttpRequest, LookupError> {
         // An error of the signer could repeat a header.
         let unsigned = || LookupError::Refused("the request cannot be signed".to_owned());
-        let url = format!("{}{}", self.endpoint(operation, region)?, operation.path);
-        let content_type = if operation.target.is_some() { "application/x-amz-json-1.1" } else { "application/json" };
-        let mut headers = vec![("content-type", content_type)];
-        headers.extend(operation.target.map(|target| ("x-amz-target", target)));
+        let Raw { signed_for, method, url, headers, body, .. } = raw;
+        let mut settings = SigningSettings::default();
+        if *signed_for == "s3" {
+            settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+            settings.percent_encoding_mode = PercentEncodingMode::Single;
+            settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        }
         let identity = credentials.into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(region)
-            .name(operation.host)
+            .name(signed_for)
             .time(self.config.time_source().unwrap_or_default().now())
-            .settings(SigningSettings::default())
+            .settings(settings)
             .build()
             .map_err(|_| unsigned())?
             .into();
-        let signable =
-            SignableRequest::new("POST", url.as_str(), headers.iter().copied(), SignableBody::Bytes(body.as_bytes()));
+        let content = SignableBody::Bytes(body.as_bytes());
+        let said = headers.iter().map(|(name, value)| (*name, value.as_str()));
+        let signable = SignableRequest::new(method, url.as_str(), said, content);
         let signature = sign(signable.map_err(|_| unsigned())?, &params).map_err(|_| unsigned())?.into_parts().0;
-        let mut request = HttpRequest::new(SdkBody::from(body));
-        request.set_method("POST").map_err(|_| unsigned())?;
+        let mut request = HttpRequest::new(SdkBody::from(body.as_str()));
+        request.set_method(method).map_err(|_| unsigned())?;
         request
             .set_uri(url.as_str())
             .map_err(|_| LookupError::Refused(format!("the endpoint {url:?} is no address")))?;
         // The signature does not cover it.
         let agent = ("user-agent", concat!("trailhound/", env!("CARGO_PKG_VERSION")));
-        for (name, value) in headers.into_iter().chain([agent]).chain(signature.headers()) {
+        let said = headers.iter().map(|(name, value)| (*name, value.as_str()));
+        for (name, value) in said.chain([agent]).chain(signature.headers()) {
             request.headers_mut().try_insert(name.to_owned(), value.to_owned()).map_err(|_| unsigned())?;
         }
         Ok(request)
@@ -222,7 +265,7 @@ async fn read(body: SdkBody, max: usize) -> Result<Vec<u8>, LookupError> {
 /// The service's own words: the code stands in a header or in the body, often with a name space before it or an address
 /// behind it.
 fn refusal(status: u16, code: &str, body: &[u8]) -> Refusal {
-    let said: Value = serde_json::from_slice(body).unwrap_or_default();
+    let said: Value = serde_json::from_slice(body).ok().or_else(|| of_xml(body)).unwrap_or_default();
     let text = |names: [&str; 3]| names.into_iter().find_map(|name| said[name].as_str()).unwrap_or_default();
     let code = if code.is_empty() { text(["__type", "code", "Code"]) } else { code };
     let code = code.split(':').next().unwrap_or_default();
@@ -232,6 +275,19 @@ fn refusal(status: u16, code: &str, body: &[u8]) -> Refusal {
         ("", 403) => Refusal::new("AccessDenied", "HTTP 403 without a reason", status),
         _ => Refusal::new(code, text(["message", "Message", "errorMessage"]), status),
     }
+}
+
+/// S3's `<Error><Code>…</Code><Message>…</Message></Error>`.
+fn of_xml(body: &[u8]) -> Option<Value> {
+    #[derive(serde::Deserialize)]
+    struct Error {
+        #[serde(rename = "Code")]
+        code: String,
+        #[serde(rename = "Message", default)]
+        message: String,
+    }
+    let error: Error = quick_xml::de::from_str(std::str::from_utf8(body).ok()?).ok()?;
+    Some(serde_json::json!({ "Code": error.code, "Message": error.message }))
 }
 
 fn of_connector(error: &ConnectorError) -> LookupError {
@@ -250,8 +306,8 @@ mod tests {
         permission: "secretsmanager:GetSecretValue",
         service: "Secrets Manager",
         host: "secretsmanager",
-        path: "/",
         target: Some("secretsmanager.GetSecretValue"),
+        ..Operation::POST
     };
 
     fn signed() -> Signed {
@@ -285,7 +341,15 @@ mod tests {
     fn a_request_is_signed_for_its_service_and_says_who_we_are() {
         let signed = signed();
         let credentials = Credentials::new("AKID", "hush", Some("token".to_owned()), None, "test");
-        let request = signed.request(&GET, "eu-central-1", "{}".to_owned(), credentials).unwrap();
+        let raw = Raw {
+            permission: GET.permission,
+            signed_for: GET.host,
+            method: GET.method,
+            url: format!("{}/", signed.endpoint(&GET, "eu-central-1").unwrap()),
+            headers: vec![("content-type", "x".to_owned()), ("x-amz-target", GET.target.unwrap().to_owned())],
+            body: "{}".to_owned(),
+        };
+        let request = signed.request(&raw, "eu-central-1", credentials).unwrap();
         let header = |name| request.headers().get(name).unwrap_or_default();
         let authorization = header("authorization");
         assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKID/"), "{authorization}");
@@ -310,6 +374,11 @@ mod tests {
         assert!(denied(&read(403, "AccessDeniedException:http://x/", r#"{"Message": "no"}"#)));
         assert!(denied(&read(403, "", r#"{"Code": "AccessDeniedException", "Message": "no"}"#)));
         assert_eq!(read(400, "", r#"{"__type": "ThrottlingException"}"#), LookupError::Throttled);
+        assert!(denied(&read(
+            403,
+            "",
+            "<Error><Code>AccessDenied</Code><Message>no</Message><HostId>x</HostId></Error>"
+        )));
         assert!(matches!(read(502, "", "<html>"), LookupError::Unavailable(_)));
         assert!(matches!(read(403, "", "<html>"), LookupError::AccessDenied { .. }));
         assert_eq!(read(400, "ParameterNotFound", "{}"), LookupError::Refused("ParameterNotFound".to_owned()));

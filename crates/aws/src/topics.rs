@@ -64,7 +64,13 @@ impl Topics {
         client.clone()
     }
 
-    fn try_publish(&self, publication: &Publication, region: &str, limit: Duration) -> Result<(), LookupError> {
+    /// Publishes, and gives back what SNS calls the message.
+    fn try_publish(
+        &self,
+        publication: &Publication,
+        region: &str,
+        limit: Duration,
+    ) -> Result<Option<String>, LookupError> {
         let attributes = publication.attributes.iter().map(|attribute| {
             let value = MessageAttributeValue::builder().data_type("String").string_value(&attribute.value).build();
             Ok((attribute.name.to_owned(), value.map_err(|error| LookupError::Refused(error.to_string()))?))
@@ -82,7 +88,7 @@ impl Topics {
             call = call.message_group_id(GROUP).message_deduplication_id(&publication.deduplication_id);
         }
         match self.edge.run(async { tokio::time::timeout(limit, call.send()).await }) {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(published)) => Ok(published.message_id),
             Ok(Err(error)) => Err(classify(CALL, &error)),
             Err(_) => Err(LookupError::Unavailable("no answer in time".to_owned())),
         }
@@ -91,8 +97,17 @@ impl Topics {
 
 impl Publish for Topics {
     fn publish(&self, publication: &Publication, limit: Duration) -> Verdict {
+        self.publish_for_receipt(publication, limit).0
+    }
+
+    fn publish_for_receipt(&self, publication: &Publication, limit: Duration) -> (Verdict, Option<String>) {
         let arn = Arn::parse(&publication.topic).filter(|arn| arn.service == "sns" && is_region(arn.region));
-        let Some(arn) = arn else { return Verdict::refused(format!("{:?} is no ARN of a topic", publication.topic)) };
-        verdict(self.try_publish(publication, arn.region, limit))
+        let Some(arn) = arn else {
+            return (Verdict::refused(format!("{:?} is no ARN of a topic", publication.topic)), None);
+        };
+        match self.try_publish(publication, arn.region, limit) {
+            Ok(receipt) => (Verdict::Delivered, receipt),
+            Err(error) => (verdict(Err(error)), None),
+        }
     }
 }

@@ -65,7 +65,8 @@ pub(crate) struct AthenaConfig {
     ///
     /// Example: `database = "trails"`
     pub(crate) database: String,
-    /// The workgroup; `ATHENA_WORKGROUP` is the same. Default: `"trailhound"`.
+    /// The workgroup; `ATHENA_WORKGROUP` is the same. Default: `"trailhound-workgroup"`, which is what
+    /// `trailhound aws deploy` makes.
     ///
     /// Example: `workgroup = "analysts"`
     pub(crate) workgroup: String,
@@ -82,8 +83,8 @@ pub(crate) struct AthenaConfig {
 
 impl Default for AthenaConfig {
     fn default() -> Self {
-        let name = "trailhound".to_owned();
-        AthenaConfig { database: name.clone(), workgroup: name, output_location: String::new(), reuse_minutes: 0 }
+        let (database, workgroup) = ("trailhound".to_owned(), "trailhound-workgroup".to_owned());
+        AthenaConfig { database, workgroup, output_location: String::new(), reuse_minutes: 0 }
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) global: Global,
     /// The profile that a flag names, in the place of the configuration's.
     pub(crate) profile: Option<String>,
+    /// The region that a flag names, in the place of the configuration's.
+    pub(crate) region: Option<String>,
     pub(crate) out: Output,
 }
 
@@ -47,7 +49,7 @@ impl Session {
             Some(text) => times::instant("--now", text, clock)?,
         };
         let out = Output::new(global.color);
-        Ok(Session { home, config_file, loaded, now, global, profile: None, out })
+        Ok(Session { home, config_file, loaded, now, global, profile: None, region: None, out })
     }
 
     /// Reads the configuration again.
@@ -65,7 +67,8 @@ impl Session {
         let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         let config = &self.config().aws;
         let profile = self.profile.clone().or_else(|| given(&config.profile));
-        Access { profile, region: given(&config.region) }
+        let region = self.region.clone().or_else(|| given(&config.region));
+        Access { profile, region }
     }
 
     pub(crate) fn lake_path(&self) -> PathBuf {

@@ -1,7 +1,7 @@
 """An AWS account on this machine: `account.py CLOUDTRAIL`, where CLOUDTRAIL is the endpoint of CloudTrail's event history.
 
-ministack answers for the services, and runs the functions' own binaries. Prints the endpoint it answers at; then each line
-on standard input is a command, answered by a line of JSON:
+ministack answers for the services, with Athena as `athena_engine` has it, and runs the functions' own binaries. Prints the
+endpoint it answers at; then each line on standard input is a command, answered by a line of JSON:
 
   functions STACK    tells the functions where the services are, which Lambda does not do by itself
   subscribe TOPIC    lets a queue subscribe to a topic
@@ -32,14 +32,17 @@ CACHE = tempfile.TemporaryDirectory(prefix="account-")
 os.environ.update(
     BIND_HOST="127.0.0.1", GATEWAY_PORT=str(PORT), LOG_LEVEL="CRITICAL", IOT_MTLS_ENABLED="0", STATE_DIR=CACHE.name,
     S3_DATA_DIR=CACHE.name, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION=REGION,
+    ATHENA_ENGINE="duckdb",
 )
 
+import athena_engine
 import botocore.session
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack import app
 from ministack.services import eventbridge, scheduler
 
+athena_engine.install(ENDPOINT, CACHE.name)
 put_events = eventbridge._put_events
 # Only CloudTrail itself may say that an event comes from a service.
 eventbridge._put_events = lambda data, allow_aws_source=False: put_events(data, True)

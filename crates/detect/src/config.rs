@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use event::Timestamp;
 use event::policy::matches_ignore_case;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,8 @@ pub const ADMIN_POLICIES: &[&str] = &[
 /// The names of groups that are taken for administrators' by default.
 pub const ADMIN_GROUPS: &[&str] = &["*admin*", "*poweruser*", "*power-user*", "*superuser*", "*break*glass*"];
 
+const MICROS_PER_HOUR: i64 = 3_600_000_000;
+
 /// What can be set about detections: the section `[detect]` of `trailhound.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -43,6 +46,11 @@ pub struct DetectConfig {
     ///
     /// Example: `watched_actions = ["iam:*", "kms:ScheduleKeyDeletion", "secretsmanager:GetSecretValue"]`
     pub watched_actions: Vec<String>,
+    /// The hours, in UTC, at which nobody is expected to sign in to the console: the first, and the first after them, from
+    /// 0 to 23. Empty for none, and so is a span from an hour to itself. Default: none.
+    ///
+    /// Example: `off_hours = "22-6"`
+    pub off_hours: String,
     /// Ids of detections that shall not run. To be silent about *some* findings, suppress those instead: suppressions are
     /// counted and end. Default: none.
     ///
@@ -60,6 +68,7 @@ impl Default for DetectConfig {
             admin_policies: Vec::new(),
             admin_groups: ADMIN_GROUPS.iter().map(|&pattern| pattern.to_owned()).collect(),
             watched_actions: Vec::new(),
+            off_hours: String::new(),
             disabled: Vec::new(),
             severity: BTreeMap::new(),
         }
@@ -81,6 +90,9 @@ pub enum ConfigError {
     /// A watched action is not `service:Action`.
     #[error("detect.watched_actions wants service:Action (such as \"iam:Delete*\"), not \"{0}\"")]
     BadAction(String),
+    /// The off-hours are not two hours.
+    #[error("detect.off_hours wants two hours from 0 to 23, such as \"22-6\", not \"{0}\"")]
+    BadHours(String),
     /// A name or pattern is empty.
     #[error("detect.{0} has an empty entry")]
     Empty(&'static str),
@@ -102,6 +114,9 @@ impl DetectConfig {
                 return Err(ConfigError::Empty(field));
             }
         }
+        if !self.off_hours.trim().is_empty() && split_hours(&self.off_hours).is_none() {
+            return Err(ConfigError::BadHours(self.off_hours.clone()));
+        }
         match self.watched_actions.iter().find(|pattern| split_action(pattern).is_none()) {
             Some(pattern) => Err(ConfigError::BadAction(pattern.clone())),
             None => Ok(()),
@@ -113,12 +128,20 @@ fn split_action(pattern: &str) -> Option<(&str, &str)> {
     pattern.split_once(':').filter(|(service, action)| !service.is_empty() && !action.is_empty())
 }
 
+/// The first hour, and the first hour after them.
+fn split_hours(span: &str) -> Option<(i64, i64)> {
+    let hour = |text: &str| text.trim().parse().ok().filter(|hour| (0..24).contains(hour));
+    let (start, end) = span.split_once('-')?;
+    Some((hour(start)?, hour(end)?))
+}
+
 /// The configuration in the form detections ask it in.
 #[derive(Debug, Default)]
 pub(crate) struct Settings {
     admin_policies: Vec<String>,
     admin_groups: Vec<String>,
     watched: Vec<(String, String)>,
+    off_hours: Option<(i64, i64)>,
 }
 
 impl Settings {
@@ -130,6 +153,7 @@ impl Settings {
             admin_policies: built_in.chain(config.admin_policies.iter().cloned()).collect(),
             admin_groups: config.admin_groups.clone(),
             watched: config.watched_actions.iter().filter_map(split).collect(),
+            off_hours: split_hours(&config.off_hours),
         }
     }
 
@@ -146,6 +170,16 @@ impl Settings {
     /// Whether a group, by its name or id, is taken for administrators'.
     pub(crate) fn is_admin_group(&self, group: &str) -> bool {
         self.admin_groups.iter().any(|pattern| matches_ignore_case(pattern, group))
+    }
+
+    /// Whether a time lies within the off-hours.
+    pub(crate) fn is_off_hours(&self, time: Timestamp) -> bool {
+        let hour = time.micros().div_euclid(MICROS_PER_HOUR) % 24;
+        self.off_hours.is_some_and(|(start, end)| match start <= end {
+            true => (start..end).contains(&hour),
+            // Over midnight.
+            false => hour >= start || hour < end,
+        })
     }
 
     /// Whether the user asked to be told of this action.
@@ -200,9 +234,27 @@ mod tests {
             let bad = DetectConfig { watched_actions: vec![pattern.to_owned()], ..DetectConfig::default() };
             assert_eq!(bad.validate(), Err(ConfigError::BadAction(pattern.to_owned())));
         }
+        for hours in ["22", "22-24", "-1-6", "late-early", "22-6-7"] {
+            let bad = DetectConfig { off_hours: hours.to_owned(), ..DetectConfig::default() };
+            assert_eq!(bad.validate(), Err(ConfigError::BadHours(hours.to_owned())));
+        }
         let empty = DetectConfig { admin_groups: vec![" ".to_owned()], ..DetectConfig::default() };
         assert_eq!(empty.validate(), Err(ConfigError::Empty("admin_groups")));
         assert_eq!(DetectConfig::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn off_hours_are_within_a_day_over_midnight_or_none() {
+        let hours = |off_hours: &str| -> Vec<i64> {
+            let settings = Settings::of(&DetectConfig { off_hours: off_hours.to_owned(), ..DetectConfig::default() });
+            let at = |hour: i64| Timestamp::parse(&format!("2026-01-15T{hour:02}:30:00Z")).expect("a time");
+            (0..24).filter(|&hour| settings.is_off_hours(at(hour))).collect()
+        };
+        assert_eq!(hours("22-6"), [0, 1, 2, 3, 4, 5, 22, 23]);
+        assert_eq!(hours(" 1 - 3 "), [1, 2]);
+        assert_eq!(hours("20-0"), [20, 21, 22, 23]);
+        assert!(hours("6-6").is_empty());
+        assert!(hours("").is_empty());
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod admin_policy_attached;
 mod admin_policy_granted_inline;
 mod assume_root;
 mod cloudtrail_tampered;
+mod console_login_off_hours;
 mod console_login_without_mfa;
 mod credentials_quarantined;
 mod iam_user_created;
@@ -38,6 +39,7 @@ pub(crate) static ALL: &[&Detection] = &[
     &root_api_use::DETECTION,
     &assume_root::DETECTION,
     &console_login_without_mfa::DETECTION,
+    &console_login_off_hours::DETECTION,
     &iam_user_created::DETECTION,
     &login_profile_changed_for_other::DETECTION,
     &access_key_created::DETECTION,

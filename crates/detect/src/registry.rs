@@ -135,9 +135,10 @@ pub(crate) mod tests {
         pub(crate) quiet: Vec<EventBuilder>,
     }
 
-    /// What the examples are judged with: the defaults, and something to watch.
+    /// What the examples are judged with: the defaults, something to watch, and hours to sleep.
     fn config() -> DetectConfig {
-        DetectConfig { watched_actions: vec!["kms:*".to_owned()], ..DetectConfig::default() }
+        let (watched_actions, off_hours) = (vec!["kms:*".to_owned()], "22-6".to_owned());
+        DetectConfig { watched_actions, off_hours, ..DetectConfig::default() }
     }
 
     fn registry() -> Registry {

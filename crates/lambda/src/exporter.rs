@@ -29,6 +29,7 @@ use crate::metrics;
 use crate::runtime::{Failure, Function};
 use crate::settings::{Layout, Settings};
 use crate::tracker::tables;
+use crate::trail_files::TrailFiles;
 
 /// Where the lake and the classic files lie in the bucket. The function's role may write nowhere else.
 const LAKE: &str = "lake";
@@ -54,6 +55,8 @@ pub struct Exporter {
     events: EventTable,
     exports: ExportTable,
     target: Target,
+    /// The trail's bucket, where there is one.
+    trail: Option<TrailFiles>,
 }
 
 /// Where it exports to.
@@ -116,7 +119,8 @@ impl Exporter {
             Layout::Delta => Target::Lake(place(LAKE)),
             Layout::Classic => Target::Classic(place(CLASSIC)),
         };
-        Ok(Exporter { events: tables.events(None), exports: tables.exports(), target, settings })
+        let trail = TrailFiles::open(&settings, &aws)?;
+        Ok(Exporter { events: tables.events(None), exports: tables.exports(), target, trail, settings })
     }
 
     /// The lake, and what the table of exports calls the place that is exported to.
@@ -172,11 +176,12 @@ impl Exporter {
         self.events.of_day_after(day, from, &mut |events| -> Result<_, Error> {
             append(&writer, &events, &mut tally)?;
             fail::fail_point!("lambda::after-page");
-            let is_over = stop.load(Ordering::Relaxed);
-            if let (true, Some(last)) = (is_over, events.last()) {
+            // A page may have no events, only parts of records: the day goes on behind it.
+            if let (true, Some(last)) = (stop.load(Ordering::Relaxed), events.last()) {
                 stopped = Some(last.id.clone());
+                return Ok(ControlFlow::Break(()));
             }
-            Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            Ok(ControlFlow::Continue(()))
         })?;
         let committed = writer.commit()?;
         let late = committed.late_duplicates + committed.late_variants.len() as u64;
@@ -234,20 +239,22 @@ impl Exporter {
             if stop.load(Ordering::Relaxed) || in_a_row == FAILURES {
                 break;
             }
-            let began = SystemClock.now();
             let position = known.position.as_ref().filter(|position| position.day == day && lake.is_some());
+            // What was written since may lie before the position that an earlier invocation came to.
+            let began = position.map_or_else(|| Some(SystemClock.now()), |position| position.began);
             let exported = self.day(lake.as_ref(), day, position.map(|position| position.id.as_str()), stop);
             let before = position.map_or(0, |position| position.events);
             let remembered = exported.and_then(|Exporting { tally, stopped }| {
                 let events = before + tally.read;
                 match stopped {
                     None => {
-                        let noted = known.changed.get(&day).copied().filter(|noted| is_settled(*noted, began));
+                        let noted = known.changed.get(&day).copied();
+                        let noted = noted.filter(|noted| began.is_some_and(|began| is_settled(*noted, began)));
                         self.exports.exported(day, events, noted)?;
                         Ok((tally, true))
                     }
                     Some(id) if lake.is_some() => {
-                        self.exports.stopped(&Position { day, id, events })?;
+                        self.exports.stopped(&Position { day, id, events, began })?;
                         Ok((tally, false))
                     }
                     // It began with this invocation and did not come to its end: neither will it next time.
@@ -283,6 +290,14 @@ impl Exporter {
 
 impl Function for Exporter {
     fn invoke(&self, event: Value, stop: &Arc<AtomicBool>) -> Result<Value, Failure> {
+        if !event["trail"].is_null() {
+            let Target::Lake(place) = &self.target else {
+                return Err(Failure::new("Configuration", "EXPORT_LAYOUT=classic has no exports of a trail's files"));
+            };
+            let trail = self.trail.as_ref();
+            let trail = trail.ok_or_else(|| Failure::new("Configuration", "LOGS_BUCKET_NAME is not set"))?;
+            return trail.run(place, &event["trail"], stop);
+        }
         let started = Instant::now();
         let asked = match &event["days"] {
             Value::Null => 0,
@@ -364,7 +379,7 @@ fn append(writer: &Writer, page: &[Stored], tally: &mut Tally) -> Result<(), Err
             Ok(event) => events.push((source, stored.ingested_at.unwrap_or(now), event)),
             Err(reason) => {
                 tally.rejected += 1;
-                let text = stored.record.as_deref().unwrap_or(&stored.id);
+                let text = if let Ok(Some(record)) = &stored.record { record } else { &stored.id };
                 // A line of the log is not told from another that says the same.
                 let _ =
                     LogAside.rejected(&Rejection { source_object: source, number: tally.read, reason: &reason, text });
@@ -451,7 +466,7 @@ mod tests {
         known.changed = ["2026-01-31", "2026-01-30", "2026-01-03", "2026-01-28"].map(|date| (day(date), at)).into();
         assert_eq!(texts(&plan(&known, today, 2, 0)), ["30", "28", "03", "29"]);
         // Where it stopped it goes on.
-        known.position = Some(Position { day: day("2026-01-03"), id: "x".to_owned(), events: 9 });
+        known.position = Some(Position { day: day("2026-01-03"), id: "x".to_owned(), events: 9, began: Some(at) });
         assert_eq!(texts(&plan(&known, today, 2, 0)), ["03", "30", "28", "29"]);
         assert!(plan(&known, day("2026-01-02"), 1, 0).iter().all(|planned| *planned < day("2026-01-02")));
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use detect::DetectConfig;
 use lake::Codec;
+use pipeline::collect::sources::expand;
 use pipeline::filter::FilterConfig;
 
 /// The default of how many accounts and regions are read at once, and the most.
@@ -39,7 +40,7 @@ pub struct Settings {
     pub member_external_id: Option<String>,
     /// `FILTER_AWS_SERVICE_EVENTS` and `FILTERED_ROLES`.
     pub filter: FilterConfig,
-    /// `WATCHED_ACTIONS`, as `service:Action` or `Action` alone.
+    /// `WATCHED_ACTIONS`, as `service:Action` or `Action` alone; `OFF_HOURS_START` and `OFF_HOURS_END`, in UTC.
     pub detect: DetectConfig,
     /// `MAX_WORKERS`.
     pub workers: usize,
@@ -58,6 +59,8 @@ pub struct Settings {
 pub struct ExportSettings {
     /// `ANALYTICS_BUCKET_NAME`: where it exports to.
     pub bucket: Option<String>,
+    /// `LOGS_BUCKET_NAME`: the trail's bucket, for exports straight from its files.
+    pub logs_bucket: Option<String>,
     /// `EXPORT_DAYS_BACK`: how many whole days before today are looked at each time, 1 to 7.
     pub days_back: usize,
     /// `EXPORT_LAYOUT`.
@@ -116,7 +119,10 @@ impl Settings {
         let topic = variables.text("ALERTS_SNS_TOPIC_ARN");
         let watched = variables.list("WATCHED_ACTIONS").into_iter();
         let watched = watched.map(|action| if action.contains(':') { action } else { format!("*:{action}") });
-        let detect = DetectConfig { watched_actions: watched.collect(), ..DetectConfig::default() };
+        let start = variables.number("OFF_HOURS_START", 0..=23)?;
+        let off_hours = start.zip(variables.number("OFF_HOURS_END", 0..=23)?);
+        let off_hours = off_hours.map(|(start, end)| format!("{start}-{end}")).unwrap_or_default();
+        let detect = DetectConfig { watched_actions: watched.collect(), off_hours, ..DetectConfig::default() };
         detect.validate().map_err(|error| variables.bad("WATCHED_ACTIONS", error.to_string()))?;
         let days = variables.number("RETENTION_DAYS", 0..=36_500)?.unwrap_or(0);
         let stack = variables.text("STACK_NAME").unwrap_or_else(|| "trailhound".to_owned());
@@ -147,12 +153,33 @@ impl Settings {
             stack,
             export: ExportSettings {
                 bucket: variables.text("ANALYTICS_BUCKET_NAME"),
+                logs_bucket: variables.text("LOGS_BUCKET_NAME"),
                 days_back: variables.number("EXPORT_DAYS_BACK", 1..=7)?.unwrap_or(1),
                 layout: variables.one_of("EXPORT_LAYOUT", &[("delta", Layout::Delta), ("classic", Layout::Classic)])?,
                 codec: variables.one_of("EXPORT_COMPRESSION", &[("zstd", Codec::Zstd), ("snappy", Codec::Snappy)])?,
                 by_region: variables.switch("PARTITION_BY_REGION", true)?,
             },
         })
+    }
+}
+
+impl Settings {
+    /// What a trail's files are filtered by: the sources that the tracker reads, and what it leaves out of them.
+    ///
+    /// # Errors
+    /// [`BadVariable`]: every source is left out.
+    pub fn trail_filter(&self) -> Result<FilterConfig, BadVariable> {
+        // As the tracker has it: the events of organizations are IAM's.
+        let identity = [("iam", "iam"), ("organizations", "iam"), ("sts", "sts"), ("signin", "signin"), ("sso", "sso")];
+        let identity = identity.into_iter().filter(|(_, switch)| !self.left_out.contains(switch));
+        let identity = identity.map(|(source, _)| source.to_owned());
+        let sources: Vec<String> =
+            identity.chain(self.extra_sources.iter().flat_map(|source| expand(source))).collect();
+        if sources.is_empty() {
+            let reason = "with it, every source is left out".to_owned();
+            return Err(BadVariable { name: "PROCESS_SSO_EVENTS", value: "false".to_owned(), reason });
+        }
+        Ok(FilterConfig { sources, ..self.filter.clone() })
     }
 }
 
@@ -230,6 +257,8 @@ mod tests {
             ("FILTERED_ROLES", "terraform-*, deploy"),
             ("MAX_WORKERS", "32"),
             ("WATCHED_ACTIONS", "CreateUser,kms:Schedule*"),
+            ("OFF_HOURS_START", "22"),
+            ("OFF_HOURS_END", "6"),
             ("RETENTION_DAYS", "90"),
         ])
         .unwrap();
@@ -237,6 +266,7 @@ mod tests {
         assert_eq!(settings.left_out, ["sts"]);
         assert_eq!(settings.filter.roles, ["terraform-*", "deploy"]);
         assert_eq!(settings.detect.watched_actions, ["*:CreateUser", "kms:Schedule*"]);
+        assert_eq!(settings.detect.off_hours, "22-6");
         assert_eq!((settings.workers, settings.retention), (32, Some(Duration::from_secs(90 * 86_400))));
         assert!(settings.topic.is_some() && !settings.filter.service_events);
         let silent = of(&[("ALERTS_SNS_TOPIC_ARN", "arn"), ("ALERTS_ENABLED", "no")]).unwrap();
@@ -246,7 +276,8 @@ mod tests {
     #[test]
     fn an_export_is_a_lake_by_default() {
         let export = |variables: &[(&str, &str)]| of(variables).unwrap().export;
-        let ExportSettings { bucket, days_back, layout, codec, by_region } = export(&[]);
+        let ExportSettings { bucket, logs_bucket, days_back, layout, codec, by_region } = export(&[]);
+        assert_eq!(logs_bucket, None);
         assert_eq!((bucket, days_back, layout, codec, by_region), (None, 1, Layout::Delta, Codec::Zstd, true));
         let classic = export(&[
             ("ANALYTICS_BUCKET_NAME", "b"),
@@ -254,12 +285,26 @@ mod tests {
             ("EXPORT_LAYOUT", "classic"),
             ("EXPORT_COMPRESSION", "Snappy"),
             ("PARTITION_BY_REGION", "false"),
+            ("LOGS_BUCKET_NAME", "l"),
         ]);
-        let ExportSettings { bucket, days_back, layout, codec, by_region } = classic;
+        let ExportSettings { bucket, logs_bucket, days_back, layout, codec, by_region } = classic;
+        assert_eq!(logs_bucket.as_deref(), Some("l"));
         assert_eq!(
             (bucket.as_deref(), days_back, layout, codec, by_region),
             (Some("b"), 7, Layout::Classic, Codec::Snappy, false)
         );
+    }
+
+    #[test]
+    fn of_a_trail_what_the_tracker_reads_is_kept() {
+        let filter = |variables: &[(&str, &str)]| of(variables).unwrap().trail_filter();
+        assert_eq!(filter(&[]).unwrap().sources, ["iam", "organizations", "sts", "signin", "sso"]);
+        let fewer = [("PROCESS_IAM_EVENTS", "false"), ("EXTRA_SOURCES", "kms"), ("FILTERED_ROLES", "deploy")];
+        let fewer = filter(&fewer).unwrap();
+        assert_eq!(fewer.sources, ["sts", "signin", "sso", "kms.amazonaws.com"]);
+        assert_eq!((fewer.roles, fewer.service_events), (vec!["deploy".to_owned()], true));
+        let none = ["PROCESS_IAM_EVENTS", "PROCESS_STS_EVENTS", "PROCESS_SIGNIN_EVENTS", "PROCESS_SSO_EVENTS"];
+        assert!(filter(&none.map(|name| (name, "false"))).is_err());
     }
 
     #[test]
@@ -268,6 +313,7 @@ mod tests {
             ("MAX_WORKERS", "33"),
             ("ALERTS_ENABLED", "maybe"),
             ("WATCHED_ACTIONS", "iam:"),
+            ("OFF_HOURS_START", "24"),
             ("EXPORT_DAYS_BACK", "8"),
             ("EXPORT_LAYOUT", "iceberg"),
             ("EXPORT_COMPRESSION", "gzip"),

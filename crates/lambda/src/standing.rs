@@ -1,9 +1,10 @@
 //! Where collection stands as a whole: what the dead-man switch and the alarm for gaps look at.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use event::Timestamp;
-use pipeline::collect::{Rules, Scope, StreamState};
+use pipeline::collect::{Rules, Scope, Stream, StreamState};
 use pipeline::coverage::{Coverage, Interval};
 
 /// Where collection stands.
@@ -30,9 +31,10 @@ impl Standing {
             return Standing { last_success_age: age(window.from), longest_gap: window.duration() };
         }
         let began = states.iter().filter_map(|state| state.since).min().unwrap_or(window.from);
+        let states: BTreeMap<&Stream, &StreamState> = states.iter().map(|state| (&state.stream, state)).collect();
         let mut standing = Standing { last_success_age: Duration::ZERO, longest_gap: Duration::ZERO };
         for stream in &scope.streams {
-            let state = states.iter().find(|state| state.stream == *stream);
+            let state = states.get(stream);
             if state.is_some_and(|state| state.pause.is_some()) {
                 continue;
             }
@@ -49,7 +51,7 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
-    use pipeline::collect::{Health, Pause, Stream};
+    use pipeline::collect::{Health, Pause};
 
     use super::*;
 

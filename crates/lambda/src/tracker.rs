@@ -4,19 +4,23 @@
 //! invocation, so that an alarm hears of it; what it could is stored.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws::{
     Access, AlertTable, Aws, ControlTable, EventHistory, EventTable, MemberRole, Role, TableNames, Tables, Wanted,
 };
 use detect::Registry;
+use event::Timestamp;
 use local::{SystemClock, SystemTimer};
+use pipeline::alert::{Alert, AlertId};
 use pipeline::collect::sources::expand;
 use pipeline::collect::{Collect, Options, PassReport, Regions, Rules, Scope, StreamStore};
 use pipeline::filter::Filters;
 use pipeline::ingest::Progress;
 use pipeline::notify::Round;
+use pipeline::outbox::{Notification, Outbox, Outcome, Routes};
+use pipeline::state::{Ledger, Recorded, StateError};
 use pipeline::store::Clock;
 use pipeline::suppress::Suppressions;
 use serde_json::{Value, json};
@@ -32,6 +36,9 @@ use crate::topic::Topic;
 const COMMIT_EVERY: Duration = Duration::from_secs(5);
 /// How long one account and region is asked again that throttles or does not answer.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// For how long alerts are still sent when the invocation was told to end: this share of the time that it took, and the most
+/// of it. A quarter, and at most a minute, is left then.
+const SENDING: (u32, Duration) = (16, Duration::from_secs(15));
 /// What stands for every account of the organisation in `MEMBER_ACCOUNTS`.
 const ORGANIZATION: &str = "organization";
 
@@ -78,7 +85,7 @@ impl Tracker {
     }
 
     fn pass(&self, history: &mut EventHistory, stop: &Arc<AtomicBool>) -> Result<(PassReport, Scope), Failure> {
-        let state = |error: pipeline::state::StateError| Failure::new("State", error);
+        let state = |error: StateError| Failure::new("State", error);
         let before = self.control.scope().map_err(state)?;
         let now = SystemClock.now();
         let Some(mut found) = self.aws.discover(&self.wanted, &before, now, stop) else {
@@ -123,7 +130,7 @@ impl Tracker {
 
     /// Says where collection stands, whatever became of this pass: an alarm takes silence for death.
     fn tell_standing(&self, pass: Option<&(PassReport, Scope)>) {
-        let read = || -> Result<Standing, pipeline::state::StateError> {
+        let read = || -> Result<Standing, StateError> {
             let (scope, states) = (self.control.scope()?, self.control.streams()?);
             Ok(Standing::of(&scope, &states, &Rules::default(), SystemClock.now()))
         };
@@ -145,10 +152,12 @@ impl Function for Tracker {
     fn invoke(&self, _: Value, stop: &Arc<AtomicBool>) -> Result<Value, Failure> {
         let started = Instant::now();
         let outcome = self.pass(&mut self.history.lock().unwrap_or_else(PoisonError::into_inner), stop);
-        // What was found before a failure is told of, too; and what an earlier invocation could not send. The time that is
-        // kept back for the end is for this.
-        let sent = self.topic.send(&self.alerts, &AtomicBool::new(false));
+        // First: who ends over its messages is not dead.
         self.tell_standing(outcome.as_ref().ok());
+        // What was found before a failure is told of, too; and what an earlier invocation could not send.
+        let outbox =
+            InTime { table: &self.alerts, stop, started, end: OnceLock::new(), is_over: AtomicBool::new(false) };
+        let sent = self.topic.send(&outbox, &outbox.is_over);
         let (report, scope) = outcome?;
         let sent = sent.map_err(|error| Failure::new("State", error))?;
         let took = started.elapsed().as_secs_f64();
@@ -171,6 +180,55 @@ impl Function for Tracker {
         );
         tracing::info!(summary = %summary, "done");
         if errors.is_empty() { Ok(summary) } else { Err(Failure::new("Incomplete", summary)) }
+    }
+}
+
+/// The table of alerts for as long as there is time to send them. What is left stays for the next invocation.
+struct InTime<'a> {
+    table: &'a AlertTable,
+    stop: &'a AtomicBool,
+    started: Instant,
+    end: OnceLock<Instant>,
+    /// Set when a message was settled behind the end.
+    is_over: AtomicBool,
+}
+
+impl InTime<'_> {
+    fn is_over(&self) -> bool {
+        let left = || (self.started.elapsed() / SENDING.0).min(SENDING.1);
+        self.stop.load(Ordering::Relaxed) && Instant::now() >= *self.end.get_or_init(|| Instant::now() + left())
+    }
+}
+
+impl Ledger for InTime<'_> {
+    fn record_alerts(&self, alerts: &[Alert], routes: &Routes) -> Result<Recorded, StateError> {
+        self.table.record_alerts(alerts, routes)
+    }
+}
+
+impl Outbox for InTime<'_> {
+    fn claim(
+        &self,
+        channel: &str,
+        now: Timestamp,
+        lease: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Notification>, StateError> {
+        if self.is_over() {
+            return Ok(Vec::new());
+        }
+        self.table.claim(channel, now, lease, limit)
+    }
+
+    fn settle(&self, channel: &str, outcomes: &[(AlertId, Outcome)]) -> Result<(), StateError> {
+        self.table.settle(channel, outcomes)?;
+        fail::fail_point!("lambda::after-message");
+        self.is_over.store(self.is_over(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn hold(&self, channel: &str, alerts: &[AlertId], until: Timestamp) -> Result<(), StateError> {
+        self.table.hold(channel, alerts, until)
     }
 }
 
@@ -252,6 +310,7 @@ fn summary(report: &PassReport, sent: &Round, seconds: f64, errors: &[String], i
         "alerts": totals.alerts,
         "alerts_sent": sent.sent,
         "streams": report.streams.len(),
+        "cut_off": is_cut_off,
         "complete": !is_cut_off && errors.is_empty() && report.is_complete(),
     })
 }

@@ -150,11 +150,17 @@ impl Scrubbed {
 
 impl Notifier for Scrubbed {
     fn send(&self, parcel: &Parcel) -> Verdict {
-        match self.notifier.send(parcel) {
+        self.send_for_receipt(parcel).0
+    }
+
+    fn send_for_receipt(&self, parcel: &Parcel) -> (Verdict, Option<String>) {
+        let (verdict, receipt) = self.notifier.send_for_receipt(parcel);
+        let verdict = match verdict {
             Verdict::Delivered => Verdict::Delivered,
             Verdict::Retry { after, reason } => Verdict::Retry { after, reason: self.scrub(reason) },
             Verdict::Refused { reason } => Verdict::Refused { reason: self.scrub(reason) },
-        }
+        };
+        (verdict, receipt)
     }
 
     fn preview(&self, parcel: &Parcel) -> String {

@@ -55,6 +55,11 @@ pub struct Attribute {
 pub trait Publish: Send + Sync {
     /// Publishes a message, and says how it went: within the limit, whatever the service does.
     fn publish(&self, publication: &Publication, limit: Duration) -> Verdict;
+
+    /// As [`publish`](Publish::publish), with the `MessageId` that the service gave the message, where it is known.
+    fn publish_for_receipt(&self, publication: &Publication, limit: Duration) -> (Verdict, Option<String>) {
+        (self.publish(publication, limit), None)
+    }
 }
 
 impl Kind for SnsConfig {
@@ -84,7 +89,11 @@ struct Sns {
 
 impl Notifier for Sns {
     fn send(&self, parcel: &Parcel) -> Verdict {
-        self.publisher.publish(&publication(&self.topic, parcel), self.limit)
+        self.send_for_receipt(parcel).0
+    }
+
+    fn send_for_receipt(&self, parcel: &Parcel) -> (Verdict, Option<String>) {
+        self.publisher.publish_for_receipt(&publication(&self.topic, parcel), self.limit)
     }
 
     fn preview(&self, parcel: &Parcel) -> String {

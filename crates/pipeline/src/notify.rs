@@ -34,6 +34,11 @@ pub trait Notifier: Send + Sync {
     /// Tells of the parcel and says how it went. Returns within the channel's time limit, whatever the other end does.
     fn send(&self, parcel: &Parcel) -> Verdict;
 
+    /// As [`send`](Notifier::send), with what the other end calls the message that it has taken, where it says so.
+    fn send_for_receipt(&self, parcel: &Parcel) -> (Verdict, Option<String>) {
+        (self.send(parcel), None)
+    }
+
     /// What [`send`](Notifier::send) would send, for people to look at: no secret stands in it.
     fn preview(&self, parcel: &Parcel) -> String;
 }

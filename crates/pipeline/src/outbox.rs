@@ -113,6 +113,8 @@ pub enum Outcome {
     Sent {
         /// When.
         at: Timestamp,
+        /// What the other end calls the message, where it says so.
+        receipt: Option<String>,
     },
     /// It was not; it is to be tried again.
     Retry {

@@ -25,6 +25,8 @@ impl Deployment {
     pub const STACK: &'static str = "trail";
     /// The analytics bucket.
     pub const BUCKET: &'static str = "trail-analytics";
+    /// The bucket of the trail.
+    pub const LOGS: &'static str = "trail-logs";
 
     /// Starts one; `None` where there is no Python to play with.
     ///
@@ -83,6 +85,14 @@ impl Deployment {
 }
 
 impl Deployment {
+    /// Puts a log file into the bucket of the trail.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub fn log(&mut self, key: &str, content: &Value) {
+        self.ask(&format!("log {key} {content}"));
+    }
+
     /// The keys of the analytics bucket, with what changes when an object does.
     ///
     /// # Panics

@@ -18,6 +18,7 @@ mod docs;
 mod package;
 mod psql;
 mod python;
+mod sbom;
 mod test;
 mod workspace;
 
@@ -77,7 +78,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::BenchQueries(options) => bench::queries::run(&workspace, &options),
         Task::BenchVerify(options) => bench::verify::run(&workspace, &options),
-        Task::Package(options) => package::run(&options),
+        Task::Package(options) => package::run(&workspace, &options),
         Task::Floor(options) => bench::floor::run(&options),
     }
 }

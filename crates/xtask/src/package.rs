@@ -11,7 +11,8 @@ use anyhow::{Context, bail, ensure};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
-use crate::workspace::short_hash;
+use crate::sbom;
+use crate::workspace::{Workspace, short_hash};
 
 /// What Lambda's runtime `provided.al2023` starts.
 const ENTRY: &str = "bootstrap";
@@ -52,6 +53,14 @@ enum Architecture {
 }
 
 impl Architecture {
+    /// As cargo calls it.
+    const fn target(self) -> &'static str {
+        match self {
+            Architecture::Arm64 => "aarch64-unknown-linux-gnu",
+            Architecture::X86_64 => "x86_64-unknown-linux-gnu",
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Architecture::Arm64 => "arm64",
@@ -87,9 +96,19 @@ impl FromStr for Function {
     }
 }
 
-/// Writes the zip files and says what they are called and how large they are.
-pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+/// Writes the zip files and the bill of what they are made of, and says what they are called and how large they are.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
     let What::Lambda(lambda) = &options.what;
+    let version = zip(lambda)?;
+    let file = lambda.out.join(format!("sbom-{}-{version}.cdx.json", lambda.arch.name()));
+    let bill = sbom::of_package(workspace, "lambda", lambda.arch.target())?;
+    fs::write(&file, format!("{bill:#}\n")).with_context(|| format!("failed to write {}", file.display()))?;
+    println!("{}  {} crates", file.display(), bill["components"].as_array().map_or(0, Vec::len));
+    remove_others(lambda, "sbom", ".cdx.json", &version)
+}
+
+/// Writes the zip files and returns their version.
+fn zip(lambda: &Lambda) -> anyhow::Result<String> {
     let mut binaries = Vec::new();
     for (place, function) in lambda.functions.iter().enumerate() {
         let is_new = lambda.functions[..place].iter().all(|earlier| earlier.name != function.name);
@@ -107,6 +126,23 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         let zipped = pack(binary).with_context(|| format!("failed to pack {name}"))?;
         fs::write(&file, &zipped).with_context(|| format!("failed to write {}", file.display()))?;
         println!("{}  {} bytes, {} inflated", file.display(), zipped.len(), binary.len());
+        remove_others(lambda, name, ".zip", &version)?;
+    }
+    Ok(version)
+}
+
+/// Removes files of other versions: a folder of two versions does not say which one is meant.
+fn remove_others(lambda: &Lambda, name: &str, ending: &str, version: &str) -> anyhow::Result<()> {
+    let beginning = format!("{name}-{}-", lambda.arch.name());
+    let is_version = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    for entry in fs::read_dir(&lambda.out).with_context(|| format!("failed to list {}", lambda.out.display()))? {
+        let file = entry?;
+        let file_name = file.file_name();
+        let found = file_name.to_str().and_then(|file| file.strip_prefix(&beginning)?.strip_suffix(ending));
+        if found.filter(is_version).is_some_and(|found| found != version) {
+            fs::remove_file(file.path()).with_context(|| format!("failed to remove {}", file.path().display()))?;
+            println!("{}  removed", file.path().display());
+        }
     }
     Ok(())
 }
@@ -155,7 +191,7 @@ mod tests {
 
     use zip::ZipArchive;
 
-    use super::{Architecture, Function, Lambda, Options, What, pack, read, run, version};
+    use super::{Architecture, Function, Lambda, pack, read, version, zip};
 
     /// The head of a program for an architecture, and something that deflates.
     fn program(architecture: Architecture, filling: u8) -> Vec<u8> {
@@ -188,10 +224,7 @@ mod tests {
         let functions = [function("tracker", 1), function("alerter", 2)];
         let written = |order: Vec<Function>, out: &str| {
             let out = folder.path().join(out);
-            run(&Options {
-                what: What::Lambda(Lambda { arch: Architecture::X86_64, out: out.clone(), functions: order }),
-            })
-            .unwrap();
+            zip(&Lambda { arch: Architecture::X86_64, out: out.clone(), functions: order }).unwrap();
             let mut files: Vec<_> = fs::read_dir(out).unwrap().map(|entry| entry.unwrap()).collect();
             files.sort_by_key(fs::DirEntry::file_name);
             files.iter().map(|file| (file.file_name(), fs::read(file.path()).unwrap())).collect::<Vec<_>>()
@@ -202,6 +235,29 @@ mod tests {
         assert!(first.len() == 2 && first == second);
         let name = first[0].0.to_string_lossy().into_owned();
         assert!(name.starts_with("alerter-x86_64-") && name.ends_with(".zip"), "{name}");
+    }
+
+    #[test]
+    fn older_versions_are_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let binary = folder.path().join("tracker");
+        fs::write(&binary, program(Architecture::X86_64, 1)).unwrap();
+        let out = folder.path().join("out");
+        fs::create_dir(&out).unwrap();
+        let stay =
+            ["alerter-x86_64-00ff.zip", "tracker-arm64-00ff.zip", "tracker-x86_64-notes.zip", "tracker-x86_64-00ff"];
+        for file in stay.iter().chain(&["tracker-x86_64-00ff.zip"]) {
+            fs::write(out.join(file), "").unwrap();
+        }
+        let functions = vec![Function { name: "tracker".to_owned(), binary }];
+        let version = zip(&Lambda { arch: Architecture::X86_64, out: out.clone(), functions }).unwrap();
+        let mut left: Vec<String> =
+            fs::read_dir(out).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        left.sort();
+        let mut wanted = stay.map(str::to_owned).to_vec();
+        wanted.push(format!("tracker-x86_64-{version}.zip"));
+        wanted.sort();
+        assert_eq!(left, wanted);
     }
 
     #[test]

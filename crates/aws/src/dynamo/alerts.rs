@@ -4,9 +4,13 @@
 //! An alert's row in the outbox stands in its item: `pending` names the channel until it was sent, and is what the sparse
 //! index `pending-index` is entered by, with `due` as its range. A deployment has one channel, its topic.
 //!
+//! A row without `alert` is an earlier program's, which wrote it when it had told people: shown as far as it says, and
+//! never sent.
+//!
 //! **Invariant:** whoever claims a row moves `due` under the condition that it is what it was, so that of two only one
 //! sends. An index is a little behind its table, so a row that was just recorded here is claimed by its key.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -20,9 +24,10 @@ use pipeline::alert::{Alert, AlertId, Arrival};
 use pipeline::outbox::{Delivery, Notification, Outbox, Outcome, Routes};
 use pipeline::service::CallError;
 use pipeline::state::{Ledger, Recorded, StateError};
+use pipeline::suppress::SuppressionId;
 
 use super::item::{Attributes, Item, long_text, number, text};
-use super::{Tables, damaged, storage};
+use super::{Tables, storage};
 use crate::error::classify;
 
 /// The least time that alerts are kept.
@@ -45,10 +50,11 @@ pub struct AlertTable {
 /// What this process knows of rows without asking.
 #[derive(Debug, Default)]
 struct Known {
-    /// Where the alerts stand that were recorded or claimed here.
-    keys: BTreeMap<AlertId, Item>,
-    /// Those that were recorded here, or met here as not sent yet, and not been claimed since.
-    fresh: Vec<AlertId>,
+    /// Where the alerts stand that were claimed here, and neither settled nor put off since.
+    claimed: BTreeMap<AlertId, Item>,
+    /// Where those stand that were recorded here, or met here as not sent yet, and not been claimed since: the most serious
+    /// first.
+    fresh: BTreeMap<(Reverse<Severity>, AlertId), Item>,
 }
 
 impl AlertTable {
@@ -113,19 +119,22 @@ impl AlertTable {
             }
         })?;
         let Some(old) = outcome else {
-            self.note(alert, channel.is_some());
+            if channel.is_some() {
+                self.note(alert);
+            }
             return Ok(true);
         };
         // It is there: from before, or from a try of this very call whose answer was lost.
         let old = old.unwrap_or_default();
-        let is_told = old.contains_key("pending") || old.contains_key("delivery");
+        let is_pending = old.contains_key("pending");
+        let is_told = is_pending || old.contains_key("delivery") || !old.contains_key("alert");
         let is_silenced = old.contains_key("suppressed_by") || old.contains_key("acknowledged_at");
         match channel {
             // A backfill came first, and now it is news.
             Some(channel) if !is_told && !is_silenced => self.enqueue(alert, channel)?,
+            Some(_) if is_pending => self.note(alert),
             _ => {}
         }
-        self.note(alert, channel.is_some() && old.contains_key("pending"));
         Ok(false)
     }
 
@@ -143,20 +152,17 @@ impl AlertTable {
             .expression_attribute_values(":due", number(alert.first_seen.micros()))
             .expression_attribute_values(":none", number(0))
             .expression_attribute_values(":arrival", text(alert.arrival.as_str()));
-        self.conditional(update.send())?;
-        self.note(alert, true);
+        // Where it did not hold, somebody else did the same.
+        let _ = self.conditional(update.send())?;
+        self.note(alert);
         Ok(())
     }
 
-    fn note(&self, alert: &Alert, is_pending: bool) {
-        let mut known = self.known();
-        known.keys.insert(alert.id.clone(), key(alert));
-        if is_pending && !known.fresh.contains(&alert.id) {
-            known.fresh.push(alert.id.clone());
-        }
+    fn note(&self, alert: &Alert) {
+        self.known().fresh.insert((Reverse(alert.severity), alert.id.clone()), key(alert));
     }
 
-    /// Whether the condition of an update held, and what stands there now.
+    /// What stands there after an update; what stands there instead, if that was asked for, where its condition did not hold.
     fn conditional(
         &self,
         update: impl Future<
@@ -168,16 +174,42 @@ impl AlertTable {
                 >,
             >,
         >,
-    ) -> Result<Option<Item>, CallError> {
+    ) -> Result<Result<Item, Item>, CallError> {
         self.tables.edge.run(async {
             match update.await {
-                Ok(done) => Ok(Some(done.attributes.unwrap_or_default())),
+                Ok(done) => Ok(Ok(done.attributes.unwrap_or_default())),
                 Err(error) => match error.as_service_error() {
-                    Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(None),
+                    Some(UpdateItemError::ConditionalCheckFailedException(old)) => {
+                        Ok(Err(old.item.clone().unwrap_or_default()))
+                    }
                     _ => Err(classify("dynamodb:UpdateItem", &error)),
                 },
             }
         })
+    }
+
+    /// Claims at most `limit` rows that are due: first those that the index need not know of yet.
+    fn claim_into(
+        &self,
+        claimed: &mut Vec<Notification>,
+        channel: &str,
+        (now, lease): (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Result<(), CallError> {
+        while claimed.len() < limit {
+            let Some(key) = self.next_fresh() else { break };
+            claimed.extend(self.claim_one(key, channel, now, lease)?);
+        }
+        if claimed.len() < limit {
+            for key in self.due(channel, now, limit - claimed.len())? {
+                claimed.extend(self.claim_one(key, channel, now, lease)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn next_fresh(&self) -> Option<Item> {
+        self.known().fresh.pop_first().map(|(_, key)| key)
     }
 
     /// Claims one row if it is due and still there.
@@ -187,7 +219,9 @@ impl AlertTable {
         channel: &str,
         now: Timestamp,
         lease: Timestamp,
-    ) -> Result<Option<Notification>, StateError> {
+    ) -> Result<Option<Notification>, CallError> {
+        // Of this row and this call: a row that the index still shows as due when it was claimed is not claimed again.
+        let claim = format!("{:016x}", fastrand::u64(..));
         let update = self
             .tables
             .client
@@ -195,23 +229,42 @@ impl AlertTable {
             .table_name(self.table())
             .set_key(Some(key.clone()))
             .condition_expression("pending = :channel AND due <= :now AND attribute_not_exists(acknowledged_at)")
-            .update_expression("SET due = :lease")
+            .update_expression("SET due = :lease, claimed_by = :claim")
             .expression_attribute_values(":channel", text(channel))
             .expression_attribute_values(":now", number(now.micros()))
             .expression_attribute_values(":lease", number(lease.micros()))
-            .return_values(ReturnValue::AllNew);
-        let Some(item) = self.conditional(update.send()).map_err(|error| self.failed(error))? else { return Ok(None) };
-        let alert = self.read(&item)?;
+            .expression_attribute_values(":claim", text(&claim))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let item = match self.conditional(update.send())? {
+            Ok(item) => item,
+            // By a try of this very call whose answer was lost.
+            Err(old) if old.text("claimed_by") == Some(&claim) => old,
+            Err(_) => return Ok(None),
+        };
+        if !item.contains_key("alert") {
+            self.pass_over(key, channel)?;
+            return Ok(None);
+        }
+        let alert = read(&item);
         let attempts = item.number("attempts").and_then(|attempts| u32::try_from(attempts).ok()).unwrap_or(0);
-        self.known().keys.insert(alert.id.clone(), key);
+        self.known().claimed.insert(alert.id.clone(), key);
         Ok(Some(Notification { alert, channel: channel.to_owned(), attempts }))
     }
 
-    fn read(&self, item: &Item) -> Result<Alert, StateError> {
-        let alert = item.long("alert").and_then(|text| Alert::from_json(&text));
-        let arrival = item.text("arrival").and_then(|name| Arrival::ALL.into_iter().find(|at| at.as_str() == name));
-        let alert = alert.map(|alert| Alert { arrival: arrival.unwrap_or(alert.arrival), ..alert });
-        alert.ok_or_else(|| damaged(self.table(), format!("alert {:?}", item.text("event_id").unwrap_or_default())))
+    /// Takes a row out of the outbox that is an earlier program's: it was told of then.
+    fn pass_over(&self, key: Item, channel: &str) -> Result<(), CallError> {
+        let update = self
+            .tables
+            .client
+            .update_item()
+            .table_name(self.table())
+            .set_key(Some(key))
+            .condition_expression("pending = :channel AND attribute_not_exists(alert)")
+            .update_expression("SET delivery = :delivery REMOVE pending, due, claimed_by")
+            .expression_attribute_values(":channel", text(channel))
+            .expression_attribute_values(":delivery", text(Delivery::Sent.as_str()));
+        self.conditional(update.send()).map(drop)
     }
 
     /// The keys of rows that are due, as the index knows them, the longest due first.
@@ -277,7 +330,7 @@ impl AlertTable {
             let call = self.tables.client.scan().table_name(self.table()).set_exclusive_start_key(start);
             let page = self.tables.call("dynamodb:Scan", call.send()).map_err(|error| self.failed(error))?;
             for item in page.items.unwrap_or_default() {
-                take(self.read(&item)?)?;
+                take(read(&item))?;
             }
             start = page.last_evaluated_key;
             if start.is_none() {
@@ -287,7 +340,7 @@ impl AlertTable {
     }
 
     fn key_of(&self, alert: &AlertId) -> Option<Item> {
-        self.known().keys.get(alert).cloned()
+        self.known().claimed.get(alert).cloned()
     }
 }
 
@@ -312,29 +365,19 @@ impl Outbox for AlertTable {
         lease: Timestamp,
         limit: usize,
     ) -> Result<Vec<Notification>, StateError> {
-        let fresh: Vec<Item> = {
-            let mut known = self.known();
-            let fresh = std::mem::take(&mut known.fresh);
-            fresh.iter().filter_map(|id| known.keys.get(id).cloned()).collect()
-        };
         let mut claimed = Vec::new();
-        for key in fresh {
-            claimed.extend(self.claim_one(key, channel, now, lease)?);
+        let ended = self.claim_into(&mut claimed, channel, (now, lease), limit);
+        // What was claimed is sent, whatever became of the rest: it is asked for again.
+        if claimed.is_empty() {
+            ended.map_err(|error| self.failed(error))?;
         }
-        if claimed.len() < limit {
-            for key in self.due(channel, now, limit - claimed.len()).map_err(|error| self.failed(error))? {
-                claimed.extend(self.claim_one(key, channel, now, lease)?);
-            }
-        }
-        claimed.sort_by_key(|notification| {
-            (std::cmp::Reverse(notification.alert.severity), notification.alert.first_seen)
-        });
+        claimed.sort_by_key(|notification| (Reverse(notification.alert.severity), notification.alert.first_seen));
         Ok(claimed)
     }
 
     fn settle(&self, channel: &str, outcomes: &[(AlertId, Outcome)]) -> Result<(), StateError> {
         for (alert, outcome) in outcomes {
-            // Whoever settles has claimed.
+            // Whoever settles has claimed; what is settled twice was settled.
             let Some(key) = self.key_of(alert) else { continue };
             let update = self
                 .tables
@@ -347,15 +390,21 @@ impl Outbox for AlertTable {
                 .expression_attribute_values(":one", number(1));
             let reason = |error: &str| text(error.chars().take(REASON).collect::<String>());
             let update = match outcome {
-                Outcome::Sent { at } => update
-                    .update_expression(
-                        "SET delivery = :delivery, sent_at = :at ADD attempts :one REMOVE pending, due, last_error",
-                    )
-                    .expression_attribute_values(":delivery", text(Delivery::Sent.as_str()))
-                    .expression_attribute_values(":at", text(at.to_string())),
+                Outcome::Sent { at, receipt } => {
+                    let (named, update) = match receipt {
+                        Some(id) => (", message_id = :id", update.expression_attribute_values(":id", text(id))),
+                        None => ("", update),
+                    };
+                    update
+                        .update_expression(format!(
+                            "SET delivery = :delivery, sent_at = :at{named} ADD attempts :one REMOVE pending, due, claimed_by, last_error"
+                        ))
+                        .expression_attribute_values(":delivery", text(Delivery::Sent.as_str()))
+                        .expression_attribute_values(":at", text(at.to_string()))
+                }
                 Outcome::Failed { at, error } => update
                     .update_expression(
-                        "SET delivery = :delivery, failed_at = :at, last_error = :error ADD attempts :one REMOVE pending, due",
+                        "SET delivery = :delivery, failed_at = :at, last_error = :error ADD attempts :one REMOVE pending, due, claimed_by",
                     )
                     .expression_attribute_values(":delivery", text(Delivery::Failed.as_str()))
                     .expression_attribute_values(":at", text(at.to_string()))
@@ -365,7 +414,8 @@ impl Outbox for AlertTable {
                     .expression_attribute_values(":due", number(after.micros()))
                     .expression_attribute_values(":error", reason(error)),
             };
-            self.conditional(update.send()).map_err(|error| self.failed(error))?;
+            let _ = self.conditional(update.send()).map_err(|error| self.failed(error))?;
+            self.known().claimed.remove(alert);
         }
         Ok(())
     }
@@ -383,7 +433,8 @@ impl Outbox for AlertTable {
                 .update_expression("SET due = :due")
                 .expression_attribute_values(":channel", text(channel))
                 .expression_attribute_values(":due", number(until.micros()));
-            self.conditional(update.send()).map_err(|error| self.failed(error))?;
+            let _ = self.conditional(update.send()).map_err(|error| self.failed(error))?;
+            self.known().claimed.remove(alert);
         }
         Ok(())
     }
@@ -394,6 +445,56 @@ fn delivery(item: &Item) -> Option<Delivery> {
     match item.text("delivery") {
         Some(name) => Delivery::ALL.into_iter().find(|delivery| delivery.as_str() == name),
         None => item.contains_key("pending").then_some(Delivery::Pending),
+    }
+}
+
+/// The alert of a row; of one that has none, or none that can be read, what the row says beside.
+fn read(item: &Item) -> Alert {
+    let alert = item.long("alert").and_then(|text| Alert::from_json(&text)).unwrap_or_else(|| reduced(item));
+    let arrival = item.text("arrival").and_then(|name| Arrival::ALL.into_iter().find(|at| at.as_str() == name));
+    Alert { arrival: arrival.unwrap_or(alert.arrival), ..alert }
+}
+
+/// An alert as far as the attributes say it that this program or the classic tracker gave its row. The tracker's
+/// `alert_type` is a severity alone: `CRITICAL`, `HIGH` or `WARNING`.
+fn reduced(item: &Item) -> Alert {
+    let text = |names: &[&str]| names.iter().find_map(|name| item.text(name)).unwrap_or_default().to_owned();
+    let event_id = text(&["event_id"]);
+    let kind = text(&["alert_type"]);
+    let (level, detection) = kind.split_once('#').unwrap_or((&kind, ""));
+    let told_as = if detection.is_empty() { level } else { detection };
+    let id = item.text("alert_id").map(|id| AlertId::from_stored(id.to_owned()));
+    let title = text(&["title", "alert_title"]);
+    let sent = item.time("sent_at").or_else(|| item.time("sent_timestamp"));
+    let event_time = item.time("event_time").or(sent).unwrap_or(Timestamp::MIN);
+    Alert {
+        id: id.unwrap_or_else(|| AlertId::of(&event_id, told_as)),
+        event_id,
+        detection: detection.to_owned(),
+        // Between `HIGH` and nothing there was `WARNING`.
+        severity: Severity::ALL.into_iter().find(|known| severity(*known) == level).unwrap_or(Severity::Medium),
+        summary: title.clone(),
+        title,
+        action_required: String::new(),
+        techniques: Vec::new(),
+        attempted: false,
+        event_time,
+        event_name: None,
+        event_source: None,
+        account: None,
+        region: None,
+        user: None,
+        session: None,
+        actor_arn: None,
+        role_arn: None,
+        source_ip: None,
+        user_agent: None,
+        arrival: Arrival::Backfill,
+        first_seen: item.time("first_seen").unwrap_or(event_time),
+        run: None,
+        suppressed_by: item.text("suppressed_by").map(|by| SuppressionId::from_stored(by.to_owned())),
+        acknowledged: None,
+        record: "{}".to_owned(),
     }
 }
 

@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
@@ -34,6 +34,8 @@ const ATTRIBUTE: usize = 1024;
 /// How many events may wait for a commit. They are written before it where there are more: nothing is harmed by an event
 /// that is there before the commit it belongs to, because whoever reads its source again finds it.
 const WAITING: usize = 4000;
+/// The most events that an index is asked for at once: one round of calls reads them.
+const PAGE: i32 = 800;
 
 /// The columns that stand in attributes of their own, beside the keys.
 const COLUMNS: &[Column] = &[
@@ -58,15 +60,21 @@ const COLUMNS: &[Column] = &[
 pub struct EventTable {
     tables: Tables,
     retention: Option<Duration>,
-    /// What was appended and is not written yet, by its key.
-    waiting: Mutex<BTreeMap<(Day, String), Waiting>>,
+    buffer: Mutex<Buffer>,
     changes: Changes,
+}
+
+/// What was appended and is not written yet.
+#[derive(Debug, Default)]
+struct Buffer {
+    waiting: BTreeMap<(Day, String), Waiting>,
+    /// How often it was written and emptied.
+    flushes: u64,
 }
 
 #[derive(Debug)]
 struct Waiting {
     hash: u64,
-    ingested_at: Timestamp,
     record: String,
     /// The parts of a record that one item cannot hold, which are written first.
     parts: Vec<(Item, usize)>,
@@ -80,8 +88,8 @@ pub struct Stored {
     pub day: Day,
     /// Its id, as the key has it.
     pub id: String,
-    /// The record; none where an earlier program kept none.
-    pub record: Option<String>,
+    /// The record; none where an earlier program kept none. Or why it cannot be read.
+    pub record: Result<Option<String>, String>,
     /// What stands in attributes of their own.
     pub columns: BTreeMap<String, String>,
     /// Where it was read.
@@ -92,7 +100,7 @@ pub struct Stored {
 
 impl EventTable {
     pub(super) fn new(tables: Tables, retention: Option<Duration>) -> EventTable {
-        EventTable { changes: Changes::new(tables.clone()), tables, retention, waiting: Mutex::default() }
+        EventTable { changes: Changes::new(tables.clone()), tables, retention, buffer: Mutex::default() }
     }
 
     fn table(&self) -> &str {
@@ -146,25 +154,36 @@ impl EventTable {
         }
         set("record", kept);
         let size = head.iter().map(|(name, value)| name.len() + stored_bytes(value)).sum();
-        Waiting { hash, ingested_at, record, parts, head: (head, size) }
+        Waiting { hash, record, parts, head: (head, size) }
+    }
+
+    fn buffer(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes everything that waits, the parts of long records first: who finds an event finds all of it. That its days
-    /// change is noted before, for whoever exports whole days.
-    fn flush(&self, waiting: &mut BTreeMap<(Day, String), Waiting>) -> Result<(), CallError> {
-        if waiting.is_empty() {
+    /// change is noted before, for whoever exports whole days. After a failure everything waits on.
+    fn flush(&self, buffer: &mut Buffer) -> Result<(), CallError> {
+        if buffer.waiting.is_empty() {
             return Ok(());
         }
-        let mut days: BTreeMap<Day, Timestamp> = BTreeMap::new();
-        for ((day, _), event) in waiting.iter() {
-            days.entry(*day).and_modify(|at| *at = (*at).max(event.ingested_at)).or_insert(event.ingested_at);
-        }
-        self.changes.note(&days)?;
-        let (parts, heads): (Vec<_>, Vec<_>) =
-            std::mem::take(waiting).into_values().map(|event| (event.parts, event.head)).unzip();
-        self.tables.put_all(self.table(), parts.into_iter().flatten().collect())?;
-        fail::fail_point!("aws::between-events", |_| std::process::abort());
-        self.tables.put_all(self.table(), heads)
+        // An event may have waited for long: what counts is when it is written.
+        let now = self.tables.client.config().time_source().unwrap_or_default().now();
+        let micros = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros();
+        let now = i64::try_from(micros).ok().and_then(Timestamp::from_micros).unwrap_or(Timestamp::MAX);
+        self.changes.note(buffer.waiting.keys().map(|(day, _)| *day).collect(), now)?;
+        let events = || buffer.waiting.values();
+        let parts = events().flat_map(|event| event.parts.iter().cloned()).collect();
+        let heads = events().map(|event| event.head.clone()).collect();
+        self.tables.put_all(self.table(), parts)?;
+        fail::fail_point!("aws::between-events", |how| match how {
+            Some(_) => Err(CallError::Throttled),
+            None => std::process::abort(),
+        });
+        self.tables.put_all(self.table(), heads)?;
+        buffer.waiting.clear();
+        buffer.flushes += 1;
+        Ok(())
     }
 
     /// Hands on the events of a day, a page at a time, in the order of their ids.
@@ -227,18 +246,18 @@ impl EventTable {
         Ok(self.tables.call("dynamodb:Query", call.send())?.count > 0)
     }
 
-    /// The events of a user, or of an action, from a day up to another, that day included, the newest day first; at most
-    /// `limit`.
+    /// Hands on the events of a user, or of an action, from a day up to another, that day included, a page at a time, until
+    /// `take` breaks off: the newest day first, those of a day in any order.
     ///
     /// # Errors
-    /// [`CallError`].
-    pub fn of(
+    /// [`CallError`], or what `take` says.
+    pub fn of<E: From<CallError>>(
         &self,
         column: Column,
         value: &str,
         (from, to): (Day, Day),
-        limit: usize,
-    ) -> Result<Vec<Stored>, CallError> {
+        take: &mut dyn FnMut(Vec<Stored>) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
         let name = column.name();
         let call = || {
             self.tables
@@ -254,19 +273,19 @@ impl EventTable {
                 .projection_expression("event_date, event_id")
                 .select(Select::SpecificAttributes)
                 .scan_index_forward(false)
+                .limit(PAGE)
         };
-        let (mut keys, mut start): (Vec<Item>, Option<Item>) = Default::default();
+        let mut start: Option<Item> = None;
         loop {
             let page = self.tables.call("dynamodb:Query", call().set_exclusive_start_key(start).send())?;
-            keys.extend(page.items.unwrap_or_default());
+            let items = self.tables.get_all(self.table(), page.items.unwrap_or_default(), None)?;
+            let events = items.into_iter().map(|item| self.stored(item));
+            let flow = take(events.collect::<Result<Vec<_>, _>>()?)?;
             start = page.last_evaluated_key;
-            if start.is_none() || keys.len() >= limit {
-                break;
+            if start.is_none() || flow.is_break() {
+                return Ok(());
             }
         }
-        keys.truncate(limit);
-        let found = self.tables.get_all(self.table(), keys, None)?;
-        found.into_iter().map(|item| self.stored(item)).collect()
     }
 
     /// What an item says, the parts of a long record put together.
@@ -276,9 +295,13 @@ impl EventTable {
         let id = item.text("event_id").ok_or_else(|| wrong("event_id"))?.to_owned();
         let kept = item.remove("record");
         let record = match (item.number("parts"), kept) {
-            (Some(parts), Some(AttributeValue::B(first))) => Some(self.joined(day, &id, first.into_inner(), parts)?),
-            (_, Some(kept)) => Some(read_long_text(&kept).ok_or_else(|| wrong("record that can be read"))?),
-            (_, None) => None,
+            (Some(parts), Some(AttributeValue::B(first))) => {
+                self.joined(day, &id, first.into_inner(), parts)?.map(Some)
+            }
+            (_, Some(kept)) => {
+                read_long_text(&kept).map(Some).ok_or_else(|| "its record cannot be inflated".to_owned())
+            }
+            (_, None) => Ok(None),
         };
         let (source_object, ingested_at) = (item.text("source_object").map(str::to_owned), item.time("ingested_at"));
         let columns = item.into_iter().filter_map(|(name, value)| match value {
@@ -288,7 +311,8 @@ impl EventTable {
         Ok(Stored { day, id, record, columns: columns.collect(), source_object, ingested_at })
     }
 
-    fn joined(&self, day: Day, id: &str, mut bytes: Vec<u8>, parts: i64) -> Result<String, CallError> {
+    /// A record of several parts, or why it cannot be read. Each part expires by itself.
+    fn joined(&self, day: Day, id: &str, mut bytes: Vec<u8>, parts: i64) -> Result<Result<String, String>, CallError> {
         let call = || {
             self.tables
                 .client
@@ -316,7 +340,7 @@ impl EventTable {
                 bytes.extend_from_slice(part.as_ref());
             }
         }
-        inflated(&bytes).ok_or_else(|| CallError::Refused(format!("event {id} of {day} has lost a part of its record")))
+        Ok(inflated(&bytes).ok_or_else(|| "a part of its record is lost or damaged".to_owned()))
     }
 }
 
@@ -327,37 +351,29 @@ impl EventStore for EventTable {
         source_object: &str,
         ingested_at: Timestamp,
     ) -> Result<Appended, StoreError> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut appended = Appended::default();
+        let failed = |error| StoreError(Box::new(error));
         let keys: Vec<(Day, String)> =
             events.iter().map(|event| (event.day(), id_of(event.id()).into_owned())).collect();
-        let mut unknown: Vec<&(Day, String)> = keys.iter().filter(|key| !waiting.contains_key(key)).collect();
-        unknown.sort_unstable();
-        unknown.dedup();
-        let unknown = unknown.into_iter().map(|(day, id)| key(*day, id)).collect();
-        let found = self
-            .tables
-            .get_all(self.table(), unknown, Some("event_date, event_id, content_hash"))
-            .map_err(|error| StoreError(Box::new(error)))?;
-        let known: BTreeMap<(Day, String), Option<u64>> = found
-            .into_iter()
-            .filter_map(|item| {
-                let hash = item.text("content_hash").and_then(|hash| u64::from_str_radix(hash, 16).ok());
-                Some(((Day::parse(item.text("event_date")?)?, item.text("event_id")?.to_owned()), hash))
-            })
-            .collect();
-        for (event, key) in events.iter().zip(keys) {
-            let hash = event.content_hash();
-            let (day, id) = (key.0, key.1.clone());
-            let is_same = match (waiting.get(&key), known.get(&key)) {
-                (Some(first), _) => first.hash == hash || same_record(&first.record, &event.to_json()),
-                // What an earlier program kept has no hash and no record to compare with.
-                (None, Some(first)) => match first {
-                    Some(first) if *first != hash => self.is_same(day, &id, event)?,
-                    _ => true,
-                },
+        // The table is asked while others append. What waited and was written meanwhile may be missing in its answer.
+        let (mut buffer, stored) = loop {
+            let (unknown, flushes) = {
+                let buffer = self.buffer();
+                let is_unknown = |key: &&(Day, String)| !buffer.waiting.contains_key(*key);
+                (keys.iter().filter(is_unknown).collect(), buffer.flushes)
+            };
+            let stored = self.compare(events, &keys, unknown).map_err(failed)?;
+            let buffer = self.buffer();
+            if buffer.flushes == flushes {
+                break (buffer, stored);
+            }
+        };
+        let mut appended = Appended::default();
+        for ((event, key), stored) in events.iter().zip(keys).zip(stored) {
+            let is_same = match (buffer.waiting.get(&key), stored) {
+                (Some(first), _) => first.hash == event.content_hash() || same_record(&first.record, &event.to_json()),
+                (None, Some(is_same)) => is_same,
                 (None, None) => {
-                    waiting.insert(key, self.items(event, source_object, ingested_at));
+                    buffer.waiting.insert(key, self.items(event, source_object, ingested_at));
                     appended.stored += 1;
                     continue;
                 }
@@ -369,28 +385,52 @@ impl EventStore for EventTable {
                 appended.variants.push(Variant { event_id, record, source_object: source_object.to_owned() });
             }
         }
-        if waiting.len() >= WAITING {
-            self.flush(&mut waiting).map_err(|error| StoreError(Box::new(error)))?;
+        if buffer.waiting.len() >= WAITING {
+            self.flush(&mut buffer).map_err(failed)?;
         }
         Ok(appended)
     }
 
     fn commit(&self) -> Result<Committed, StoreError> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        self.flush(&mut waiting).map_err(|error| StoreError(Box::new(error)))?;
+        self.flush(&mut self.buffer()).map_err(|error| StoreError(Box::new(error)))?;
         Ok(Committed::default())
     }
 }
 
 impl EventTable {
-    /// Whether the stored copy of an event says the same, whatever the order of its keys.
-    fn is_same(&self, day: Day, id: &str, event: &Event<'_>) -> Result<bool, StoreError> {
-        let read = || -> Result<Option<Stored>, CallError> {
-            let found = self.tables.get_all(self.table(), vec![key(day, id)], None)?;
-            found.into_iter().next().map(|item| self.stored(item)).transpose()
+    /// Says of each event whether the table has it, and then whether it says the same. Only what is `unknown` is asked for.
+    fn compare(
+        &self,
+        events: &[Event<'_>],
+        keys: &[(Day, String)],
+        mut unknown: Vec<&(Day, String)>,
+    ) -> Result<Vec<Option<bool>>, CallError> {
+        unknown.sort_unstable();
+        unknown.dedup();
+        let unknown = unknown.into_iter().map(|(day, id)| key(*day, id)).collect();
+        let found = self.tables.get_all(self.table(), unknown, Some("event_date, event_id, content_hash"))?;
+        let hashes: BTreeMap<(Day, String), Option<u64>> = found
+            .into_iter()
+            .filter_map(|item| {
+                let hash = item.text("content_hash").and_then(|hash| u64::from_str_radix(hash, 16).ok());
+                Some(((Day::parse(item.text("event_date")?)?, item.text("event_id")?.to_owned()), hash))
+            })
+            .collect();
+        let compare = |(event, key): (&Event<'_>, &(Day, String))| match hashes.get(key) {
+            None => Ok(None),
+            Some(Some(hash)) if *hash != event.content_hash() => self.is_same(key.0, &key.1, event).map(Some),
+            // What an earlier program kept has no hash and no record to compare with.
+            Some(_) => Ok(Some(true)),
         };
-        let stored = read().map_err(|error| StoreError(Box::new(error)))?;
-        Ok(stored.and_then(|stored| stored.record).is_none_or(|record| same_record(&record, &event.to_json())))
+        events.iter().zip(keys).map(compare).collect()
+    }
+
+    /// Whether the stored copy of an event says the same, whatever the order of its keys. One that cannot be read does not.
+    fn is_same(&self, day: Day, id: &str, event: &Event<'_>) -> Result<bool, CallError> {
+        let found = self.tables.get_all(self.table(), vec![key(day, id)], None)?;
+        let Some(item) = found.into_iter().next() else { return Ok(true) };
+        let record = self.stored(item)?.record;
+        Ok(record.is_ok_and(|record| record.is_none_or(|record| same_record(&record, &event.to_json()))))
     }
 }
 
@@ -398,9 +438,12 @@ impl Stored {
     /// The event, decoded from its record; none where there is no record.
     ///
     /// # Errors
-    /// Says why the record is none.
+    /// Says why the record is none, or cannot be read.
     pub fn event(&self) -> Option<Result<Event<'_>, String>> {
-        Some(record_within(self.record.as_deref()?, &Limits::default()))
+        match &self.record {
+            Ok(record) => Some(record_within(record.as_deref()?, &Limits::default())),
+            Err(reason) => Some(Err(reason.clone())),
+        }
     }
 
     /// The event, from its record, or from the columns where an earlier program kept no more.

@@ -8,7 +8,7 @@
 //!
 //! `#export` has how many events of each day were exported, to which lake, and where an export stands that ran out of time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -40,23 +40,25 @@ impl Changes {
         Changes { tables, noted: Mutex::default() }
     }
 
-    /// Notes that events of these days, read at these times, are about to be written.
-    pub(super) fn note(&self, days: &BTreeMap<Day, Timestamp>) -> Result<(), CallError> {
+    /// Notes that events of these days are about to be written.
+    pub(super) fn note(&self, days: BTreeSet<Day>, now: Timestamp) -> Result<(), CallError> {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_known = |day: &Day, at: &Timestamp| {
-            noted.get(day).is_some_and(|last| (0..NOTED).contains(&(at.micros() - last.micros())))
-        };
-        let new: Vec<(Day, Timestamp)> =
-            days.iter().filter(|(day, at)| !is_known(day, at)).map(|(&day, &at)| (day, at)).collect();
-        note(&self.tables, &new)?;
+        let is_due = |day: &Day| is_due(noted.get(day).copied(), now);
+        let new: Vec<(Day, Timestamp)> = days.into_iter().filter(is_due).map(|day| (day, now)).collect();
+        note(&self.tables, &new, |place| format!(":t{place}"))?;
         noted.extend(new);
         Ok(())
     }
 }
 
-fn note(tables: &Tables, days: &[(Day, Timestamp)]) -> Result<(), CallError> {
+/// Whether a day is to be noted again.
+fn is_due(last: Option<Timestamp>, now: Timestamp) -> bool {
+    last.is_none_or(|last| !(0..NOTED).contains(&(now.micros() - last.micros())))
+}
+
+fn note(tables: &Tables, days: &[(Day, Timestamp)], value: fn(usize) -> String) -> Result<(), CallError> {
     for days in days.chunks(DAYS) {
-        let places: Vec<String> = (0..days.len()).map(|place| format!("#d{place} = :t{place}")).collect();
+        let places: Vec<String> = (0..days.len()).map(|place| format!("#d{place} = {}", value(place))).collect();
         let mut call = update(tables, CHANGED).update_expression(format!("SET {}", places.join(", ")));
         for (place, (day, at)) in days.iter().enumerate() {
             call = call
@@ -97,6 +99,8 @@ pub struct Position {
     pub id: String,
     /// How many were.
     pub events: u64,
+    /// When the day was begun: what was written later may lie before that event. An earlier program kept none.
+    pub began: Option<Timestamp>,
 }
 
 /// What is known of exports.
@@ -136,7 +140,7 @@ impl ExportTable {
         let position = || {
             let (day, id) = export.text("position")?.split_once(' ')?;
             let events = u64::try_from(export.number("position_events")?).ok()?;
-            Some(Position { day: Day::parse(day)?, id: id.to_owned(), events })
+            Some(Position { day: Day::parse(day)?, id: id.to_owned(), events, began: export.time("position_began") })
         };
         Ok(Exported {
             lake: export.text("lake").map(str::to_owned),
@@ -164,7 +168,7 @@ impl ExportTable {
         }
         // Last: who dies before begins again.
         let call = update(&self.tables, EXPORT)
-            .update_expression("SET lake = :lake, #search = :search REMOVE #position, position_events")
+            .update_expression("SET lake = :lake, #search = :search REMOVE #position, position_events, position_began")
             .expression_attribute_names("#position", "position")
             .expression_attribute_names("#search", "search")
             .expression_attribute_values(":lake", text(lake))
@@ -173,13 +177,14 @@ impl ExportTable {
         Ok(())
     }
 
-    /// Notes days that the search found, as if they had been written to at these times, and where it goes on, if it does.
+    /// Notes days that the search found, as if they had been written to at these times, unless they were noted meanwhile; and
+    /// where it goes on, if it does.
     ///
     /// # Errors
     /// [`StateError`].
     pub fn searched(&self, found: &[(Day, Timestamp)], next: Option<Day>) -> Result<(), StateError> {
         let failed = |error| self.failed(error);
-        note(&self.tables, found).map_err(failed)?;
+        note(&self.tables, found, |place| format!("if_not_exists(#d{place}, :t{place})")).map_err(failed)?;
         let call = update(&self.tables, EXPORT).expression_attribute_names("#search", "search");
         let call = match next {
             None => call.update_expression("REMOVE #search"),
@@ -198,7 +203,7 @@ impl ExportTable {
     /// [`StateError`].
     pub fn exported(&self, day: Day, events: u64, settled: Option<Timestamp>) -> Result<(), StateError> {
         let call = update(&self.tables, EXPORT)
-            .update_expression("SET #day = :events REMOVE #position, position_events")
+            .update_expression("SET #day = :events REMOVE #position, position_events, position_began")
             .expression_attribute_names("#day", day.to_string())
             .expression_attribute_names("#position", "position")
             .expression_attribute_values(":events", number(events));
@@ -228,11 +233,33 @@ impl ExportTable {
     /// [`StateError`].
     pub fn stopped(&self, position: &Position) -> Result<(), StateError> {
         let call = update(&self.tables, EXPORT)
-            .update_expression("SET #position = :position, position_events = :events")
             .expression_attribute_names("#position", "position")
             .expression_attribute_values(":position", text(format!("{} {}", position.day, position.id)))
             .expression_attribute_values(":events", number(position.events));
+        let set = "SET #position = :position, position_events = :events";
+        let call = match position.began {
+            None => call.update_expression(format!("{set} REMOVE position_began")),
+            Some(began) => call
+                .update_expression(format!("{set}, position_began = :began"))
+                .expression_attribute_values(":began", text(began.to_string())),
+        };
         self.tables.call("dynamodb:UpdateItem", call.send()).map_err(|error| self.failed(error))?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_noted_again_after_a_minute() {
+        let time = |text| Timestamp::parse(text).unwrap();
+        let noted = Some(time("2026-01-15T12:00:00Z"));
+        assert!(is_due(None, time("2026-01-15T12:00:00Z")));
+        assert!(!is_due(noted, time("2026-01-15T12:00:59Z")));
+        assert!(is_due(noted, time("2026-01-15T12:01:00Z")));
+        // A clock that was put back.
+        assert!(is_due(noted, time("2026-01-15T11:59:59Z")));
     }
 }

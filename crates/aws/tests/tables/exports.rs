@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use aws::{ExportTable, Exported, Position};
+use aws::{EventTable, ExportTable, Exported, Position};
 use event::{Day, Timestamp};
 use pipeline::service::CallError;
 use pipeline::store::EventStore;
@@ -22,43 +22,52 @@ fn changed(exports: &ExportTable) -> BTreeMap<Day, Timestamp> {
 fn process() {
     let (events, exports) = (tables().events(None), tables().exports());
     assert_eq!(exports.read().unwrap(), Exported::default());
-    let write = |id: &str, at: &str, now: &str| {
-        events.append(&[event("CreateUser").id(id).at(at).to_event()], "x", time(now)).unwrap();
+    let noon = time("2026-01-15T12:00:00Z");
+    let write = |events: &EventTable, id: &str, at: &str| {
+        events.append(&[event("CreateUser").id(id).at(at).to_event()], "x", noon).unwrap();
         events.commit().unwrap();
     };
     let (first, second) = (day("2026-01-10"), day("2026-01-15"));
-    write("a", "2026-01-10T10:00:00Z", "2026-01-15T12:00:00Z");
-    write("b", "2026-01-15T10:00:00Z", "2026-01-15T12:00:00Z");
-    let noon = time("2026-01-15T12:00:00Z");
-    assert_eq!(changed(&exports), [(first, noon), (second, noon)].into());
-    // Not again within a minute, and again after it; what is there already changes nothing.
-    write("c", "2026-01-15T11:00:00Z", "2026-01-15T12:00:30Z");
-    write("d", "2026-01-15T11:00:00Z", "2026-01-15T12:01:30Z");
-    write("a", "2026-01-10T10:00:00Z", "2026-01-15T13:00:00Z");
-    let later = time("2026-01-15T12:01:30Z");
-    assert_eq!(changed(&exports), [(first, noon), (second, later)].into());
+    write(&events, "a", "2026-01-10T10:00:00Z");
+    write(&events, "b", "2026-01-15T10:00:00Z");
+    let noted = changed(&exports);
+    assert_eq!(noted.keys().copied().collect::<Vec<_>>(), [first, second]);
+    assert!(noted.values().all(|at| *at > noon), "when they were written, not when they were read: {noted:?}");
+    // Not again within a minute, but by another process; what is there already changes nothing.
+    write(&events, "c", "2026-01-15T11:00:00Z");
+    assert_eq!(changed(&exports), noted);
+    write(&tables().events(None), "d", "2026-01-15T11:00:00Z");
+    write(&tables().events(None), "a", "2026-01-10T10:00:00Z");
+    let (earlier, later) = (noted[&second], changed(&exports)[&second]);
+    assert!(later > earlier);
+    assert_eq!(changed(&exports), [(first, noted[&first]), (second, later)].into());
 
     let probed = (day("2026-01-02"), noon);
     exports.begin("lake one", &exports.read().unwrap(), day("2026-01-14")).unwrap();
     assert_eq!(exports.read().unwrap().search, Some(day("2026-01-14")));
-    exports.searched(&[probed], Some(day("2026-01-01"))).unwrap();
+    // What was noted while the search went on stays.
+    exports.searched(&[probed, (second, noon)], Some(day("2026-01-01"))).unwrap();
     assert_eq!(exports.read().unwrap().search, Some(day("2026-01-01")));
+    assert_eq!(changed(&exports), [probed, (first, noted[&first]), (second, later)].into());
     exports.searched(&[], None).unwrap();
     assert_eq!(exports.read().unwrap().search, None);
-    let position = Position { day: second, id: "id with # and  spaces".to_owned(), events: 7 };
+    let position = Position { day: second, id: "id with # and  spaces".to_owned(), events: 7, began: Some(noon) };
     exports.stopped(&position).unwrap();
     let known = exports.read().unwrap();
-    assert_eq!((known.lake.as_deref(), known.position), (Some("lake one"), Some(position)));
+    assert_eq!((known.lake.as_deref(), known.position.as_ref()), (Some("lake one"), Some(&position)));
+    let position = Position { began: None, ..position };
+    exports.stopped(&position).unwrap();
+    assert_eq!(exports.read().unwrap().position, Some(position));
     // What was noted again meanwhile stays; what was not is settled; what may have been read too early stays.
-    exports.exported(second, 3, Some(noon)).unwrap();
-    exports.exported(first, 1, Some(noon)).unwrap();
+    exports.exported(second, 3, Some(earlier)).unwrap();
+    exports.exported(first, 1, Some(noted[&first])).unwrap();
     exports.exported(probed.0, 0, None).unwrap();
     let known = exports.read().unwrap();
     assert_eq!(known.changed, [(second, later), probed].into());
     assert_eq!(known.days, [(first, 1), (second, 3), (probed.0, 0)].into());
     assert_eq!(known.position, None);
     // Settled twice: another export was quicker.
-    exports.exported(first, 1, Some(noon)).unwrap();
+    exports.exported(first, 1, Some(noted[&first])).unwrap();
 
     // To another place nothing was exported yet.
     exports.begin("lake two", &known, day("2026-01-14")).unwrap();

@@ -19,9 +19,13 @@ pub(crate) struct AttestArgs {
 pub(crate) enum AttestCommand {
     /// Check a bundle of evidence without a connection.
     ///
-    /// Every part is what the manifest says, every digest carries CloudTrail's signature, and the statement counts what
-    /// the digests name. Exit code 4 where that does not hold.
+    /// Every part is what the manifest says, every signature fits its digest, the statement counts what the digests name,
+    /// and signed digests prove every hour that it attests. Exit code 4 where that does not hold.
+    ///
+    /// A bundle brings its own keys, and whoever makes one up can sign it with a key of theirs: only --keys says that they
+    /// are CloudTrail's.
     #[command(after_help = "Examples:\n  \
+        trailhound attest check evidence.zip --keys keys.json\n  \
         trailhound attest check evidence.zip")]
     Check(AttestCheckArgs),
 }
@@ -31,6 +35,10 @@ pub(crate) struct AttestCheckArgs {
     /// The bundle.
     #[arg(value_name = "FILE")]
     pub(crate) bundle: PathBuf,
+    /// CloudTrail's public keys, from `verify keys export`, to compare the bundle's with [default: the bundle's are
+    /// believed].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keys: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -18,7 +18,14 @@ pub(crate) struct StackArgs {
     /// The name of the stack.
     #[arg(long, default_value = "trailhound", value_name = "NAME")]
     pub(crate) stack: String,
-    /// The region that it runs in [default: that of the credentials].
+    #[command(flatten)]
+    pub(crate) side: SideArgs,
+}
+
+/// Whose account, and where.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct SideArgs {
+    /// The region [default: that of the credentials].
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<String>,
     /// The profile of the AWS CLI's configuration.
@@ -116,6 +123,22 @@ pub(crate) enum AwsCommand {
         #[command(flatten)]
         stack: StackArgs,
     },
+    /// Export days straight from the trail's files: whatever the event history is too slow for, or no longer has.
+    ///
+    /// Every account and region of the trail's bucket is read, by the exporter, and what the tracker would have collected goes
+    /// to the lake; what the lake has is left alone. It alerts nobody.
+    #[command(after_help = "Examples:\n  \
+        trailhound aws export --from 2026-01-01 --to 2026-03-31")]
+    Export {
+        /// The first day.
+        #[arg(long, value_name = "DAY")]
+        from: String,
+        /// The last day.
+        #[arg(long, value_name = "DAY")]
+        to: String,
+        #[command(flatten)]
+        stack: StackArgs,
+    },
     /// Have AWS check the templates.
     Validate(StackArgs),
     /// Estimate what the deployment costs a month, part by part, from what it stores.
@@ -131,6 +154,23 @@ pub(crate) enum AwsCommand {
     },
     /// Send an alert from one end to the other: nothing is created for it.
     TestAlerts(StackArgs),
+    /// Accept an invitation to a behavior graph of Amazon Detective, with the credentials of the invited account.
+    ///
+    /// Whoever owns the graph then sees this account's activity in Detective. `trailhound aws status`, in the account of
+    /// the stack, shows what became of each invitation.
+    #[command(after_help = "Examples:\n  \
+        trailhound aws accept-detective --profile member\n  \
+        trailhound aws accept-detective --graph arn:aws:detective:eu-central-1:111122223333:graph:0123abcd --yes")]
+    AcceptDetective {
+        /// The graph [default: the only one that an invitation waits for].
+        #[arg(long, value_name = "ARN")]
+        graph: Option<String>,
+        #[command(flatten)]
+        side: SideArgs,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Delete the stack, and its forwarders in other regions.
     ///
     /// Tables go with it. Buckets stay as long as there is anything in them, unless --delete-data is given.

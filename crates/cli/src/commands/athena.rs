@@ -19,7 +19,7 @@ pub(crate) fn run(session: &mut Session, command: &AthenaCommand) -> anyhow::Res
 }
 
 /// Checks everything that can be checked before anything is made, so that a mistake leaves nothing behind.
-fn setup(session: &mut Session, arguments: &AthenaSetupArgs) -> anyhow::Result<Exit> {
+pub(crate) fn setup(session: &mut Session, arguments: &AthenaSetupArgs) -> anyhow::Result<Exit> {
     let wrong = |error: query::athena::NameError| usage(error.to_string());
     let location = Location::parse(&arguments.location).map_err(wrong)?;
     let asker = AthenaAsker::open(session, &arguments.place)?;

@@ -3,14 +3,17 @@
 
 mod bundle;
 mod check;
+mod cover;
 mod ingested;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::Arc;
 
 use anyhow::Context;
 use event::Timestamp;
 use integrity::evidence::Trouble;
+use integrity::keys::{KeyRing, NoKey, PublicKey};
 use integrity::layout::{Lane, Place};
 use integrity::report::{Counts, Finding, HOUR, Hour, Status, hour_of};
 use integrity::statement::{Line, NamedByHour, Verdict};
@@ -47,7 +50,7 @@ fn attest(session: &mut Session, arguments: &AttestRunArgs) -> anyhow::Result<Ex
     let exit = statement.exit();
     let mut statement = statement;
     let manifest = match statement.bundle.take() {
-        Some(bundle) => Some(finish(session, bundle, arguments, looked.as_ref(), &summary)?),
+        Some(bundle) => Some(finish(session, bundle, arguments, &summary)?),
         None => None,
     };
     statement.write(session, &summary)?;
@@ -93,8 +96,10 @@ fn state(
     let histories = Histories::of(session, arguments)?;
     let mut statement = Statement { bundle, lines: Vec::new(), keeps: arguments.format, totals: BTreeMap::new() };
     if let Some(looked) = &looked {
+        let (oldest, newest) = looked.validity;
+        let ring = KeyRing::new(&*looked.keys, oldest, newest);
         for (lane, place) in &looked.question.lanes {
-            statement.of_lane(looked, (lane, place), between.from, &ingested, &histories)?;
+            statement.of_lane(looked, (lane, place), &ring, between.from, &ingested, &histories)?;
         }
     }
     let seen: BTreeSet<(&str, &str)> = looked
@@ -193,6 +198,7 @@ fn is_covered(coverage: &Coverage, hour: Timestamp) -> bool {
 /// Why the digests of a lane could not be handed on.
 enum Failure {
     Trouble(Trouble),
+    Key(NoKey),
     Write(io::Error),
 }
 
@@ -225,6 +231,7 @@ impl Statement {
         &mut self,
         looked: &Looked,
         (lane, place): (&Lane, &Place),
+        ring: &KeyRing<'_>,
         from: Option<Timestamp>,
         ingested: &Ingested,
         histories: &Histories,
@@ -234,6 +241,8 @@ impl Statement {
             Some(bundle) => bundle.line(FINDINGS, &finding_json(lane, finding).to_string()),
             None => Ok(()),
         })?;
+        // Then there were keys to judge by.
+        let is_judged = told.hours().any(|hour| hour.counts.digests.verified > 0);
         let mut named = NamedByHour::default();
         let evidence = looked.source.evidence();
         let each = &mut |testimony: Testimony| -> Result<(), Failure> {
@@ -241,9 +250,13 @@ impl Statement {
                 let at = integrity::layout::delivered(&file.key).unwrap_or(testimony.digest.start);
                 named.add(at, ingested.of_file(file));
             }
-            match &mut bundle {
-                Some(bundle) => bundle.digest(lane, &testimony).map_err(Failure::Write),
-                None => Ok(()),
+            let Some(bundle) = &mut bundle else { return Ok(()) };
+            bundle.digest(lane, &testimony).map_err(Failure::Write)?;
+            match key_of(ring, (lane, place), &testimony) {
+                Ok(key) => bundle.key(&key).map_err(Failure::Write),
+                Err(error @ NoKey::Unknown(..)) if is_judged => Err(Failure::Key(error)),
+                // Told among the findings: the digest could not be judged.
+                Err(_) => Ok(()),
             }
         };
         match testimonies(evidence, (lane, place), &looked.question.scope, Limits::default(), each) {
@@ -257,6 +270,7 @@ impl Statement {
                     bundle.line(FINDINGS, &line.to_string())?;
                 }
             }
+            Err(Failure::Key(error)) => return Err(error).context("failed to put CloudTrail's keys into the bundle"),
             Err(Failure::Write(error)) => return Err(error).context("failed to write the bundle"),
         }
         for hour in told.hours().filter(|hour| from.is_none_or(|from| hour.start.micros() + HOUR > from.micros())) {
@@ -430,24 +444,19 @@ fn finding_json(lane: &Lane, finding: &Finding) -> Value {
     })
 }
 
-/// Adds keys, answers and the summary, and closes the bundle. Returns the hash of its manifest.
-fn finish(
-    session: &Session,
-    mut bundle: Bundle,
-    arguments: &AttestRunArgs,
-    looked: Option<&Looked>,
-    summary: &Value,
-) -> anyhow::Result<String> {
-    if let Some(looked) = looked {
-        let regions: BTreeSet<&str> = looked.question.lanes.iter().map(|(lane, _)| lane.region.as_str()).collect();
-        let (from, to) = looked.validity;
-        for region in regions {
-            // What cannot be listed has been told: digests could not be judged.
-            for key in looked.keys.keys(region, from, to).unwrap_or_default() {
-                bundle.key(&key)?;
-            }
-        }
-    }
+/// The key that a digest names. Keys are a region's own; that a trail was made in another one is no reason not to look
+/// there, too.
+fn key_of(ring: &KeyRing<'_>, (lane, place): (&Lane, &Place), testimony: &Testimony) -> Result<Arc<PublicKey>, NoKey> {
+    let find = |region: &str| ring.find(region, &testimony.digest.fingerprint, None);
+    find(&lane.region).or_else(|error| {
+        let name = place.here(&testimony.key).and_then(|here| lane.digest_name(&here));
+        let home = name.map(|name| name.chain.home_region).filter(|home| *home != lane.region);
+        home.and_then(|home| find(&home).ok()).ok_or(error)
+    })
+}
+
+/// Adds answers and the summary, and closes the bundle. Returns the hash of its manifest.
+fn finish(session: &Session, mut bundle: Bundle, arguments: &AttestRunArgs, summary: &Value) -> anyhow::Result<String> {
     if !arguments.include.is_empty() {
         let asker = Asker::open(session, None)?;
         for (number, sql) in arguments.include.iter().enumerate() {

@@ -3,6 +3,7 @@
 mod cost;
 mod deploy;
 mod destroy;
+mod detective;
 mod follow;
 mod functions;
 mod logs;
@@ -15,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context;
 use aws::{Account, Artifacts, Aws, BODY_MAX, Stack, Stacks, Template, TrailBucket};
 
-use crate::args::{AwsCommand, StackArgs};
+use crate::args::{AwsCommand, SideArgs, StackArgs};
 use crate::commands::ingest::stop_on_interrupt_saying;
 use crate::exit::{Exit, usage};
 use crate::session::Session;
@@ -36,9 +37,11 @@ pub(crate) fn run(session: &mut Session, command: &AwsCommand) -> anyhow::Result
         AwsCommand::Status { stack, format } => status::run(session, stack, *format),
         AwsCommand::Logs(arguments) => logs::run(session, arguments),
         AwsCommand::Invoke { function, payload, stack } => functions::invoke(session, *function, payload, stack),
+        AwsCommand::Export { from, to, stack } => functions::export(session, from, to, stack),
         AwsCommand::Validate(stack) => validate(session, stack),
         AwsCommand::Cost { stack, events_per_month } => cost::run(session, stack, *events_per_month),
         AwsCommand::TestAlerts(stack) => functions::test_alerts(session, stack),
+        AwsCommand::AcceptDetective { graph, side, yes } => detective::accept(session, graph.as_deref(), side, *yes),
         AwsCommand::Destroy { stack, delete_data, yes } => destroy::run(session, stack, *delete_data, *yes),
     }
 }
@@ -64,15 +67,7 @@ impl Place {
             let wanted = "at most 35 lower-case letters, digits and hyphens, a letter first";
             return Err(usage(format!("--stack {name:?}: a stack's name stands in the names of buckets: {wanted}")));
         }
-        session.profile.clone_from(&arguments.profile);
-        let stop =
-            stop_on_interrupt_saying(Some("what was begun goes on in AWS; the same command looks after it again"))?;
-        let mut access = session.access();
-        if arguments.region.is_some() {
-            access.region.clone_from(&arguments.region);
-        }
-        let aws = Aws::open(&access, Some(Arc::clone(&stop)))?;
-        let account = aws.own()?;
+        let (account, stop) = own_account(session, &arguments.side)?;
         let region = TrailBucket::region_of(&account);
         let stacks = account.stacks(None);
         Ok(Place { account, region, name, stacks, stop })
@@ -111,6 +106,15 @@ impl Place {
     fn artifacts(&self) -> anyhow::Result<Artifacts> {
         Ok(Artifacts::new(&self.account, &self.artifacts_bucket(), &self.region)?)
     }
+}
+
+/// The account of the credentials, and what is set by ctrl-C.
+fn own_account(session: &mut Session, side: &SideArgs) -> anyhow::Result<(Account, Arc<AtomicBool>)> {
+    session.profile.clone_from(&side.profile);
+    session.region.clone_from(&side.region);
+    let stop = stop_on_interrupt_saying(Some("what was begun goes on in AWS; the same command looks after it again"))?;
+    let aws = Aws::open(&session.access(), Some(Arc::clone(&stop)))?;
+    Ok((aws.own()?, stop))
 }
 
 /// The name that something has by what it holds.

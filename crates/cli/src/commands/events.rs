@@ -50,8 +50,9 @@ const LIMIT: usize = 50;
 pub(crate) fn run(session: &mut Session, arguments: &EventsArgs) -> anyhow::Result<Exit> {
     let question = Question::of(arguments, session)?;
     if let Some(address) = &arguments.store {
-        let (events, more) = HotStore::open(session, address)?.events(&question.asked, question.limit, session.now)?;
-        return show(session, arguments, events.into_iter().map(Ok), question.limit, more);
+        let found = HotStore::open(session, address)?.events(&question.asked, question.limit, session.now)?;
+        let exit = show(session, arguments, found.events.into_iter().map(Ok), question.limit, found.more)?;
+        return Ok(if found.unread > 0 { exit.max(Exit::Rejected) } else { exit });
     }
     let lake = session.open_lake()?;
     if arguments.raw && question.unlimited() && question.asked.conditions.is_empty() {

@@ -14,7 +14,7 @@ use pipeline::state::{AlertFilter, StateStore};
 use pipeline::status::{Gap, Status, StreamStatus};
 use serde_json::json;
 
-use crate::args::{DocumentFormat, Format, StackArgs, StatusArgs};
+use crate::args::{DocumentFormat, Format, SideArgs, StackArgs, StatusArgs};
 use crate::commands::aws;
 use crate::commands::ingest::proofs;
 use crate::exit::Exit;
@@ -34,7 +34,7 @@ const STREAMS: usize = 60;
 pub(crate) fn run(session: &mut Session, arguments: &StatusArgs) -> anyhow::Result<Exit> {
     if let Some(address) = &arguments.store {
         let stack = stack_of(address)?.to_owned();
-        return aws::status::run(session, &StackArgs { stack, region: None, profile: None }, arguments.format);
+        return aws::status::run(session, &StackArgs { stack, side: SideArgs::default() }, arguments.format);
     }
     let lake = session.find_lake()?.map(|lake| lake.status()).transpose()?;
     let state = session.open_state()?;

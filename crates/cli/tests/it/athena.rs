@@ -255,7 +255,11 @@ fn setup_makes_what_is_missing_and_leaves_what_fits() {
         "{before:?}"
     );
     let ran = cloud.run(SETUP).code(0);
-    assert!(ran.stderr().contains("workgroup  trailhound: a query scans 100.0 GB at most"), "{}", ran.stderr());
+    assert!(
+        ran.stderr().contains("workgroup  trailhound-workgroup: a query scans 100.0 GB at most"),
+        "{}",
+        ran.stderr()
+    );
     assert!(ran.stderr().contains("(estimate)"), "{}", ran.stderr());
     for line in ["events ", "users ", "actions ", "errors "] {
         assert!(ran.stdout().contains(line), "{}", ran.stdout());

@@ -3,6 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+
 use crate::proof::Trail;
 use crate::support::{Ran, World};
 
@@ -70,6 +75,63 @@ fn check(world: &World, bundle: &Path) -> Ran {
     Ran(world.command().args(["attest", "check"]).arg(bundle).output().unwrap())
 }
 
+fn check_with_keys(world: &World, bundle: &Path, trail: &Trail) -> Ran {
+    let mut command = world.command();
+    Ran(command.args(["attest", "check", "--keys"]).arg(trail.keys()).arg(bundle).output().unwrap())
+}
+
+/// Makes the manifest anew, to hide what was changed, and puts the folder back into a bundle.
+fn hide(folder: &Path, bundle: &Path) {
+    let again =
+        "find * -type f ! -name 'MANIFEST*' -exec sha256sum {} + > MANIFEST.new && mv MANIFEST.new MANIFEST.sha256";
+    assert!(Command::new("sh").args(["-c", again]).current_dir(folder).status().unwrap().success());
+    pack(folder, bundle);
+}
+
+/// Changes the hash of a log file in a digest, and all that follows from it but the signature. Returns the digest.
+fn forge(folder: &Path) -> String {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let number = (1..).map(|number| format!("digests/{number:06}")).find(|digest| {
+        let json = read(&format!("{digest}.json"));
+        json.contains("\"hashValue\":\"")
+    });
+    let forged = number.unwrap();
+    let (json, signed) = (read(&format!("{forged}.json")), read(&format!("{forged}.signed")));
+    let of_log = json.split("\"hashValue\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let other = "0".repeat(64);
+    let content = json.replace(of_log, &other);
+    let hash: String = digest(&SHA256, content.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    for (name, old, new) in [
+        (format!("{forged}.json"), of_log, &other),
+        ("logs.sha256".to_owned(), of_log, &other),
+        (format!("{forged}.signed"), signed.lines().nth(2).unwrap(), &hash),
+        ("digests.csv".to_owned(), signed.lines().nth(2).unwrap(), &hash),
+    ] {
+        let text = read(&name);
+        assert!(text.contains(old), "{name}");
+        std::fs::write(folder.join(&name), text.replace(old, new)).unwrap();
+    }
+    forged
+}
+
+/// Signs every digest with a key of one's own, and puts it in the place of CloudTrail's.
+fn sign_anew(folder: &Path) {
+    let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    for entry in walkdir::WalkDir::new(folder) {
+        let path = entry.unwrap().into_path();
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("signed") => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                let text = std::fs::read(&path).unwrap();
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), &text, &mut signature).unwrap();
+                std::fs::write(path.with_extension("sig"), signature).unwrap();
+            }
+            Some("pem") => std::fs::write(path, integrity::pem::write(pair.public_key().as_ref())).unwrap(),
+            _ => {}
+        }
+    }
+}
+
 #[test]
 fn an_hour_is_attested_once_all_of_it_was_ingested() {
     let world = World::new();
@@ -97,6 +159,9 @@ fn the_evidence_is_checked_by_openssl_and_sha256sum_alone() {
     let evidence = bundle(&world, &trail);
     let told = check(&world, &evidence).code(0).stdout();
     assert!(told.contains("8 named by digests") && told.contains("the evidence is what it says it is"), "{told}");
+    assert!(told.contains("not compared with ListPublicKeys"), "{told}");
+    let told = check_with_keys(&world, &evidence, &trail).code(0).stdout();
+    assert!(told.ends_with("the evidence is what it says it is\n"), "{told}");
     let folder = world.path("unpacked");
     unpack(&evidence, &folder);
     assert_eq!(by_the_guide(&folder), "");
@@ -133,11 +198,10 @@ fn evidence_that_was_changed_does_not_hold() {
         content[place] ^= 1;
         std::fs::write(&path, content).unwrap();
         if hides {
-            let again =
-                "sha256sum $(sed 's/^[^ ]*  //' MANIFEST.sha256) > MANIFEST.new && mv MANIFEST.new MANIFEST.sha256";
-            assert!(Command::new("sh").args(["-c", again]).current_dir(folder.path()).status().unwrap().success());
+            hide(folder.path(), &changed);
+        } else {
+            pack(folder.path(), &changed);
         }
-        pack(folder.path(), &changed);
         let told = check(&world, &changed).code(4).stdout();
         assert!(told.contains(expected), "{part}: {told}");
         let by_hand = by_the_guide(folder.path());
@@ -155,4 +219,65 @@ fn evidence_that_was_changed_does_not_hold() {
     assert!(told.contains("statement.json is in the manifest, and is not there"), "{told}");
     std::fs::write(&changed, "no zip").unwrap();
     check(&world, &changed).code(2);
+}
+
+#[test]
+fn no_hour_is_attested_but_by_signed_digests() {
+    let world = World::new();
+    let trail = Trail::write(&world);
+    trail.ingest(&world, &[&trail.all()]).code(0);
+    let evidence = bundle(&world, &trail);
+    let changed = world.path("changed.zip");
+    let unpacked = || {
+        let folder = tempfile::TempDir::new().unwrap();
+        unpack(&evidence, folder.path());
+        folder
+    };
+    // A digest that was changed, whose signature is gone.
+    let folder = unpacked();
+    let forged = forge(folder.path());
+    hide(folder.path(), &changed);
+    let told = check(&world, &changed).code(4).stdout();
+    assert!(told.contains("is not signed by CloudTrail"), "{told}");
+    std::fs::remove_file(folder.path().join(format!("{forged}.sig"))).unwrap();
+    hide(folder.path(), &changed);
+    let told = check(&world, &changed).code(4).stdout();
+    assert!(told.contains("1 without a signature") && !told.contains("is not signed by CloudTrail"), "{told}");
+    assert!(told.contains("is attested; no signed digests prove it"), "{told}");
+    // All of them signed anew, with another key.
+    let folder = unpacked();
+    forge(folder.path());
+    sign_anew(folder.path());
+    hide(folder.path(), &changed);
+    let told = check(&world, &changed).code(0).stdout();
+    assert!(told.contains("taken from the bundle and not compared with ListPublicKeys"), "{told}");
+    let told = check_with_keys(&world, &changed, &trail).code(4).stdout();
+    assert!(told.contains("is not among those of --keys") && told.contains("no signed digests prove it"), "{told}");
+    // An hour of which there is no digest at all.
+    let folder = unpacked();
+    let statement = folder.path().join("statement.csv");
+    let more = "111122223333,us-east-1,2026-01-30T20:00:00Z,attested,verified,1,0,0,0,0,false\n";
+    std::fs::write(&statement, std::fs::read_to_string(&statement).unwrap() + more).unwrap();
+    hide(folder.path(), &changed);
+    let told = check(&world, &changed).code(4).stdout();
+    assert!(told.contains("2026-01-30T20:00:00Z is attested; no signed digests prove it"), "{told}");
+    assert!(told.contains("does not hold: 1 problem\n"), "{told}");
+}
+
+#[test]
+fn the_newest_digest_of_a_copy_may_lack_its_signature() {
+    // Without it, and with no other: that one carries the signature of the one before it, and so on.
+    for (is_kept, expected) in [(false, ", 1 without a signature"), (true, " digests\n")] {
+        let world = World::new();
+        let trail = Trail::write(&world);
+        trail.ingest(&world, &[&trail.all()]).code(0);
+        let metadata = trail.root.join("metadata.jsonl");
+        let text = std::fs::read_to_string(&metadata).unwrap();
+        let newest = text.lines().next_back().unwrap();
+        let lines = text.lines().filter(|line| (*line == newest) == is_kept);
+        std::fs::write(&metadata, lines.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        let evidence = bundle(&world, &trail);
+        let told = check_with_keys(&world, &evidence, &trail).code(0).stdout();
+        assert!(told.contains(expected) && told.contains(" attested"), "{told}");
+    }
 }

@@ -141,6 +141,11 @@ fn from_nothing_to_the_first_alert_and_back() {
     // Whole days are exported: those before today.
     let exported = filled.stderr().lines().find_map(|line| line.strip_prefix("exporter: ").map(str::to_owned)).unwrap();
     assert!(exported.ends_with(" events stored, complete") && !exported.starts_with("0 "), "{exported}");
+    // Athena answers with what was exported.
+    assert!(filled.stderr().contains("workgroup  trailhound-workgroup: a query scans"), "{}", filled.stderr());
+    let number: u64 = exported.split(' ').next().unwrap().parse().unwrap();
+    let ask = ["sql", "SELECT count(*) AS n FROM iam_events", "--engine", "athena", "--format", "json"];
+    assert_eq!(account.trailhound(&ask).code(0).json()[0]["n"], json!(number));
     let log = account.ask(&format!("objects trailhound-analytics-{ACCOUNT} lake/_delta_log/"));
     assert!(log.as_array().unwrap().len() > 1, "{log}");
     assert_eq!(account.ask("scan trailhound-events").as_array().unwrap().len(), 120);
@@ -207,6 +212,8 @@ fn from_nothing_to_the_first_alert_and_back() {
 
     let gone = account.run(&["destroy", "--delete-data", "--yes", "--quiet"]).code(0);
     assert!(gone.stdout().contains("  lost: table trailhound-events\n"), "{}", gone.stdout());
+    let emptied = gone.stdout().lines().filter(|line| line.ends_with(" versions of objects deleted")).count();
+    assert_eq!(emptied, 3, "lake, results and functions: {}", gone.stdout());
     for (kind, left) in account.ask("left").as_object().unwrap() {
         assert_eq!(left, &json!([]), "{kind}");
     }

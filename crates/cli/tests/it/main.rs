@@ -9,6 +9,7 @@ mod bad_input;
 mod crash;
 mod daemon;
 mod deployment;
+mod detective;
 mod everyday;
 mod formats;
 mod live;

@@ -191,9 +191,9 @@ fn what_does_not_fit_into_an_invocation_goes_on_at_the_next() {
     assert_eq!((&first["statusCode"], &first["complete"]), (&json!(200), &json!(false)), "{first}");
     assert_eq!((number(&first, "days"), number(&first, "days_left")), (0, 3), "{first}");
     assert!((1..900).contains(&read), "{first}");
-    let control = stage.deployment.items("trail-control");
-    let export = control.iter().find(|item| item["region"]["S"] == "#export").unwrap();
+    let export = stage.control("#export");
     assert_eq!(export["position_events"]["N"], read.to_string());
+    assert!(export["position_began"]["S"].is_string(), "{export}");
     let second = stage.function("exporter", &[]).invoke(&json!({})).unwrap();
     assert_eq!(
         (number(&second, "events_read"), &second["complete"]),
@@ -201,6 +201,64 @@ fn what_does_not_fit_into_an_invocation_goes_on_at_the_next() {
         "behind the first page"
     );
     assert_eq!(exported(&stage, "delta").len(), 980);
+}
+
+/// A day that was begun hours ago, and written to since.
+#[test]
+fn what_is_written_behind_a_position_is_exported_later() {
+    let Some(mut stage) = Stage::open(&history(&[3])) else { return };
+    stage.function("tracker", &[]).invoke(&json!({})).unwrap();
+    let exporter = stage.function("exporter", &[]);
+    assert_eq!(number(&exporter.invoke(&json!({})).unwrap(), "events_stored"), 40);
+    // It stopped at an event, and then one came that lies before it.
+    let late = record("AddUserToGroup", "iam", "us-east-1", ago(3, 0), "late");
+    let day = late["eventTime"].as_str().unwrap()[..10].to_owned();
+    let text = json!({"S": late.to_string()});
+    let item = json!({"event_date": {"S": day}, "event_id": {"S": late["eventID"]}, "record": text});
+    stage.deployment.put("trail-events", &item);
+    let hours = |hours: i64| {
+        #[expect(clippy::disallowed_methods, reason = "the binary lives in the real time")]
+        let now = jiff::Timestamp::now().as_second();
+        json!({"S": jiff::Timestamp::from_second(now - hours * 3600).unwrap().to_string()})
+    };
+    let mut export = stage.control("#export");
+    export["position"] = json!({"S": format!("{day} CreateUser-3-10")});
+    export["position_events"] = json!({"N": "12"});
+    export["position_began"] = hours(3);
+    stage.deployment.put("trail-control", &export);
+    let noted = json!({"region": {"S": "#changed"}, &*day: hours(2)});
+    stage.deployment.put("trail-control", &noted);
+
+    let rest = exporter.invoke(&json!({})).unwrap();
+    assert_eq!((number(&rest, "events_stored"), &rest["complete"]), (0, &json!(true)), "{rest}");
+    assert_eq!(stage.control("#changed"), noted, "it was begun before it was written to");
+    let whole = exporter.invoke(&json!({})).unwrap();
+    assert_eq!((number(&whole, "events_read"), number(&whole, "events_stored")), (41, 1), "{whole}");
+    assert_eq!(exported(&stage, "delta").len(), 41);
+    assert_eq!(stage.control("#changed"), json!({"region": {"S": "#changed"}}));
+}
+
+#[test]
+fn a_page_without_events_does_not_end_a_day() {
+    let Some(mut stage) = Stage::open(&[]) else { return };
+    let put = |stage: &mut Stage, id: &str| {
+        let record = record("CreateUser", "iam", "us-east-1", ago(1, 0), id);
+        let day = &record["eventTime"].as_str().unwrap()[..10];
+        let mut item = json!({"event_date": {"S": day}, "event_id": {"S": id}, "record": {"S": record.to_string()}});
+        if id.contains('#') {
+            item["part_of"] = json!({"S": "m"});
+            item["record"] = json!({"S": "x".repeat(380_000)});
+        }
+        stage.deployment.put("trail-events", &item);
+    };
+    // A page is a megabyte: the second one holds nothing but parts.
+    let parts: Vec<String> = (2..10).map(|part| format!("m#{part}")).collect();
+    ["a", "m", "z"].into_iter().chain(parts.iter().map(String::as_str)).for_each(|id| put(&mut stage, id));
+    let slow = stage.function("exporter", &[("FAILPOINTS", "lambda::after-page=1*off->1*sleep(9000)")]);
+    let first = slow.invoke_for(&json!({}), Duration::from_secs(10)).unwrap().unwrap();
+    assert_eq!((number(&first, "events_read"), &first["complete"]), (3, &json!(false)), "{first}");
+    assert_eq!(stage.function("exporter", &[]).invoke(&json!({})).unwrap()["complete"], json!(true));
+    assert_eq!(exported(&stage, "delta").len(), 3);
 }
 
 #[test]
@@ -247,16 +305,20 @@ fn throttling_failures_and_cut_answers_change_nothing() {
 fn what_cannot_be_exported_fails_the_invocation() {
     let Some(mut stage) = Stage::open(&history(&[1, 2])) else { return };
     stage.function("tracker", &[]).invoke(&json!({})).unwrap();
-    // An item that is no event: the others are exported.
+    // Items that are no events, that do not inflate, or have lost a part: the others are exported.
     let day = stage.stored().values().next().unwrap()["event_date"]["S"].clone();
-    stage.deployment.put(
-        "trail-events",
-        &json!({"event_date": {"S": day}, "event_id": {"S": "broken"}, "record": {"S": "no JSON {"}}),
-    );
+    let mut put = |id: &str, record: Value, parts: Value| {
+        let mut item = json!({"event_date": {"S": day}, "event_id": {"S": id}, "record": record});
+        item.as_object_mut().unwrap().extend(parts.as_object().unwrap().clone());
+        stage.deployment.put("trail-events", &item);
+    };
+    put("broken", json!({"S": "no JSON {"}), json!({}));
+    put("damaged", json!({"B": "no zlib"}), json!({}));
+    put("torn", json!({"B": "x"}), json!({"parts": {"N": "2"}}));
     let failed = stage.function("exporter", &[]).invoke(&json!({})).unwrap_err();
     assert_eq!(failed["errorType"], "Incomplete", "{failed}");
     let summary: Value = serde_json::from_str(failed["errorMessage"].as_str().unwrap()).unwrap();
-    assert_eq!((number(&summary, "events_stored"), number(&summary, "rejected")), (80, 1), "{summary}");
+    assert_eq!((number(&summary, "events_stored"), number(&summary, "rejected")), (80, 3), "{summary}");
     assert_eq!(summary["statusCode"], 500);
 
     let nowhere = [("ANALYTICS_BUCKET_NAME", "no-such-bucket")];

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -98,6 +98,29 @@ fn a_tracker_whose_time_is_up_goes_on_where_it_was() {
     assert_eq!(stage.stored().len(), 1500);
     // It went on behind what was read, and did not read it all again.
     assert!(second["duplicates"].as_u64().unwrap() < stored, "{second}");
+}
+
+#[test]
+fn a_tracker_with_more_to_tell_than_time_is_alive_and_goes_on() {
+    let Some(mut stage) = Stage::open(&[record("ListKeys", "kms", "us-east-1", 4000, "own")]) else { return };
+    // A pass before: what comes now is news.
+    let tracker = stage.function("tracker", &[]);
+    tracker.invoke(&json!({})).unwrap();
+    let news: Vec<Value> =
+        (0..60).map(|n| record("CreateAccessKey", "iam", "us-east-1", 10 + n, &n.to_string())).collect();
+    stage.add("1.json", &news);
+    let slow = stage.function("tracker", &[("FAILPOINTS", "lambda::after-message=sleep(500)")]);
+    let (limit, begun) = (Duration::from_secs(20), Instant::now());
+    let answer = slow.invoke_for(&json!({}), limit).unwrap().unwrap();
+    assert!(begun.elapsed() < limit, "{answer}");
+    assert_eq!(stage.metric("tracker", "LastSuccessAge"), [0.0, 0.0]);
+    let mut told = stage.told();
+    assert_eq!(answer["alerts_sent"], json!(told.len()));
+    assert!((1..60).contains(&told.len()), "{answer}");
+    let rest = tracker.invoke(&json!({})).unwrap();
+    assert_eq!(rest["alerts_sent"], json!(60 - told.len()), "{rest}");
+    told.extend(stage.told());
+    assert_eq!(told.len(), 60);
 }
 
 #[test]

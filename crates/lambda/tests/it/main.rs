@@ -11,3 +11,4 @@ mod faults;
 mod functions;
 mod speed;
 mod stage;
+mod trail;

@@ -17,8 +17,8 @@ pub(crate) const ACCOUNT: &str = "111122223333";
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// What a row of the outbox and an item of an event say differently from one run to the next.
-const FLEETING: [&str; 8] =
-    ["ingested_at", "first_seen", "sent_at", "alert", "attempts", "last_error", "due", "arrival"];
+const FLEETING: [&str; 9] =
+    ["ingested_at", "first_seen", "sent_at", "message_id", "alert", "attempts", "last_error", "due", "arrival"];
 
 pub(crate) struct Stage {
     pub(crate) deployment: Deployment,
@@ -114,6 +114,12 @@ impl Stage {
         let items = self.deployment.items("trail-alerts");
         let text = |item: &Value, name: &str| item[name]["S"].as_str().unwrap().to_owned();
         items.into_iter().map(|item| ((text(&item, "event_id"), text(&item, "alert_type")), lasting(item))).collect()
+    }
+
+    /// An item of the control table.
+    pub(crate) fn control(&mut self, key: &str) -> Value {
+        let items = self.deployment.items("trail-control");
+        items.into_iter().find(|item| item["region"]["S"] == key).unwrap()
     }
 
     /// What came out of the topic since this was asked last: the detections and event names, sorted.

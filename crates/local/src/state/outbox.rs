@@ -74,7 +74,7 @@ pub(super) fn settle(
     )?;
     for (alert, outcome) in outcomes {
         let (state, at, error) = match outcome {
-            Outcome::Sent { at } => (Delivery::Sent, at, None),
+            Outcome::Sent { at, .. } => (Delivery::Sent, at, None),
             Outcome::Retry { after, error } => (Delivery::Pending, after, Some(error)),
             Outcome::Failed { at, error } => (Delivery::Failed, at, Some(error)),
         };

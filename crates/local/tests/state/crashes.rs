@@ -39,7 +39,7 @@ fn do_everything(state: &SqliteState) {
     state.unacknowledge(&ids[..1]).unwrap();
     state.suppress_alerts(&ids[2..], &kept.id).unwrap();
     state.claim("mail", now, time("2026-02-01T00:05:00Z"), 100).unwrap();
-    state.settle("mail", &[(alert(5).id, Outcome::Sent { at: now })]).unwrap();
+    state.settle("mail", &[(alert(5).id, Outcome::Sent { at: now, receipt: None })]).unwrap();
     state.record_alerts(&[Alert { event_time: time("2020-01-01T00:00:00Z"), ..alert(9) }], &mail(true)).unwrap();
     state.expire_alerts(time("2020-01-02T00:00:00Z")).unwrap();
     state.mark_objects(&[object()], now).unwrap();

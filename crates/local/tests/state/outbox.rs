@@ -101,7 +101,7 @@ fn an_attempt_ends_in_one_of_three_ways() {
     assert_eq!(claim(&state, now).len(), 3);
     let after = time("2026-02-01T00:05:00Z");
     let settle = |number, outcome| state.settle("mail", &[(alert(number).id, outcome)]).unwrap();
-    settle(1, Outcome::Sent { at: time(now) });
+    settle(1, Outcome::Sent { at: time(now), receipt: None });
     settle(2, Outcome::Retry { after, error: "timed out".to_owned() });
     settle(3, Outcome::Failed { at: time(now), error: "no such topic".to_owned() });
 
@@ -113,7 +113,7 @@ fn an_attempt_ends_in_one_of_three_ways() {
     assert_eq!((again.alert.id, again.attempts), (alert(2).id, 1));
 
     // What was never given to a channel, or is no longer there, is passed over.
-    state.settle("pager", &[(alert(1).id, Outcome::Sent { at: time(now) })]).unwrap();
+    state.settle("pager", &[(alert(1).id, Outcome::Sent { at: time(now), receipt: None })]).unwrap();
     assert_eq!(state.outbox(Delivery::Sent, 9).unwrap().len(), 1);
 }
 
@@ -142,7 +142,7 @@ fn a_courier_claims_holds_and_settles_its_own_channel() {
     let silenced = suppression("alice");
     state.add_suppression(&silenced).unwrap();
     state.suppress_alerts(&[alert(2).id], &silenced.id).unwrap();
-    let sent = |number| (alert(number).id, Outcome::Sent { at: now });
+    let sent = |number| (alert(number).id, Outcome::Sent { at: now, receipt: None });
     let retry = (alert(3).id, Outcome::Retry { after: lease, error: "HTTP 500".to_owned() });
     state.settle("mail", &[sent(1), sent(2), retry]).unwrap();
     let [row] = state.outbox(Delivery::Sent, 9).unwrap().try_into().unwrap();

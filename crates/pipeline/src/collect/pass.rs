@@ -118,6 +118,8 @@ struct Shared<'s> {
     noted: Mutex<BTreeMap<Stream, StreamChange>>,
     /// When the last checkpoint was, by the clock that never jumps.
     committed: Mutex<Duration>,
+    /// Held from the beginning of a checkpoint until its failure, if it has one, is known to all.
+    checkpoint: Mutex<()>,
     reports: Mutex<BTreeMap<Stream, StreamReport>>,
     failure: Mutex<Option<IngestError>>,
 }
@@ -136,6 +138,7 @@ impl Collect<'_> {
             groups: Mutex::new(groups.into_iter()),
             noted: Mutex::default(),
             committed: Mutex::new(self.timer.monotonic()),
+            checkpoint: Mutex::default(),
             reports: Mutex::default(),
             failure: Mutex::new(None),
         };
@@ -148,11 +151,7 @@ impl Collect<'_> {
                 }
             });
         }
-        if lock(&shared.failure).is_none()
-            && let Err(error) = self.checkpoint(&shared)
-        {
-            lock(&shared.failure).get_or_insert(error);
-        }
+        self.checkpoint(&shared);
         if let Some(failure) = lock(&shared.failure).take() {
             return Err(failure);
         }
@@ -239,20 +238,25 @@ impl Collect<'_> {
     }
 
     /// Commits what was handed over, where that was long enough ago and no other thread is at it.
-    fn checkpoint_if_due(&self, shared: &Shared<'_>) -> Result<(), IngestError> {
+    fn checkpoint_if_due(&self, shared: &Shared<'_>) {
         let now = self.timer.monotonic();
         {
             let mut committed = lock(&shared.committed);
             if now.saturating_sub(*committed) < self.options.commit_every {
-                return Ok(());
+                return;
             }
             *committed = now;
         }
-        self.checkpoint(shared)
+        self.checkpoint(shared);
     }
 
-    fn checkpoint(&self, shared: &Shared<'_>) -> Result<(), IngestError> {
-        shared.intake.checkpoint(|| {
+    /// Commits what was handed over, unless something failed before: nobody knows what a store has lost that failed.
+    fn checkpoint(&self, shared: &Shared<'_>) {
+        let _alone = lock(&shared.checkpoint);
+        if lock(&shared.failure).is_some() {
+            return;
+        }
+        let written = shared.intake.checkpoint(|| {
             let changes: Vec<StreamChange> = std::mem::take(&mut *lock(&shared.noted)).into_values().collect();
             if changes.is_empty() {
                 return Ok(());
@@ -260,6 +264,12 @@ impl Collect<'_> {
             self.streams.save_streams(&changes)?;
             fail::fail_point!("pipeline::after-coverage", |_| std::process::abort());
             Ok(())
-        })
+        });
+        if let Err(error) = written {
+            lock(&shared.failure).get_or_insert(error);
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

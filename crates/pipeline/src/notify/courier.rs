@@ -192,7 +192,7 @@ impl<'a> Courier<'a> {
 
     fn send(&mut self, consignment: Consignment, round: &mut Round) -> Result<Verdict, StateError> {
         let Consignment { parcel, attempts } = consignment;
-        let verdict = self.channel.notifier.send(&parcel);
+        let (verdict, receipt) = self.channel.notifier.send_for_receipt(&parcel);
         let now = self.office.clock.now();
         let (asked, reason) = match &verdict {
             Verdict::Delivered => (None, None),
@@ -204,7 +204,7 @@ impl<'a> Courier<'a> {
         // What was sent together is tried again together: the longest of the waits is everybody's.
         let after = attempts.iter().filter_map(|(alert, tried)| wait(alert, *tried)).max().map(|wait| later(now, wait));
         let outcome = |alert: &AlertId, tried: u32| match (&verdict, reason, after) {
-            (_, None, _) => Outcome::Sent { at: now },
+            (_, None, _) => Outcome::Sent { at: now, receipt: receipt.clone() },
             (Verdict::Retry { .. }, Some(error), Some(after)) if wait(alert, tried).is_some() => {
                 Outcome::Retry { after, error: error.clone() }
             }

@@ -22,6 +22,7 @@ struct Row {
     attempts: u32,
     at: Timestamp,
     error: Option<String>,
+    receipt: Option<String>,
 }
 
 /// What the other end says.
@@ -54,6 +55,10 @@ impl Notifier for Ear<'_> {
             self.0.heard.lock().unwrap().push((now, parcel.clone()));
         }
         verdict
+    }
+
+    fn send_for_receipt(&self, parcel: &Parcel) -> (Verdict, Option<String>) {
+        (self.send(parcel), Some(parcel.key()))
     }
 
     fn preview(&self, _: &Parcel) -> String {
@@ -98,10 +103,10 @@ impl Outbox for World {
             let row = rows.get_mut(&(channel.to_owned(), alert.clone())).unwrap();
             assert_eq!(row.state, Delivery::Pending, "what is settled for good is not settled again");
             row.attempts += 1;
-            (row.state, row.at, row.error) = match outcome.clone() {
-                Outcome::Sent { at } => (Delivery::Sent, at, None),
-                Outcome::Retry { after, error } => (Delivery::Pending, after, Some(error)),
-                Outcome::Failed { at, error } => (Delivery::Failed, at, Some(error)),
+            (row.state, row.at, row.error, row.receipt) = match outcome.clone() {
+                Outcome::Sent { at, receipt } => (Delivery::Sent, at, None, receipt),
+                Outcome::Retry { after, error } => (Delivery::Pending, after, Some(error), None),
+                Outcome::Failed { at, error } => (Delivery::Failed, at, Some(error), None),
             };
         }
         Ok(())
@@ -167,7 +172,8 @@ impl World {
     }
 
     fn enqueue(&self, channel: &str, alert: Alert) {
-        let row = Row { at: alert.first_seen, alert, state: Delivery::Pending, attempts: 0, error: None };
+        let row =
+            Row { at: alert.first_seen, alert, state: Delivery::Pending, attempts: 0, error: None, receipt: None };
         self.rows.lock().unwrap().entry((channel.to_owned(), row.alert.id.clone())).or_insert(row);
     }
 
@@ -416,6 +422,20 @@ fn a_digest_gathers_what_is_medium_and_lower() {
         }
         go(world, courier, 1);
         assert_eq!(world.heard(), [1, 60, 60]);
+    });
+}
+
+#[test]
+fn each_alert_of_a_message_has_what_the_other_end_calls_it() {
+    let digest = Some(Digest { at_most: Severity::Medium, every: Duration::from_secs(3600) });
+    with(World::kind(), Policy { digest, ..Policy::default() }, |world, courier| {
+        let gathered = ["a", "b"].map(|name| world.add(name, Severity::Medium));
+        let alone = world.add("c", Severity::Critical);
+        go(world, courier, 3601);
+        let heard = world.heard.lock().unwrap();
+        let [(_, one), (_, digest)] = &heard[..] else { panic!("{} messages", heard.len()) };
+        assert_eq!(world.row(&alone).receipt, Some(one.key()));
+        assert!(gathered.iter().all(|id| world.row(id).receipt == Some(digest.key())));
     });
 }
 

@@ -7,6 +7,7 @@ pub mod lambda;
 mod protocol;
 pub mod proxy;
 pub mod s3;
+pub mod script;
 pub mod trails;
 mod wire;
 

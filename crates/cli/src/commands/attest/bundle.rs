@@ -6,7 +6,7 @@
 //! | `statement.csv`, `statement.json` | every hour, and the counts |
 //! | `findings.jsonl` | what is wrong or could not be judged |
 //! | `digests.csv`, `digests/N.json`, `.sig`, `.signed` | each digest, its signature, and the text that is signed |
-//! | `keys/FINGERPRINT.pem` | CloudTrail's public keys |
+//! | `keys/FINGERPRINT.pem` | the public keys that the digests name |
 //! | `logs.sha256` | the hash of every log file that a digest names |
 //! | `include/N.sql`, `include/N.jsonl` | questions and their answers |
 //! | `MANIFEST.sha256` | the hash of every other part |
@@ -188,7 +188,7 @@ impl Drop for Bundle {
 }
 
 /// Only the digits of a fingerprint: it names a file.
-fn hexadecimal(text: &str) -> String {
+pub(super) fn hexadecimal(text: &str) -> String {
     text.chars().filter(char::is_ascii_hexdigit).take(64).collect::<String>().to_ascii_lowercase()
 }
 

@@ -1,36 +1,44 @@
-//! `trailhound attest check`: is this evidence what it says it is? Offline, and with nothing but the bundle.
+//! `trailhound attest check`: is this evidence what it says it is? Offline, and with nothing but the bundle and, where
+//! there are some, CloudTrail's keys.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use event::Timestamp;
 use integrity::digest::Digest;
 use integrity::hash::{Hashing, Sha256, hex};
-use integrity::keys::PublicKey;
-use integrity::layout::delivered;
+use integrity::keys::{KeySource, PublicKey};
+use integrity::layout::{DigestName, Lane};
 use integrity::pem;
-use integrity::report::hour_of;
+use integrity::report::Status;
 use integrity::signature::{is_signed, string_to_sign};
+use integrity::statement::Verdict;
 use pipeline::escape;
+use serde_json::Value;
 use zip::ZipArchive;
+use zip::read::ZipFile;
+use zip::result::ZipError;
 
-use super::bundle::{DIGESTS, LOGS, MANIFEST, STATEMENT, one_line};
+use super::bundle::{DIGESTS, LOGS, MANIFEST, STATEMENT, SUMMARY, hexadecimal, one_line};
+use super::cover::Cover;
 use crate::args::AttestCheckArgs;
 use crate::exit::{Exit, usage};
 use crate::output::{count, plural};
+use crate::proving::key_file;
 use crate::session::Session;
 
-/// The longest text that is held in memory: a digest, a manifest.
+/// The longest part that is held in memory: a digest, a manifest.
 const LONGEST: u64 = 256 << 20;
 /// Problems that are told one by one.
 const SHOWN: usize = 100;
 
 type Archive = ZipArchive<BufReader<File>>;
 
-/// Hours by account and region, with how many log files their digests name.
-type NamedByHour = HashMap<(String, String, String), u64>;
+/// What the digests prove, by account and region.
+type Covers = HashMap<(String, String), Cover>;
 
 #[derive(Default)]
 struct Found {
@@ -39,23 +47,31 @@ struct Found {
     /// Digests whose signature the bundle does not have.
     unsigned: u64,
     logs: u64,
+    /// From when to when was asked for.
+    window: (Option<Timestamp>, Option<Timestamp>),
     hours: BTreeMap<String, u64>,
     problems: Vec<String>,
 }
 
 pub(super) fn run(session: &mut Session, arguments: &AttestCheckArgs) -> anyhow::Result<Exit> {
     let path = &arguments.bundle;
+    let mut keys = Keys::open(arguments.keys.as_deref())?;
     let mut archive = open(path)?;
     let mut found = Found::default();
     let manifest = manifest(&mut archive, &mut found)?;
-    digests(&mut archive, &mut found)?;
+    let covers = digests(path, &mut archive, &mut keys, &mut found)?;
+    statement(&mut archive, covers, &mut found)?;
     session.out.line(&format!("manifest   {} ({})", manifest, plural(found.parts, "part", "parts")))?;
     let without = match found.unsigned {
         0 => String::new(),
         number => format!(", {} without a signature at hand", count(number)),
     };
     session.out.line(&format!("digests    {}{without}", plural(found.digests, "digest", "digests")))?;
+    session.out.line(&format!("keys       {}", keys.told()))?;
     session.out.line(&format!("log files  {} named by digests", count(found.logs)))?;
+    let time = |time: Option<Timestamp>, none: &str| time.map_or(none.to_owned(), |time| time.to_string());
+    let (from, to) = found.window;
+    session.out.line(&format!("time       {} to {}", time(from, "the beginning"), time(to, "the end")))?;
     let hours: Vec<String> =
         found.hours.iter().map(|(verdict, hours)| format!("{} {verdict}", count(*hours))).collect();
     session.out.line(&format!("hours      {}", escape::terminal(&hours.join(", "))))?;
@@ -63,6 +79,14 @@ pub(super) fn run(session: &mut Session, arguments: &AttestCheckArgs) -> anyhow:
         session.out.line(&format!("WRONG: {}", escape::terminal(problem)))?;
     }
     match found.problems.len() {
+        0 if keys.are_its_own() => {
+            session.out.line(
+                "the evidence is what it says it is, if its keys are CloudTrail's: they were taken from the bundle and not \
+                 compared with ListPublicKeys\n\
+                 `trailhound verify keys export --output keys.json` lists those, and --keys keys.json compares them",
+            )?;
+            Ok(Exit::Done)
+        }
         0 => {
             session.out.line("the evidence is what it says it is")?;
             Ok(Exit::Done)
@@ -76,15 +100,83 @@ pub(super) fn run(session: &mut Session, arguments: &AttestCheckArgs) -> anyhow:
     }
 }
 
+/// The keys that digests are judged with: the bundle's own, where given compared with those of a file.
+struct Keys {
+    /// By their fingerprints, as they stand in a PEM file.
+    of_file: Option<HashMap<String, Vec<u8>>>,
+    /// Those that were looked for, or why they are not to be used.
+    known: HashMap<String, Result<PublicKey, String>>,
+}
+
+impl Keys {
+    fn open(file: Option<&Path>) -> anyhow::Result<Keys> {
+        let listed = match file {
+            Some(file) => Some(key_file("--keys", file)?.keys("", Timestamp::MIN, Timestamp::MAX)?),
+            None => None,
+        };
+        let as_pem = |key: PublicKey| Some((hexadecimal(&key.fingerprint), pem::read(&pem::write(&key.der))?));
+        let of_file = listed.map(|keys| keys.into_iter().filter_map(as_pem).collect());
+        Ok(Keys { of_file, known: HashMap::new() })
+    }
+
+    /// The key with a fingerprint, or why there is none.
+    fn find(&mut self, archive: &mut Archive, fingerprint: &str) -> anyhow::Result<&Result<PublicKey, String>> {
+        let name = hexadecimal(fingerprint);
+        if !self.known.contains_key(&name) {
+            let key = self.look_up(archive, &name)?;
+            self.known.insert(name.clone(), key);
+        }
+        Ok(&self.known[&name])
+    }
+
+    fn look_up(&self, archive: &mut Archive, name: &str) -> anyhow::Result<Result<PublicKey, String>> {
+        let pem = text(archive, &format!("keys/{name}.pem"))?;
+        let der = pem.and_then(|pem| pem::read(&String::from_utf8_lossy(&pem)));
+        Ok(match (der, &self.of_file) {
+            (None, _) => Err(format!("there is no key {name}")),
+            (Some(der), Some(of_file)) if of_file.get(name) != Some(&der) => {
+                Err(format!("the bundle's key {name} is not among those of --keys"))
+            }
+            (Some(der), _) => Ok(PublicKey { fingerprint: name.to_owned(), der, from: None, to: None, region: None }),
+        })
+    }
+
+    /// Whether nothing but the bundle says whose they are.
+    fn are_its_own(&self) -> bool {
+        self.of_file.is_none() && !self.known.is_empty()
+    }
+
+    fn told(&self) -> String {
+        let used = plural(self.known.values().filter(|key| key.is_ok()).count() as u64, "key", "keys");
+        match self.of_file {
+            Some(_) => format!("{used} of the bundle's, found among those of --keys"),
+            None => format!("{used} of the bundle's, compared with nothing"),
+        }
+    }
+}
+
 fn open(path: &Path) -> anyhow::Result<Archive> {
     let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
     ZipArchive::new(BufReader::new(file)).map_err(|error| usage(format!("{} is no bundle: {error}", path.display())))
 }
 
+/// A part of the bundle, if it is there.
+fn part<'a>(archive: &'a mut Archive, name: &str) -> anyhow::Result<Option<ZipFile<'a, BufReader<File>>>> {
+    match archive.by_name(name) {
+        Ok(part) => Ok(Some(part)),
+        Err(ZipError::FileNotFound) => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("failed to read {name}")),
+    }
+}
+
+/// The whole of a part, if it is there.
 fn text(archive: &mut Archive, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
-    let Ok(part) = archive.by_name(name) else { return Ok(None) };
+    let Some(part) = part(archive, name)? else { return Ok(None) };
     let mut content = Vec::new();
-    part.take(LONGEST).read_to_end(&mut content).with_context(|| format!("{name} cannot be read"))?;
+    part.take(LONGEST + 1).read_to_end(&mut content).with_context(|| format!("failed to read {name}"))?;
+    if content.len() as u64 > LONGEST {
+        bail!("failed to read {name}: it has more than {LONGEST} bytes, which is too much to hold in memory");
+    }
     Ok(Some(content))
 }
 
@@ -137,19 +229,20 @@ fn manifest(archive: &mut Archive, found: &mut Found) -> anyhow::Result<String> 
     Ok(Sha256::of(&manifest).to_string())
 }
 
-/// Checks every digest, and that the list of log files and the statement say what the digests say.
-fn digests(archive: &mut Archive, found: &mut Found) -> anyhow::Result<()> {
+/// Checks every digest, and that the list of log files says what they say.
+fn digests(path: &Path, archive: &mut Archive, keys: &mut Keys, found: &mut Found) -> anyhow::Result<Covers> {
     let rows = text(archive, DIGESTS)?.unwrap_or_default();
-    let logs = text(archive, LOGS)?.unwrap_or_default();
-    let mut logs = logs.lines();
-    let mut keys: HashMap<String, Option<PublicKey>> = HashMap::new();
-    let mut named = NamedByHour::new();
+    // As long as the trail had log files: read as the digests are.
+    let mut beside = open(path)?;
+    let logs = part(&mut beside, LOGS)?;
+    let mut logs = BufReader::new(logs.map_or(Box::new(io::empty()) as Box<dyn Read + '_>, |part| Box::new(part)));
+    let mut is_in_step = true;
+    let mut covers = Covers::new();
     let mut reader = csv::Reader::from_reader(&rows[..]);
     for row in reader.records() {
         let row = row.with_context(|| format!("{DIGESTS} is no CSV"))?;
         let field = |place: usize| row.get(place).unwrap_or_default().to_owned();
-        let (number, fingerprint, sha256, account, region, key) =
-            (field(0), field(1), field(2), field(4), field(5), field(6));
+        let (number, sha256, account, region, key) = (field(0), field(2), field(4), field(5), field(6));
         found.digests += 1;
         let Some(content) = text(archive, &format!("digests/{number}.json"))? else {
             found.problems.push(format!("digest {number} is not there: {key}"));
@@ -170,63 +263,89 @@ fn digests(archive: &mut Archive, found: &mut Found) -> anyhow::Result<()> {
         if text(archive, &format!("digests/{number}.signed"))?.as_deref() != Some(signed.as_bytes()) {
             found.problems.push(format!("what was signed is not digest {number}: {key}"));
         }
+        let mut is_proven = false;
         match text(archive, &format!("digests/{number}.sig"))? {
             None => found.unsigned += 1,
-            Some(signature) => {
-                if !keys.contains_key(&fingerprint) {
-                    let pem = text(archive, &format!("keys/{fingerprint}.pem"))?;
-                    let der = pem.and_then(|pem| pem::read(&String::from_utf8_lossy(&pem)));
-                    let key =
-                        |der| PublicKey { fingerprint: fingerprint.clone(), der, from: None, to: None, region: None };
-                    keys.insert(fingerprint.clone(), der.map(key));
+            Some(signature) => match keys.find(archive, &digest.fingerprint)? {
+                Err(why) => found.problems.push(format!("{why} for digest {number}: {key}")),
+                Ok(public) if !is_signed(public, &signed, &hex(&signature)) => {
+                    found.problems.push(format!("digest {number} is not signed by CloudTrail: {key}"));
                 }
-                match keys.get(&fingerprint).and_then(Option::as_ref) {
-                    None => found.problems.push(format!("there is no key {fingerprint} for digest {number}: {key}")),
-                    Some(public) if !is_signed(public, &signed, &hex(&signature)) => {
-                        found.problems.push(format!("digest {number} is not signed by CloudTrail: {key}"));
-                    }
-                    Some(_) => {}
-                }
-            }
+                Ok(_) => is_proven = true,
+            },
         }
         for file in &digest.log_files {
             found.logs += 1;
-            let at = delivered(&file.key).unwrap_or(digest.start);
-            *named.entry((account.clone(), region.clone(), hour_of(at).to_string())).or_default() += 1;
             let Some(hash) = file.hash else { continue };
-            let said = logs.next().transpose().with_context(|| format!("{LOGS} is no text"))?;
-            if said.as_deref() != Some(format!("{hash}  {}", one_line(&file.key)).as_str()) {
+            let line = format!("{hash}  {}\n", one_line(&file.key));
+            if is_in_step && !goes_on(&mut logs, &line).with_context(|| format!("failed to read {LOGS}"))? {
+                is_in_step = false;
                 found.problems.push(format!("{LOGS} does not say what digest {number} says of {}", file.key));
             }
         }
+        let place = place(&digest, &key, &account, &region).filter(|_| is_proven);
+        covers.entry((account, region)).or_default().add(&digest, place.as_ref());
     }
-    if logs.next().is_some() {
+    if is_in_step && logs.read(&mut [0]).with_context(|| format!("failed to read {LOGS}"))? > 0 {
         found.problems.push(format!("{LOGS} names files that no digest names"));
     }
-    statement(archive, &named, found)
+    Ok(covers)
 }
 
-fn statement(archive: &mut Archive, named: &NamedByHour, found: &mut Found) -> anyhow::Result<()> {
+/// Whether a text goes on with a line.
+fn goes_on(text: &mut impl Read, line: &str) -> io::Result<bool> {
+    let mut said = Vec::new();
+    text.take(line.len() as u64).read_to_end(&mut said)?;
+    Ok(said == line.as_bytes())
+}
+
+/// Where a digest lies by its own word, if that is where the bundle says that it lay.
+fn place(digest: &Digest, key: &str, account: &str, region: &str) -> Option<(Lane, DigestName)> {
+    let lane = Lane::of_key(&digest.key)?;
+    let name = lane.digest_name(&digest.key)?;
+    let is_there = one_line(&digest.key) == key
+        && (lane.account.as_str(), lane.region.as_str()) == (account, region)
+        && (digest.account.as_str(), digest.end) == (account, name.end);
+    is_there.then_some((lane, name))
+}
+
+/// Checks that the statement says what the digests say, and claims no more than they prove.
+fn statement(archive: &mut Archive, mut covers: Covers, found: &mut Found) -> anyhow::Result<()> {
     let Some(rows) = text(archive, STATEMENT)? else {
         found.problems.push(format!("there is no {STATEMENT}"));
         return Ok(());
     };
+    let summary = text(archive, SUMMARY)?.unwrap_or_default();
+    let summary: Value = serde_json::from_slice(&summary).unwrap_or_default();
+    let time = |name: &str| summary[name].as_str().and_then(Timestamp::parse);
+    let (from, to) = (time("from"), time("to"));
+    found.window = (from, to);
+    covers.values_mut().for_each(|cover| cover.settle(from));
     let mut reader = csv::Reader::from_reader(&rows[..]);
     for row in reader.records() {
         let row = row.with_context(|| format!("{STATEMENT} is no CSV"))?;
         let field = |place: usize| row.get(place).unwrap_or_default().to_owned();
-        let hour = (field(0), field(1), field(2));
-        *found.hours.entry(field(3)).or_default() += 1;
+        let (account, region, start, verdict) = (field(0), field(1), field(2), field(3));
+        let place = format!("{account} {region} {start}");
+        *found.hours.entry(verdict.clone()).or_default() += 1;
+        if !Verdict::ALL.iter().any(|known| known.as_str() == verdict) {
+            found.problems.push(format!("{STATEMENT} says {verdict:?} of {place}, which means nothing"));
+        }
+        let cover = covers.get(&(account, region)).zip(Timestamp::parse(&start));
         let said: u64 = field(6).parse().unwrap_or(u64::MAX);
-        let counted = named.get(&hour).copied().unwrap_or(0);
+        let counted = cover.map_or(0, |(cover, hour)| cover.files(hour));
         if said != counted {
-            let (account, region, hour) = hour;
-            found.problems.push(format!(
-                "{STATEMENT} says that digests name {said} log files in {account} {region} {hour}; they name {counted}"
-            ));
+            found
+                .problems
+                .push(format!("{STATEMENT} says that digests name {said} log files in {place}; they name {counted}"));
+        }
+        let is_attested = verdict == Verdict::Attested.as_str();
+        let is_sound = is_attested || field(4) == Status::Verified.as_str();
+        if is_sound && !cover.is_some_and(|(cover, hour)| cover.proves(hour, to)) {
+            found.problems.push(format!("{STATEMENT} says that {place} is {verdict}; no signed digests prove it"));
         }
         let ingested: u64 = field(8).parse().unwrap_or(u64::MAX);
-        if field(3) == "attested" && ingested != said {
+        if is_attested && ingested != said {
             found
                 .problems
                 .push(format!("{STATEMENT} attests an hour of which {ingested} of {said} log files were ingested"));

@@ -17,6 +17,8 @@ mod price {
     /// DynamoDB: a gigabyte a month, after the first 25 of an account.
     pub(super) const TABLE: f64 = 0.25;
     pub(super) const TABLE_FREE: f64 = 25.0;
+    /// DynamoDB: a gigabyte a month that can be restored to any second.
+    pub(super) const RECOVERY: f64 = 0.20;
     /// Lambda on arm64: a gigabyte for a second, and a million requests.
     pub(super) const COMPUTE: f64 = 0.000_013_333_4;
     pub(super) const REQUESTS: f64 = 0.20;
@@ -34,6 +36,8 @@ const EVENT_BYTES: f64 = 1_500.0;
 const TRACKER: (f64, f64, f64, f64) = (0.25, 730.0, 20.0, 100.0);
 /// The share of events that EventBridge hands to the alerter, and the seconds it takes for one, in an eighth of a gigabyte.
 const ALERTER: (f64, f64, f64) = (0.2, 0.05, 0.125);
+/// The exporter's memory in gigabytes, runs a month, seconds for a run without news, events it exports a second.
+const EXPORTER: (f64, f64, f64, f64) = (1.0, 30.4, 5.0, 5_000.0);
 /// An event in the lake, in bytes: a tenth of its record.
 const LAKE_BYTES: f64 = 200.0;
 /// Alarms of the template beyond an account's free ten.
@@ -87,11 +91,14 @@ fn parts(events: f64, bytes: f64) -> Vec<(&'static str, String, f64)> {
     let million = |number: f64| number / 1e6;
     // The item by its kilobytes, and its keys in two indexes.
     let writes = events * ((bytes / 1024.0).ceil() + 2.0);
-    // Each event is looked up before it is written, and once more by the pass that reads its minutes again.
-    let reads = events * 2.0 * (bytes / 4096.0).ceil();
+    // Each event is looked up before it is written, once more by the pass that reads its minutes again, and read by two
+    // exports: that of its day, and the look at the day before.
+    let reads = events * 4.0 * (bytes / 4096.0).ceil();
     let table = events * 12.0 * (bytes + 2.0 * 200.0) / GIGABYTE;
     let (memory, passes, idle, rate) = TRACKER;
     let tracker = memory * (passes * idle + events / rate);
+    let (memory, runs, idle, rate) = EXPORTER;
+    let exporter = memory * (runs * idle + events / rate);
     let (share, seconds, alerter_memory) = ALERTER;
     let invoked = events * share;
     let lake = events * 12.0 * LAKE_BYTES / GIGABYTE;
@@ -103,12 +110,14 @@ fn parts(events: f64, bytes: f64) -> Vec<(&'static str, String, f64)> {
             format!("{table:.1} GB after a year, 25 GB free"),
             (table - price::TABLE_FREE).max(0.0) * price::TABLE,
         ),
+        ("DynamoDB recovery", format!("{table:.1} GB to any second, by default"), table * price::RECOVERY),
         ("Lambda, tracker", format!("{tracker:.0} GB-seconds"), tracker * price::COMPUTE),
         (
             "Lambda, alerter",
             format!("{:.2} million events", million(invoked)),
             million(invoked) * price::REQUESTS + invoked * seconds * alerter_memory * price::COMPUTE,
         ),
+        ("Lambda, exporter", format!("{exporter:.0} GB-seconds"), exporter * price::COMPUTE),
         ("S3, lake", format!("{lake:.1} GB after a year"), lake * price::OBJECTS),
         ("CloudWatch alarms", format!("{ALARMS:.0} beyond the free ten"), ALARMS * price::ALARM),
     ]
@@ -122,7 +131,7 @@ mod tests {
     fn a_small_account_costs_next_to_nothing() {
         let sum = |events: f64| parts(events, EVENT_BYTES).iter().map(|(_, _, dollars)| dollars).sum::<f64>();
         assert!(sum(30_000.0) < 1.0, "{}", sum(30_000.0));
-        // Ten million events a month: forty million write units are most of it.
+        // Ten million events a month: after a year, keeping them costs more than writing them.
         let large = parts(1e7, EVENT_BYTES);
         assert_eq!(large[0].1, "40.00 million units");
         assert!((large[0].2 - 25.0).abs() < 1e-9);

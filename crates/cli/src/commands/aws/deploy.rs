@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use aws::{Change, Proposal, Stacks, Template, Value};
+use aws::{Change, Proposal, Stack, Stacks, Template, Value};
 use local::SystemClock;
 use pipeline::store::Clock;
 
@@ -20,9 +20,10 @@ pub(super) fn run(session: &mut Session, arguments: &DeployArgs) -> anyhow::Resu
     let functions = Functions::find(arguments)?;
     let place = Place::open(session, &arguments.stack)?;
     let quiet = session.global.quiet;
-    let before = place.stacks.find(&place.name)?;
+    // What was only ever proposed is not there.
+    let before = place.stacks.find(&place.name)?.filter(|stack| stack.status != "REVIEW_IN_PROGRESS");
     if let Some(stack) = &before {
-        if stack.is_busy() && stack.status != "REVIEW_IN_PROGRESS" {
+        if stack.is_busy() {
             bail!("something is under way with the stack {} ({}): wait until it is done", place.name, stack.status);
         }
         if matches!(stack.status.as_str(), "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED")
@@ -123,14 +124,14 @@ pub(super) fn run(session: &mut Session, arguments: &DeployArgs) -> anyhow::Resu
             Some(exit) => return Ok(exit),
         }
     }
-    let failed = forwarders(session, &place, arguments, &values)?;
     let stack = place.stack()?;
+    let failed = forwarders(session, &place, arguments, &stack)?;
     for (name, value) in &stack.outputs {
         session.out.line(&format!("{name:<28} {value}"))?;
     }
     if proposal.is_new {
         let given = &arguments.stack;
-        let region = given.region.as_deref().map(|region| format!(" --region {region}")).unwrap_or_default();
+        let region = given.side.region.as_deref().map(|region| format!(" --region {region}")).unwrap_or_default();
         crate::note(&format!(
             "fill it with what the event history holds: trailhound aws init --stack {}{region}",
             place.name
@@ -188,11 +189,22 @@ impl Functions {
             None => vec![Architecture::Arm64, Architecture::X86],
         };
         for architecture in architectures {
-            let version = names.iter().find_map(|name| {
+            let versions = names.iter().filter_map(|name| {
                 let rest = name.strip_prefix("tracker-")?.strip_prefix(architecture.as_str())?.strip_prefix('-')?;
                 rest.strip_suffix(".zip")
             });
-            let Some(version) = version else { continue };
+            let version = match versions.collect::<Vec<_>>()[..] {
+                [] => continue,
+                [version] => version,
+                ref versions => {
+                    return Err(usage(format!(
+                        "{} has the functions in {} versions ({}): leave one there",
+                        folder.display(),
+                        versions.len(),
+                        versions.join(", ")
+                    )));
+                }
+            };
             let file = |function: FunctionName| {
                 let path = folder.join(format!("{}-{}-{version}.zip", function.as_str(), architecture.as_str()));
                 path.is_file().then_some((function, path))
@@ -270,21 +282,17 @@ fn tell(session: &mut Session, proposal: &Proposal) -> anyhow::Result<()> {
 }
 
 /// Puts forwarders into the other regions. Returns whether one failed.
-fn forwarders(
-    session: &mut Session,
-    place: &Place,
-    arguments: &DeployArgs,
-    values: &[(String, Value)],
-) -> anyhow::Result<bool> {
+fn forwarders(session: &mut Session, place: &Place, arguments: &DeployArgs, stack: &Stack) -> anyhow::Result<bool> {
     let regions = forward_from(place, &arguments.forward_from)?;
     let name = place.forwarder_stack();
-    // What they look for is what the stack looks for.
+    // What they look for is what the stack looks for, by what it has now.
     let same = ["AlertSources", "WatchedActions"];
-    let parameters: Vec<(String, Value)> = values
+    let parameters: Vec<(String, Value)> = stack
+        .parameters
         .iter()
-        .filter(|(name, value)| same.contains(&name.as_str()) && *value != Value::Kept)
-        .cloned()
-        .chain([("HomeRegion".to_owned(), Value::Given(place.region.clone()))])
+        .filter(|(name, _)| same.contains(&name.as_str()))
+        .chain([&("HomeRegion".to_owned(), place.region.clone())])
+        .map(|(name, value)| (name.clone(), Value::Given(value.clone())))
         .collect();
     let mut failed = false;
     for region in regions {

@@ -1,6 +1,7 @@
 //! `trailhound aws destroy`.
 
 use aws::{Artifacts, Resource, Stacks};
+use pipeline::service::CallError;
 
 use super::follow::{Ended, explain, follow, last_event};
 use super::{Place, confirm, deploy};
@@ -22,15 +23,24 @@ pub(super) fn run(session: &mut Session, arguments: &StackArgs, delete_data: boo
         }
     }
     let mut elsewhere = Vec::new();
+    let mut exit = Exit::Done;
     for region in deploy::forward_from(&place, &[])? {
         let stacks = place.account.stacks(Some(&region));
-        if let Some(stack) = stacks.find(&place.forwarder_stack())? {
-            elsewhere.push((region, stacks, stack.id));
+        match stacks.find(&place.forwarder_stack()) {
+            Ok(None) => {}
+            Ok(Some(stack)) => elsewhere.push((region, stacks, stack.id)),
+            // Others can be deleted all the same.
+            Err(error) => {
+                crate::complain(&format!(
+                    "error: whether there is a forwarder in {region} cannot be found out: {error}"
+                ));
+                exit = Exit::Failed;
+            }
         }
     }
     if found.is_empty() && elsewhere.is_empty() {
         session.out.line(&format!("there is no stack {} in {}", place.name, place.region))?;
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     for (name, _, resources) in &found {
         session.out.line(&format!("{name}: {}", plural(resources.len() as u64, "resource", "resources")))?;
@@ -54,9 +64,8 @@ pub(super) fn run(session: &mut Session, arguments: &StackArgs, delete_data: boo
         return Ok(Exit::Done);
     }
     let quiet = session.global.quiet;
-    let mut exit = Exit::Done;
     for (region, stacks, id) in &elsewhere {
-        match delete(&place, stacks, id, true)? {
+        match delete(&place, stacks, id, &[], true)? {
             None => return Ok(Exit::Interrupted),
             Some(kept) if kept.is_empty() => session.out.line(&format!("the forwarder in {region} is deleted"))?,
             Some(_) => exit = Exit::Failed,
@@ -64,19 +73,18 @@ pub(super) fn run(session: &mut Session, arguments: &StackArgs, delete_data: boo
     }
     for (name, id, resources) in &found {
         let is_artifacts = *name == place.artifacts_stack();
-        for bucket in resources.iter().filter(|resource| resource.kind == BUCKET && (delete_data || is_artifacts)) {
-            let emptied = Artifacts::new(&place.account, &bucket.physical, &place.region)?.empty();
-            match emptied {
-                Ok(number) => session.out.line(&format!(
+        let buckets = resources.iter().filter(|resource| resource.kind == BUCKET && (delete_data || is_artifacts));
+        let buckets: Vec<&Resource> = buckets.collect();
+        for bucket in &buckets {
+            if let Some(number) = empty(&place, bucket)? {
+                session.out.line(&format!(
                     "{}: {} deleted",
                     bucket.physical,
-                    plural(number, "object", "objects")
-                ))?,
-                // What cannot be emptied is not deleted either, and that is told below.
-                Err(error) => crate::complain(&format!("{}: {error}", bucket.physical)),
+                    plural(number, "version of an object", "versions of objects")
+                ))?;
             }
         }
-        match delete(&place, &place.stacks, id, quiet)? {
+        match delete(&place, &place.stacks, id, &buckets, quiet)? {
             None => return Ok(Exit::Interrupted),
             Some(kept) => {
                 for resource in &kept {
@@ -92,11 +100,30 @@ pub(super) fn run(session: &mut Session, arguments: &StackArgs, delete_data: boo
     Ok(exit)
 }
 
+/// Empties a bucket. What cannot be emptied is not deleted either, and that is told when it is tried.
+fn empty(place: &Place, bucket: &Resource) -> anyhow::Result<Option<u64>> {
+    match Artifacts::new(&place.account, &bucket.physical, &place.region)?.empty() {
+        Ok(number) => Ok(Some(number)),
+        // A stack that was half made or half deleted names buckets that are not there.
+        Err(CallError::NotFound(_)) => Ok(None),
+        Err(error) => {
+            crate::complain(&format!("{}: {error}", bucket.physical));
+            Ok(None)
+        }
+    }
+}
+
 /// Deletes a stack; what cannot be deleted stays and is returned. None where the user has seen enough.
-fn delete(place: &Place, stacks: &Stacks, id: &str, quiet: bool) -> anyhow::Result<Option<Vec<Resource>>> {
+fn delete(
+    place: &Place,
+    stacks: &Stacks,
+    id: &str,
+    emptied: &[&Resource],
+    quiet: bool,
+) -> anyhow::Result<Option<Vec<Resource>>> {
     let mut kept: Vec<Resource> = Vec::new();
     // What stays is known only when deleting it has failed; then it is left out of the next try.
-    for _ in 0..3 {
+    for round in 0..4 {
         let after = last_event(stacks, id)?;
         let names: Vec<String> = kept.iter().map(|resource| resource.name.clone()).collect();
         stacks.delete(id, &names)?;
@@ -111,6 +138,13 @@ fn delete(place: &Place, stacks: &Stacks, id: &str, quiet: bool) -> anyhow::Resu
                 kept = failed.collect();
                 if kept.is_empty() {
                     break;
+                }
+                // The trail delivers until it is deleted itself: what has come since goes, too.
+                let again = |resource: &Resource| emptied.iter().any(|bucket| bucket.physical == resource.physical);
+                if round == 0 && kept.iter().any(again) {
+                    for bucket in kept.extract_if(.., |resource| again(resource)) {
+                        empty(place, &bucket)?;
+                    }
                 }
             }
         }

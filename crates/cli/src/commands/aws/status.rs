@@ -1,10 +1,12 @@
 //! `trailhound aws status`.
 
+use std::collections::BTreeMap;
+
 use aws::{TableNames, Tables};
 use pipeline::collect::StreamStore;
 use serde_json::json;
 
-use super::{Place, deploy};
+use super::{Place, deploy, detective};
 use crate::args::{DocumentFormat, StackArgs};
 use crate::exit::Exit;
 use crate::output::{count, plural};
@@ -47,13 +49,21 @@ pub(crate) fn run(session: &mut Session, arguments: &StackArgs, format: Document
     }
     let mut forwarders = Vec::new();
     for region in deploy::forward_from(&place, &[])? {
-        let found = place.account.stacks(Some(&region)).find(&place.forwarder_stack())?;
-        let status = found.as_ref().map_or("none", |stack| stack.status.as_str()).to_owned();
-        if !found.is_some_and(|stack| stack.is_sound()) {
+        // A region that cannot be asked says nothing of the others.
+        let (status, is_sound) = match place.account.stacks(Some(&region)).find(&place.forwarder_stack()) {
+            Ok(None) => ("none".to_owned(), false),
+            Ok(Some(stack)) => (stack.status.clone(), stack.is_sound()),
+            Err(error) => (error.to_string(), false),
+        };
+        if !is_sound {
             missing.push(format!("{region}: its events reach the alerter only by the schedule (forwarder: {status})"));
         }
-        forwarders.push((region, status));
+        forwarders.push((region, status, is_sound));
     }
+    let members = match stack.output("DetectiveGraphArn") {
+        Some(graph) => detective::members(&place, graph, &mut missing),
+        None => Vec::new(),
+    };
     let events: u64 = states.iter().map(|state| state.health.events).sum();
     let newest = states.iter().filter_map(|state| state.coverage.span()).map(|span| span.to).min();
     if format == DocumentFormat::Json {
@@ -62,14 +72,19 @@ pub(crate) fn run(session: &mut Session, arguments: &StackArgs, format: Document
             "account": place.account.id,
             "region": place.region,
             "status": stack.status,
-            "outputs": stack.outputs.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+            "outputs": stack.outputs.iter().cloned().collect::<BTreeMap<_, _>>(),
             "streams": states.iter().map(|state| json!({
                 "stream": state.stream,
                 "covered": state.coverage.intervals().iter().map(|interval| [interval.from.to_string(), interval.to.to_string()]).collect::<Vec<_>>(),
                 "health": state.health,
                 "pause": state.pause,
             })).collect::<Vec<_>>(),
-            "forwarders": forwarders.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+            "forwarders": forwarders.iter().map(|(region, status, _)| (region, status)).collect::<BTreeMap<_, _>>(),
+            "detective": members.iter().map(|member| json!({
+                "account": member.account_id,
+                "status": member.status,
+                "disabled_reason": member.disabled_reason,
+            })).collect::<Vec<_>>(),
             "missing": missing,
         }))?;
     } else {
@@ -83,10 +98,15 @@ pub(crate) fn run(session: &mut Session, arguments: &StackArgs, format: Document
             plural(states.len() as u64, "stream", "streams"),
             count(events)
         ))?;
-        let forwarding = forwarders.iter().filter(|(_, status)| status.ends_with("_COMPLETE")).count() as u64;
+        let forwarding = forwarders.iter().filter(|(_, _, is_sound)| *is_sound).count();
         session
             .out
             .line(&format!("forwarders {forwarding} of {}", plural(forwarders.len() as u64, "region", "regions")))?;
+        if !members.is_empty() {
+            let enabled = members.iter().filter(|member| member.is_enabled()).count();
+            let invited = plural(members.len() as u64, "member", "members");
+            session.out.line(&format!("detective  {enabled} of {invited}"))?;
+        }
         for line in &missing {
             session.out.line(&format!("missing    {}", pipeline::escape::terminal(line)))?;
         }

@@ -246,7 +246,8 @@ impl<'r> Reader<'r> {
         // The intake has counted the alerts already.
         tally.alerts = Default::default();
         self.shared.intake.report().add(&tally);
-        self.collect.checkpoint_if_due(self.shared)
+        self.collect.checkpoint_if_due(self.shared);
+        Ok(())
     }
 
     fn note_clock(&self, page: &LookupPage) -> bool {

@@ -117,16 +117,18 @@ const ALERTING: Variables = &[
     ("WATCHED_ACTIONS", ""),
 ];
 const STORING: Variables = &[("EVENTS_TABLE_NAME", "EventsTable"), ("CONTROL_TABLE_NAME", "ControlTable")];
-const TRACKING: Variables = &[
+const CHOOSING: Variables = &[
     ("PROCESS_IAM_EVENTS", "ProcessIAMEvents"),
     ("PROCESS_STS_EVENTS", "ProcessSTSEvents"),
     ("PROCESS_SIGNIN_EVENTS", "ProcessSigninEvents"),
     ("PROCESS_SSO_EVENTS", "ProcessSSOEvents"),
-    ("SSO_REGION", "SSORegion"),
     ("EXTRA_SOURCES", "ExtraSources"),
-    ("REGIONS", "Regions"),
     ("FILTER_AWS_SERVICE_EVENTS", "FilterAWSServiceEvents"),
     ("FILTERED_ROLES", "FilteredRoles"),
+];
+const TRACKING: Variables = &[
+    ("SSO_REGION", "SSORegion"),
+    ("REGIONS", "Regions"),
     ("MAX_WORKERS", "MaxWorkers"),
     ("MEMBER_ACCOUNTS", "MemberAccounts"),
     ("MEMBER_ROLE_NAME", "MemberRoleName"),
@@ -147,9 +149,9 @@ const EXPORTING: Variables = &[
 fn environments(templates: &Templates) -> Vec<String> {
     let mut wrong = Violations::default();
     let wanted: [(&str, &[Variables]); 3] = [
-        ("Tracker", &[EVERYWHERE, ALERTING, STORING, TRACKING]),
+        ("Tracker", &[EVERYWHERE, ALERTING, STORING, CHOOSING, TRACKING]),
         ("Alerter", &[EVERYWHERE, ALERTING]),
-        ("Exporter", &[EVERYWHERE, STORING, EXPORTING]),
+        ("Exporter", &[EVERYWHERE, STORING, CHOOSING, EXPORTING]),
     ];
     for (name, groups) in wanted {
         let variables =

@@ -1,0 +1,93 @@
+//! Days straight from the trail's files.
+
+use serde_json::{Value, json};
+use testkit::deployment::Deployment;
+
+use crate::stage::{ACCOUNT, Stage};
+
+/// Records of a day, each with its id.
+fn records(day: &str, region: &str, sources: &[&str], number: usize) -> Vec<Value> {
+    let record = |n: usize| {
+        let source = sources[n % sources.len()];
+        let event = testkit::event("CreateUser").source(source).region(region).account(ACCOUNT);
+        event.at(&format!("{day}T12:00:{:02}Z", n % 60)).id(&format!("{day}-{region}-{n}")).build()
+    };
+    (0..number).map(record).collect()
+}
+
+/// A log file of them, as CloudTrail calls it.
+fn log(stage: &mut Stage, day: &str, region: &str, name: &str, records: &[Value]) {
+    let folder = day.replace('-', "/");
+    let compact = day.replace('-', "");
+    let key = format!(
+        "AWSLogs/{ACCOUNT}/CloudTrail/{region}/{folder}/{ACCOUNT}_CloudTrail_{region}_{compact}T1200Z_{name}.json.gz"
+    );
+    stage.deployment.log(&key, &json!({ "Records": records }));
+}
+
+const LOGS: (&str, &str) = ("LOGS_BUCKET_NAME", Deployment::LOGS);
+
+fn counts(answer: &Value) -> [u64; 4] {
+    ["events_read", "events_stored", "duplicates", "filtered"].map(|name| answer[name].as_u64().unwrap())
+}
+
+#[test]
+fn days_of_the_trails_files_are_in_the_lake_once() {
+    let Some(mut stage) = Stage::open(&[]) else { return };
+    for (day, region) in [("2025-03-01", "us-east-1"), ("2025-03-01", "eu-west-1"), ("2025-03-03", "us-east-1")] {
+        let found = records(day, region, &["iam", "s3", "sts"], 30);
+        // The second file repeats some of the first.
+        log(&mut stage, day, region, "a", &found[..20]);
+        log(&mut stage, day, region, "b", &found[15..]);
+    }
+    log(&mut stage, "2025-03-04", "us-east-1", "later", &records("2025-03-04", "us-east-1", &["iam"], 5));
+    let exporter = stage.function("exporter", &[LOGS, ("PROCESS_STS_EVENTS", "false")]);
+    let asked = json!({"trail": {"from": "2025-03-01", "to": "2025-03-03"}});
+    let answer = exporter.invoke(&asked).unwrap();
+    assert_eq!(
+        (&answer["statusCode"], &answer["complete"], &answer["next"]),
+        (&json!(200), &json!(true), &Value::Null)
+    );
+    // Of thirty events in three files of the trail ten are IAM's; five records come twice, of which some are.
+    let [read, stored, duplicates, filtered] = counts(&answer);
+    assert_eq!((read, stored, read - stored - duplicates), (105, 30, filtered), "{answer}");
+    assert_eq!((&answer["days"], &answer["files"]), (&json!(3), &json!(6)));
+    assert!(stage.deployment.objects().keys().all(|key| key.starts_with("lake/")));
+
+    let again = stage.function("exporter", &[LOGS, ("PROCESS_STS_EVENTS", "false")]).invoke(&asked).unwrap();
+    assert_eq!(counts(&again)[1], 0, "{again}");
+    let more = json!({"trail": {"from": "2025-03-02", "to": "2025-03-04"}});
+    let more = stage.function("exporter", &[LOGS]).invoke(&more).unwrap();
+    assert_eq!(counts(&more)[1], 10 + 5, "{more}");
+    assert!(stage.alerts().is_empty(), "the past alerts nobody");
+}
+
+#[test]
+fn what_cannot_be_read_fails_its_day_and_no_other() {
+    let Some(mut stage) = Stage::open(&[]) else { return };
+    log(&mut stage, "2025-03-01", "us-east-1", "a", &records("2025-03-01", "us-east-1", &["iam"], 10));
+    log(&mut stage, "2025-03-02", "us-east-1", "a", &records("2025-03-02", "us-east-1", &["iam"], 10));
+    let folder = format!("AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/2025/03/01/");
+    stage.deployment.log(&format!("{folder}{ACCOUNT}_CloudTrail_us-east-1_20250301T1300Z_b.json.gz"), &json!("none"));
+    let exporter = stage.function("exporter", &[LOGS]);
+    let asked = json!({"trail": {"from": "2025-03-01", "to": "2025-03-02"}});
+    let failed = exporter.invoke(&asked).unwrap_err();
+    let summary: Value = serde_json::from_str(failed["errorMessage"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (&summary["days"], &summary["events_stored"], &summary["complete"]),
+        (&json!(1), &json!(20), &json!(false))
+    );
+    let error = summary["errors"][0].as_str().unwrap();
+    assert!(error.starts_with("2025-03-01: ") && error.contains("T1300Z_b.json.gz"), "{error}");
+
+    for (asked, said) in [
+        (json!({"from": "2025-03-02", "to": "2025-03-01"}), "\"from\" and \"to\""),
+        (json!({"from": "2025-03-02"}), "\"from\" and \"to\""),
+        (json!({"from": "yesterday", "to": "2025-03-01"}), "\"from\" and \"to\""),
+    ] {
+        let refused = exporter.invoke(&json!({ "trail": asked })).unwrap_err();
+        assert!(refused["errorMessage"].as_str().unwrap().contains(said), "{refused}");
+    }
+    let none = stage.function("exporter", &[]).invoke(&asked).unwrap_err();
+    assert!(none["errorMessage"].as_str().unwrap().contains("LOGS_BUCKET_NAME is not set"), "{none}");
+}
