@@ -1,12 +1,12 @@
 //! What goes wrong on the way: nothing is lost, and nobody is told twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use testkit::http::HttpFaults;
 use testkit::http::proxy::Proxy;
 
-use crate::stage::{Stage, batch, record};
+use crate::stage::{Stage, are_the_calls, batch, record};
 
 fn history() -> Vec<Value> {
     let mut records: Vec<Value> =
@@ -38,24 +38,27 @@ fn throttling_failures_and_parts_of_batches_change_nothing() {
     let Some(calm) = calm(&history, &news) else { return };
     assert_eq!(calm.2.len(), news.len());
     let mut faults: BTreeMap<String, u64> = BTreeMap::new();
+    let mut called: [BTreeSet<String>; 2] = Default::default();
     for seed in 0..3 {
         let mut stage = Stage::open(&history).unwrap();
         let chances = HttpFaults { throttled: 0.12, unavailable: 0.12, cut: 0.0, token_lost: 0.0, seed };
-        let proxy = Proxy::open(&stage.deployment.endpoint, chances, 0.5);
-        let environment =
-            [("AWS_ENDPOINT_URL_DYNAMODB", proxy.endpoint.as_str()), ("AWS_ENDPOINT_URL_SNS", proxy.endpoint.as_str())];
-        let tracker = stage.function("tracker", &environment);
+        let proxies = [0, 1].map(|_| Proxy::open(&stage.deployment.endpoint, chances, 0.5));
+        let counts = || proxies.each_ref().map(Proxy::counts);
+        let function = |name: &str, Proxy { endpoint, .. }: &Proxy| {
+            stage.function(name, &[("AWS_ENDPOINT_URL_DYNAMODB", endpoint), ("AWS_ENDPOINT_URL_SNS", endpoint)])
+        };
+        let tracker = function("tracker", &proxies[0]);
         let until_complete = |what: &str| {
             for _ in 0..20 {
                 if tracker.invoke(&json!({})).is_ok_and(|answer| answer["complete"] == true) {
                     return;
                 }
             }
-            panic!("{what} never came to its end, seed {seed}: {:?}", proxy.counts());
+            panic!("{what} never came to its end, seed {seed}: {:?}", counts());
         };
         until_complete("the history");
         // What is not done comes again, as from a queue.
-        let alerter = stage.function("alerter", &environment);
+        let alerter = function("alerter", &proxies[1]);
         let mut waiting = news[..6].to_vec();
         // A message that fails four times waits for more than a minute between them.
         for _ in 0..400 {
@@ -68,7 +71,7 @@ fn throttling_failures_and_parts_of_batches_change_nothing() {
             }
             std::thread::sleep(std::time::Duration::from_millis(300));
         }
-        assert!(waiting.is_empty(), "seed {seed}: {:?}", proxy.counts());
+        assert!(waiting.is_empty(), "seed {seed}: {:?}", counts());
         stage.add("1.json", &news);
         until_complete("the news");
         let mut told = stage.told();
@@ -82,9 +85,10 @@ fn throttling_failures_and_parts_of_batches_change_nothing() {
             told.extend(stage.told());
         }
         told.sort();
-        for (operation, (_, wrong)) in proxy.counts() {
+        for (operation, (_, wrong)) in counts().into_iter().flatten() {
             *faults.entry(operation).or_default() += wrong;
         }
+        called.iter_mut().zip(&proxies).for_each(|(called, proxy)| called.append(&mut proxy.calls()));
         assert_eq!(stage.stored(), calm.0, "seed {seed}");
         assert_eq!(stage.alerts(), calm.1, "seed {seed}");
         assert_eq!(told, calm.2, "seed {seed}");
@@ -94,6 +98,8 @@ fn throttling_failures_and_parts_of_batches_change_nothing() {
         assert!(faults.remove(operation).is_some_and(|wrong| wrong > 0), "{operation}: {faults:?}");
     }
     assert!(faults.is_empty(), "something else is asked: {faults:?}");
+    are_the_calls("tracker", &called[0]);
+    are_the_calls("alerter", &called[1]);
 }
 
 /// A function that Lambda kills anywhere, and the next invocation.

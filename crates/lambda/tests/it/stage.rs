@@ -1,6 +1,6 @@
 //! An account on this machine, and functions in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -177,6 +177,14 @@ impl Drop for Function {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Every call of tables and topics that a function makes. The template's roles allow these, and no more.
+#[track_caller]
+pub(crate) fn are_the_calls(function: &str, found: &BTreeSet<String>) {
+    let known: Value = serde_json::from_str(include_str!("../calls.json")).unwrap();
+    let found: BTreeSet<String> = found.iter().map(|call| call.replace(" trail-", " ")).collect();
+    assert_eq!(json!(found), known[function], "{function}");
 }
 
 /// A record so many seconds old.

@@ -1,7 +1,7 @@
 //! A proxy before a service that speaks AWS JSON or the query protocol: it throttles, fails, cuts answers off and leaves parts
 //! of batches unprocessed, by chance from a seed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +28,8 @@ struct Shared {
     chance: Mutex<fastrand::Rng>,
     /// How often each operation was asked for, and how often something went wrong with it.
     counts: Mutex<BTreeMap<String, (u64, u64)>>,
+    /// What was called, as a policy has it.
+    calls: Mutex<BTreeSet<String>>,
 }
 
 impl Proxy {
@@ -41,7 +43,8 @@ impl Proxy {
         let endpoint = format!("http://{}", listener.local_addr().expect("it has an address"));
         let upstream = upstream.trim_start_matches("http://").to_owned();
         let chance = Mutex::new(fastrand::Rng::with_seed(faults.seed));
-        let shared = Arc::new(Shared { upstream, faults, partial, chance, counts: Mutex::default() });
+        let shared =
+            Arc::new(Shared { upstream, faults, partial, chance, counts: Mutex::default(), calls: Mutex::default() });
         let proxy = Proxy { endpoint, shared: Arc::clone(&shared) };
         std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
@@ -56,6 +59,15 @@ impl Proxy {
     #[must_use]
     pub fn counts(&self) -> BTreeMap<String, (u64, u64)> {
         self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Proxy {
+    /// What was called of tables and topics, as a policy has it: `dynamodb:Query TABLE`, `dynamodb:Query TABLE/index`,
+    /// `sns:Publish`.
+    #[must_use]
+    pub fn calls(&self) -> BTreeSet<String> {
+        self.shared.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -78,6 +90,7 @@ impl Shared {
         while let Ok(Some(request)) = wire::read(&mut reader) {
             let operation = operation(&request);
             self.count(&operation, false);
+            self.calls.lock().unwrap_or_else(PoisonError::into_inner).extend(calls(&request, &operation));
             if let Some(answer) = self.fault(&request) {
                 self.count(&operation, true);
                 if wire::write(connection, &answer, false).is_err() {
@@ -159,6 +172,18 @@ fn operation(request: &Request) -> String {
         let action = body.split('&').find_map(|pair| pair.strip_prefix("Action="));
         action.unwrap_or(&request.method).to_owned()
     })
+}
+
+/// What a request needs to be allowed.
+fn calls(request: &Request, operation: &str) -> Vec<String> {
+    if request.header("x-amz-target").is_none_or(|target| !target.starts_with("DynamoDB")) {
+        return if operation == "Publish" { vec!["sns:Publish".to_owned()] } else { Vec::new() };
+    }
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let index = if body["IndexName"].is_string() { "/index" } else { "" };
+    let batched = body["RequestItems"].as_object().into_iter().flat_map(Map::keys).map(String::as_str);
+    let tables = body["TableName"].as_str().into_iter().chain(batched);
+    tables.map(|table| format!("dynamodb:{operation} {table}{index}")).collect()
 }
 
 /// The first half of a batch as a request of its own, and the rest as the answer names it.

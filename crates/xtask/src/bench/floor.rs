@@ -1,4 +1,5 @@
-//! The floor of the benchmark: gunzip and a typed parse of every record, on a few threads, with nothing kept.
+//! The floors of the benchmarks: gunzip and a typed parse of every record, or gunzip and SHA-256 of every file, on a few
+//! threads, with nothing kept.
 //!
 //! It is written to be as fast as these libraries go: whole-file gunzip by libdeflate into a buffer that is used
 //! again, UTF-8 checked once, serde_json with borrowed strings, and inner documents left as the text they are.
@@ -14,6 +15,7 @@ use anyhow::{Context, anyhow, ensure};
 use libdeflater::{DecompressionError, Decompressor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 
 /// Arguments of the hidden task `floor`.
 #[derive(Debug, clap::Args)]
@@ -22,6 +24,9 @@ pub(crate) struct Options {
     data: PathBuf,
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    /// SHA-256 of what every file holds, instead of a parse
+    #[arg(long)]
+    hashes: bool,
 }
 
 /// How much was read; printed as JSON.
@@ -47,7 +52,8 @@ impl Volume {
 
 /// Reads every file once and prints how much that was.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    let volume = read_all(&options.data, options.threads)?;
+    let task = if options.hashes { Task::Hash } else { Task::Parse };
+    let volume = read_all(&options.data, options.threads, task)?;
     if volume.other_files > 0 {
         eprintln!("{} files are no trail files: the floor leaves them out", volume.other_files);
     }
@@ -55,7 +61,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read_all(data: &Path, threads: usize) -> anyhow::Result<Volume> {
+/// What is done with a file.
+#[derive(Debug, Clone, Copy)]
+enum Task {
+    Parse,
+    Hash,
+}
+
+fn read_all(data: &Path, threads: usize, task: Task) -> anyhow::Result<Volume> {
     let mut files = Vec::new();
     collect(data, &mut files)?;
     files.sort();
@@ -64,7 +77,7 @@ fn read_all(data: &Path, threads: usize) -> anyhow::Result<Volume> {
         let mut volume = Volume::default();
         let mut reader = Reader::new();
         while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            volume.add(reader.read(file)?);
+            volume.add(reader.read(file, task)?);
         }
         Ok(volume)
     };
@@ -106,7 +119,7 @@ impl Reader {
         Self { decompressor: Decompressor::new(), inflated: Vec::new() }
     }
 
-    fn read(&mut self, file: &Path) -> anyhow::Result<Volume> {
+    fn read(&mut self, file: &Path, task: Task) -> anyhow::Result<Volume> {
         let bytes = fs::read(file).with_context(|| format!("failed to read {}", file.display()))?;
         let is_gzip = bytes.starts_with(&[0x1f, 0x8b]);
         let json = if is_gzip {
@@ -114,17 +127,18 @@ impl Reader {
         } else {
             bytes.as_slice()
         };
+        let mut volume =
+            Volume { files: 1, json_bytes: json.len() as u64, file_bytes: bytes.len() as u64, ..Volume::default() };
+        if matches!(task, Task::Hash) {
+            black_box(Sha256::digest(json));
+            return Ok(volume);
+        }
         let parsed = std::str::from_utf8(json).ok().and_then(|text| serde_json::from_str::<TrailFile<'_>>(text).ok());
         let Some(trail) = parsed else { return Ok(Volume { other_files: 1, ..Volume::default() }) };
         // What is parsed must not be optimised away because nobody looks at it.
         let trail = black_box(trail);
-        Ok(Volume {
-            events: trail.records.len() as u64,
-            files: 1,
-            other_files: 0,
-            json_bytes: json.len() as u64,
-            file_bytes: bytes.len() as u64,
-        })
+        volume.events = trail.records.len() as u64;
+        Ok(volume)
     }
 
     fn inflate(&mut self, gzip: &[u8]) -> anyhow::Result<&[u8]> {
@@ -241,12 +255,14 @@ mod tests {
         let plan = sample::Plan { events: 3_000, files: 100, ..sample::Plan::corpus(now) };
         let summary = plan.write(folder.path(), |_| {}).expect("the trail is written");
 
-        let volume = read_all(&summary.trail, 2).expect("the trail is read");
+        let volume = read_all(&summary.trail, 2, Task::Parse).expect("the trail is read");
         assert_eq!(volume.events, summary.events + summary.duplicates);
         assert_eq!(volume.files, summary.files);
         assert_eq!((volume.json_bytes, volume.file_bytes), (summary.bytes_json, summary.bytes_gz));
         assert_eq!(volume.other_files, 0);
-        assert_eq!(volume, read_all(&summary.trail, 1).expect("the trail is read"));
+        assert_eq!(volume, read_all(&summary.trail, 1, Task::Parse).expect("the trail is read"));
+        let hashed = read_all(&summary.trail, 2, Task::Hash).expect("the trail is read");
+        assert_eq!(hashed, Volume { events: 0, ..volume });
     }
 
     #[test]
@@ -256,10 +272,10 @@ mod tests {
         write("digest.json", br#"{"digestPublicKeyFingerprint":"x"}"#);
         write("trail.json", br#"{"Records":[{"eventID":"a\"b"},{}]}"#);
         write("readme.txt", b"not read");
-        let volume = read_all(folder.path(), 1).expect("the folder is read");
+        let volume = read_all(folder.path(), 1, Task::Parse).expect("the folder is read");
         assert_eq!((volume.events, volume.files, volume.other_files), (2, 1, 1));
 
         write("cut.json.gz", &[0x1f, 0x8b, 8, 0, 0, 0]);
-        assert!(read_all(folder.path(), 1).is_err());
+        assert!(read_all(folder.path(), 1, Task::Parse).is_err());
     }
 }

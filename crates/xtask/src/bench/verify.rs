@@ -1,5 +1,7 @@
 //! `cargo xtask bench-verify`: `trailhound verify` against the AWS CLI's `validate-logs`, on the same bucket in one run.
 //!
+//! Then a local copy of it, against gunzip and SHA-256 of every file by as many threads.
+//!
 //! The bucket is a generated, signed trail of one account, served by the testkit on this machine: no network waits, which
 //! is in favour of the side that asks one thing after the other. The AWS CLI knows one region a call, so that it is
 //! called once for each, as its users call it.
@@ -17,6 +19,9 @@ use super::measure::{self, Usage};
 use super::{megabytes, seconds};
 use crate::workspace::{Workspace, run_to_end, short_hash};
 use crate::{corpus, python};
+
+/// How often a local copy and its floor are run.
+const RUNS: usize = 5;
 
 /// Arguments of `cargo xtask bench-verify`.
 #[derive(Debug, clap::Args)]
@@ -126,6 +131,29 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
         println!("| {name} | {} | {} | {times:.1} |", seconds(theirs), seconds(ours));
     }
     println!("| peak memory | {} | {} | |", megabytes(theirs.peak_memory), megabytes(ours.peak_memory));
+    local(workspace, &binary, &trail, &until)
+}
+
+/// A local copy against the floor, in turns.
+fn local(workspace: &Workspace, binary: &Path, trail: &Trail, until: &str) -> anyhow::Result<()> {
+    let home = workspace.cache().join(format!("bench-verify-home-{}", std::process::id()));
+    let (mut floors, mut ours) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        let mut floor = Command::new(std::env::current_exe().context("failed to find this program")?);
+        floors.push(measure::run(floor.arg("floor").arg(trail.folder.join("AWSLogs")).arg("--hashes"), &[0])?);
+        let mut verify = Command::new(binary);
+        verify.arg("--home").arg(&home).args(["--now", until]).arg("verify").arg(&trail.folder);
+        ours.push(measure::run(verify.arg("--keys").arg(trail.folder.join("public-keys.json")), &[0])?);
+        super::remove_home(&home)?;
+    }
+    let (floor, ours) = (super::median(floors), super::median(ours));
+    println!("\nA local copy, the median of {RUNS} runs.\n");
+    println!("| | gunzip + SHA-256 | trailhound verify | times the floor |\n|---|---|---|---|");
+    for (name, floor, ours) in [("wall time", floor.wall, ours.wall), ("CPU time", floor.cpu, ours.cpu)] {
+        let times = ours.as_secs_f64() / floor.as_secs_f64();
+        println!("| {name} | {} | {} | {times:.2} |", seconds(floor), seconds(ours));
+    }
+    println!("| peak memory | {} | {} | |", megabytes(floor.peak_memory), megabytes(ours.peak_memory));
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! Who may do what: roles, policies of resources, the key.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{Rule, Violations, actions, of_type, one_or_more, put, remove, statement, statements, text};
@@ -49,6 +51,21 @@ pub(super) const RULES: &[Rule] = &[
                 "/Resources/ExporterRole/Properties/Policies/0/PolicyDocument/Statement/2/Resource/0/Fn::Sub",
                 r#""${AnalyticsBucket.Arn}/*""#,
             ),
+        ],
+    },
+    Rule {
+        name: "functions may call what they called in their tests, on those tables, and no more",
+        check: calls,
+        breaches: &[
+            put(
+                "/Resources/TrackerRole/Properties/Policies/0/PolicyDocument/Statement/1/Resource/Fn::GetAtt/0",
+                r#""AlertsTable""#,
+            ),
+            put(
+                "/Resources/TrackerRole/Properties/Policies/0/PolicyDocument/Statement/1/Action/0",
+                r#""dynamodb:UpdateItem""#,
+            ),
+            remove("/Resources/ExporterRole/Properties/Policies/0/PolicyDocument/Statement/1/Action/0"),
         ],
     },
     Rule {
@@ -251,6 +268,56 @@ fn duties(templates: &Templates) -> Vec<String> {
         }
     }
     wrong.0
+}
+
+/// What the functions called in their tests, and what they call too rarely for that.
+const CALLS: &str = include_str!("../../../../lambda/tests/calls.json");
+
+/// Each function may call of tables and topics what it calls, on the tables that it calls it on, and nothing else.
+fn calls(templates: &Templates) -> Vec<String> {
+    let mut wrong = Violations::default();
+    let calls: Value = serde_json::from_str(CALLS).unwrap();
+    let policies = identity_policies(&templates.stack);
+    for (role, function) in [("TrackerRole", "tracker"), ("AlerterRole", "alerter"), ("ExporterRole", "exporter")] {
+        let recorded = calls[function].as_array().unwrap().iter().map(|call| text(call).to_owned());
+        let rare = calls["rare"][function].as_object().into_iter().flat_map(|calls| calls.keys().cloned());
+        let made: BTreeSet<String> = recorded.chain(rare).collect();
+        let documents = policies.iter().filter(|(owner, _)| *owner == role);
+        let granted = documents.flat_map(|(_, document)| statements(document)).flat_map(|statement| {
+            let resources = match &statement["Resource"] {
+                Value::Array(resources) => resources.clone(),
+                one => vec![one.clone()],
+            };
+            let actions = actions(statement);
+            let actions =
+                actions.into_iter().filter(|action| ["dynamodb:", "sns:"].iter().any(|of| action.starts_with(of)));
+            actions
+                .flat_map(move |action| resources.clone().into_iter().map(move |resource| granted(&action, &resource)))
+        });
+        let granted: BTreeSet<String> = granted.collect();
+        for call in made.difference(&granted) {
+            wrong.unless(false, format!("{role} may not {call}"));
+        }
+        for call in granted.difference(&made) {
+            wrong.unless(false, format!("{role} needs no {call}"));
+        }
+    }
+    wrong.0
+}
+
+/// A statement's action on a resource, as the tests record calls.
+fn granted(action: &str, resource: &Value) -> String {
+    let table = |name: &str| name.strip_suffix("Table").unwrap_or(name).to_lowercase();
+    if let (Some(name), "Arn") = (resource["Fn::GetAtt"][0].as_str(), text(&resource["Fn::GetAtt"][1])) {
+        return format!("{action} {}", table(name));
+    }
+    let sub = resource["Fn::Sub"].as_str().and_then(|sub| sub.strip_prefix("${")?.strip_suffix(".Arn}/index/*"));
+    match sub {
+        Some(name) => format!("{action} {}/index", table(name)),
+        // A topic: there is one.
+        None if resource["Ref"] == "AlertsTopic" => action.to_owned(),
+        None => format!("{action} {resource}"),
+    }
 }
 
 fn analyst(templates: &Templates) -> Vec<String> {
