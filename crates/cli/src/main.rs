@@ -91,13 +91,18 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
 
 /// Whether the reader of our output went away, as `head` does: no failure of ours.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let is_pipe = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
-    error.chain().any(|cause| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(is_pipe)
-            || cause.downcast_ref::<csv::Error>().is_some_and(|error| match error.kind() {
-                csv::ErrorKind::Io(error) => is_pipe(error),
-                _ => false,
-            })
+    error.chain().any(is_pipe)
+}
+
+/// An error of CSV does not name its cause, and wraps and is wrapped by errors of input and output.
+fn is_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<std::io::Error>() {
+        let inner = error.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static));
+        return error.kind() == std::io::ErrorKind::BrokenPipe || inner.is_some_and(is_pipe);
+    }
+    error.downcast_ref::<csv::Error>().is_some_and(|error| match error.kind() {
+        csv::ErrorKind::Io(error) => is_pipe(error),
+        _ => false,
     })
 }
 

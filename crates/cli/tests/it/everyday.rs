@@ -1,5 +1,8 @@
 //! What people do every day, and what they are told.
 
+use std::io::Read;
+use std::process::Stdio;
+
 use serde_json::json;
 
 use crate::support::{World, small_trail};
@@ -218,4 +221,27 @@ fn the_lake_is_compacted_expired_and_exported() {
     assert!(!left.is_empty() && left.lines().count() < before.records.len(), "{dry}");
     assert!(left.lines().all(|line| line.contains("\"2026-01-29") || line.contains("\"2026-01-3")), "whole days only");
     world.run(["lake", "verify"]).code(0);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let world = World::new();
+    world.ingest(&small_trail(&world.path("logs"))).code(0);
+    let all = "SELECT * FROM events";
+    for arguments in [
+        &["events", "--limit", "0", "--format", "csv"][..],
+        &["events", "--limit", "0", "--format", "json"],
+        &["events", "--limit", "0", "--raw"],
+        &["sql", all, "--format", "csv"],
+        &["sql", all, "--format", "json"],
+        &["sql", all, "--format", "jsonl"],
+    ] {
+        let mut child = world.command().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Much more than a pipe holds is still to come.
+        let mut first = [0; 64];
+        child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!((ended.status.code(), said.as_str()), (Some(0), ""), "{arguments:?}");
+    }
 }
