@@ -14,9 +14,12 @@ use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 use crate::sbom;
 use crate::workspace::{Workspace, short_hash};
 
-/// What Lambda's runtime `provided.al2023` starts.
+/// What Lambda starts.
 const ENTRY: &str = "bootstrap";
 const EXECUTABLE: u32 = 0o755;
+/// Where it runs, and the glibc, 2.x, that is there.
+const RUNTIME: &str = "provided.al2023";
+const GLIBC: u32 = 34;
 
 /// Arguments of `cargo xtask package`.
 #[derive(Debug, clap::Args)]
@@ -161,7 +164,25 @@ fn read(file: &Path, architecture: Architecture) -> anyhow::Result<Vec<u8>> {
     };
     let machine = u16::from_le_bytes([low, high]);
     ensure!(machine == architecture.machine(), "{} was not built for {}", file.display(), architecture.name());
+    let wanted = glibc(&binary);
+    ensure!(
+        wanted.is_none_or(|wanted| wanted <= GLIBC),
+        "{} needs glibc 2.{}, and {RUNTIME} has 2.{GLIBC}: build it where glibc is no newer",
+        file.display(),
+        wanted.unwrap_or_default()
+    );
     Ok(binary)
+}
+
+/// The newest glibc, 2.x, of which a program wants something; none where it wants nothing, such as with musl.
+fn glibc(binary: &[u8]) -> Option<u32> {
+    const VERSION: &[u8] = b"\0GLIBC_2.";
+    let versions = binary.windows(VERSION.len()).enumerate().filter(|(_, window)| *window == VERSION);
+    let number = |(at, _)| {
+        let digits = binary[at + VERSION.len()..].iter().take_while(|byte| byte.is_ascii_digit()).take(3);
+        digits.fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
+    };
+    versions.map(number).max()
 }
 
 /// A zip file with the binary as its only entry.
@@ -273,6 +294,15 @@ mod tests {
         let file = folder.path().join("tracker");
         fs::write(&file, program(Architecture::X86_64, 0)).unwrap();
         assert!(read(&file, Architecture::X86_64).is_ok());
+        let wanting = |version: &str| {
+            let mut binary = program(Architecture::X86_64, 0);
+            binary.extend(format!("\0GLIBC_2.2.5\0GLIBC_{version}\0GLIBC_2.9\0").bytes());
+            fs::write(&file, binary).unwrap();
+            read(&file, Architecture::X86_64).map(|_| ()).map_err(|error| error.to_string())
+        };
+        assert_eq!(wanting("2.34"), Ok(()));
+        assert!(wanting("2.36").unwrap_err().contains("needs glibc 2.36, and provided.al2023 has 2.34"));
+        assert_eq!(wanting("2.34"), Ok(()));
         let error = read(&file, Architecture::Arm64).unwrap_err().to_string();
         assert!(error.ends_with("was not built for arm64"), "{error}");
         fs::write(&file, "#!/bin/sh\nexit 0\n").unwrap();
