@@ -170,10 +170,11 @@ fn until_complete(place: &Place, function: FunctionName, event: &Value) -> anyho
         if is_complete {
             return Ok(Exit::Done);
         }
-        // The tracker goes on where its time ended; the exporter has fewer days left. Whatever else is not complete has
-        // failed, and would fail again and again.
+        // The tracker goes on where its time ended; the exporter has fewer days left, or goes on within one. Whatever else
+        // is not complete has failed, and would fail again and again.
         let days_left = summary["days_left"].as_u64();
-        let has_progress = summary["cut_off"] == true || days_left.is_some_and(|days| days < left);
+        let is_within_a_day = told.is_empty() && summary["events_read"].as_u64() > Some(0);
+        let has_progress = summary["cut_off"] == true || is_within_a_day || days_left.is_some_and(|days| days < left);
         left = days_left.unwrap_or(left);
         vain = if has_progress { 0 } else { vain + 1 };
         if vain >= PATIENCE {
