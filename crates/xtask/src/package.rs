@@ -42,7 +42,7 @@ struct Lambda {
     /// Folder to write to
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Binaries, such as tracker=target/lambda/tracker
+    /// Binaries, stripped of symbols, such as tracker=stripped/tracker
     #[arg(required = true, value_name = "FUNCTION=FILE")]
     functions: Vec<Function>,
 }

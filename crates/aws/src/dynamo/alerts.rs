@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use detect::Severity;
 use event::{EventKey, Timestamp};
@@ -141,11 +142,7 @@ impl AlertTable {
     /// Gives an alert that stands there and was sent to nobody to a channel.
     fn enqueue(&self, alert: &Alert, channel: &str) -> Result<(), CallError> {
         let update = self
-            .tables
-            .client
-            .update_item()
-            .table_name(self.table())
-            .set_key(Some(key(alert)))
+            .update(key(alert))
             .condition_expression("attribute_not_exists(pending) AND attribute_not_exists(delivery)")
             .update_expression("SET pending = :channel, due = :due, attempts = :none, arrival = :arrival")
             .expression_attribute_values(":channel", text(channel))
@@ -156,6 +153,11 @@ impl AlertTable {
         let _ = self.conditional(update.send())?;
         self.note(alert);
         Ok(())
+    }
+
+    /// An update of one row, to be said.
+    fn update(&self, key: Item) -> UpdateItemFluentBuilder {
+        self.tables.client.update_item().table_name(self.table()).set_key(Some(key))
     }
 
     fn note(&self, alert: &Alert) {
@@ -223,11 +225,7 @@ impl AlertTable {
         // Of this row and this call: a row that the index still shows as due when it was claimed is not claimed again.
         let claim = format!("{:016x}", fastrand::u64(..));
         let update = self
-            .tables
-            .client
-            .update_item()
-            .table_name(self.table())
-            .set_key(Some(key.clone()))
+            .update(key.clone())
             .condition_expression("pending = :channel AND due <= :now AND attribute_not_exists(acknowledged_at)")
             .update_expression("SET due = :lease, claimed_by = :claim")
             .expression_attribute_values(":channel", text(channel))
@@ -255,11 +253,7 @@ impl AlertTable {
     /// Takes a row out of the outbox that is an earlier program's: it was told of then.
     fn pass_over(&self, key: Item, channel: &str) -> Result<(), CallError> {
         let update = self
-            .tables
-            .client
-            .update_item()
-            .table_name(self.table())
-            .set_key(Some(key))
+            .update(key)
             .condition_expression("pending = :channel AND attribute_not_exists(alert)")
             .update_expression("SET delivery = :delivery REMOVE pending, due, claimed_by")
             .expression_attribute_values(":channel", text(channel))
@@ -380,11 +374,7 @@ impl Outbox for AlertTable {
             // Whoever settles has claimed; what is settled twice was settled.
             let Some(key) = self.key_of(alert) else { continue };
             let update = self
-                .tables
-                .client
-                .update_item()
-                .table_name(self.table())
-                .set_key(Some(key))
+                .update(key)
                 .condition_expression("pending = :channel")
                 .expression_attribute_values(":channel", text(channel))
                 .expression_attribute_values(":one", number(1));
@@ -424,11 +414,7 @@ impl Outbox for AlertTable {
         for alert in alerts {
             let Some(key) = self.key_of(alert) else { continue };
             let update = self
-                .tables
-                .client
-                .update_item()
-                .table_name(self.table())
-                .set_key(Some(key))
+                .update(key)
                 .condition_expression("pending = :channel")
                 .update_expression("SET due = :due")
                 .expression_attribute_values(":channel", text(channel))
