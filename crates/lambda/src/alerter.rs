@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use aws::{Access, AlertTable, Aws};
 use detect::Registry;
@@ -22,9 +23,9 @@ use pipeline::store::Clock;
 use serde_json::{Value, json};
 
 use crate::metrics;
-use crate::runtime::{Failure, Function};
+use crate::runtime::{Failure, Function, Time};
 use crate::settings::Settings;
-use crate::topic::{Topic, Watched};
+use crate::topic::{InTime, Topic};
 use crate::tracker::tables;
 
 /// What a message may cost: EventBridge's largest has 256 KB.
@@ -79,7 +80,7 @@ impl Alerter {
     }
 
     /// Records and sends what messages hold. Returns which of them are to come again.
-    fn take(&self, messages: &[(String, String)], stop: &AtomicBool) -> Result<BTreeSet<String>, Failure> {
+    fn take(&self, messages: &[(String, String)], silence: Instant) -> Result<BTreeSet<String>, Failure> {
         let state = |error: pipeline::state::StateError| Failure::new("State", error);
         let (mut again, mut found) = (BTreeSet::new(), Vec::new());
         for (id, body) in messages {
@@ -93,7 +94,7 @@ impl Alerter {
             }
         }
         let unread = again.len();
-        let outbox = Watched::new(&self.alerts);
+        let outbox = InTime::new(&self.alerts, silence);
         let mut recorded = 0;
         found.retain(|(id, alerts)| match outbox.record_alerts(alerts, &self.topic.routes) {
             Ok(new) => {
@@ -107,7 +108,7 @@ impl Alerter {
                 false
             }
         });
-        let sent = self.topic.send(&outbox, stop).map_err(state)?;
+        let sent = self.topic.send(&outbox).map_err(state)?;
         for (id, alerts) in found {
             for alert in &alerts {
                 if outbox.is_pending(alert).map_err(state)? {
@@ -134,10 +135,10 @@ impl Alerter {
 }
 
 impl Function for Alerter {
-    fn invoke(&self, event: Value, stop: &Arc<AtomicBool>) -> Result<Value, Failure> {
+    fn invoke(&self, event: Value, time: &Time) -> Result<Value, Failure> {
         let Some(messages) = messages(&event) else {
             let id = event["id"].as_str().unwrap_or("event").to_owned();
-            return match self.take(&[(id, event.to_string())], stop)?.len() {
+            return match self.take(&[(id, event.to_string())], time.silence)?.len() {
                 0 => Ok(json!({"statusCode": 200})),
                 // EventBridge tries again, and then gives it to the dead-letter queue.
                 _ => Err(Failure::new(
@@ -146,7 +147,7 @@ impl Function for Alerter {
                 )),
             };
         };
-        let again = self.take(&messages, stop)?;
+        let again = self.take(&messages, time.silence)?;
         let again: Vec<Value> = again.iter().map(|id| json!({"itemIdentifier": id})).collect();
         Ok(json!({"batchItemFailures": again}))
     }

@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 
 use crate::aside::LogAside;
 use crate::metrics;
-use crate::runtime::{Failure, Function};
+use crate::runtime::{Failure, Function, Time};
 use crate::settings::{Layout, Settings};
 use crate::tracker::tables;
 use crate::trail_files::TrailFiles;
@@ -289,7 +289,7 @@ impl Exporter {
 }
 
 impl Function for Exporter {
-    fn invoke(&self, event: Value, stop: &Arc<AtomicBool>) -> Result<Value, Failure> {
+    fn invoke(&self, event: Value, Time { stop, .. }: &Time) -> Result<Value, Failure> {
         if !event["trail"].is_null() {
             let Target::Lake(place) = &self.target else {
                 return Err(Failure::new("Configuration", "EXPORT_LAYOUT=classic has no exports of a trail's files"));

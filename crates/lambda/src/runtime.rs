@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use local::SystemClock;
@@ -13,14 +13,27 @@ use tracing_subscriber::EnvFilter;
 
 /// The share of an invocation's time that is kept for writing down what was read, and the most of it.
 const KEPT: (u32, Duration) = (5, Duration::from_secs(60));
+/// The share of it in which nobody is told anything more, and the most of it: longer than one message may take.
+const SILENT: (u32, Duration) = (3, Duration::from_secs(15));
+/// The longest that an invocation lasts: a deadline beyond it is none.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// One function.
 pub trait Function: Send + Sync + Sized + 'static {
-    /// Does what an event asks for. Ends soon once `stop` is set, with everything that was read written down.
+    /// Does what an event asks for, with everything that was read written down before its time is up.
     ///
     /// # Errors
     /// [`Failure`]: the invocation failed, wholly or in part; what could be done is done.
-    fn invoke(&self, event: Value, stop: &Arc<AtomicBool>) -> Result<Value, Failure>;
+    fn invoke(&self, event: Value, time: &Time) -> Result<Value, Failure>;
+}
+
+/// The time that an invocation has.
+#[derive(Debug, Clone)]
+pub struct Time {
+    /// Set when nothing more is to be read: what is in hand is written down.
+    pub stop: Arc<AtomicBool>,
+    /// From when on nobody is told anything more: what was told is written down.
+    pub silence: Instant,
 }
 
 /// Why an invocation failed.
@@ -92,12 +105,14 @@ async fn invoke<F: Function>(
     stop: Arc<AtomicBool>,
 ) -> Result<Value, Failure> {
     stop.store(false, Ordering::Relaxed);
+    let started = Instant::now();
     let now = SystemClock.now().micros() / 1000;
     let left = i64::try_from(event.context.deadline).unwrap_or(i64::MAX).saturating_sub(now);
     let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
-    let soon = tokio::time::sleep(left.saturating_sub((left / KEPT.0).min(KEPT.1)));
-    let heard = Arc::clone(&stop);
-    let mut work = tokio::task::spawn_blocking(move || function.invoke(event.payload, &heard));
+    let before = |(share, most): (u32, Duration)| left.saturating_sub((left / share).min(most)).min(LONGEST);
+    let soon = tokio::time::sleep(before(KEPT));
+    let time = Time { stop: Arc::clone(&stop), silence: started + before(SILENT) };
+    let mut work = tokio::task::spawn_blocking(move || function.invoke(event.payload, &time));
     let outcome = tokio::select! {
         outcome = &mut work => outcome,
         () = soon => {

@@ -1,9 +1,9 @@
 //! The one channel of a deployment: its topic.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws::{AlertTable, Aws};
 use detect::Severity;
@@ -41,13 +41,13 @@ impl Topic {
     }
 
     /// Sends what waits. What cannot be sent now stays for the next invocation.
-    pub(crate) fn send(&self, outbox: &dyn Outbox, stop: &AtomicBool) -> Result<Round, StateError> {
+    pub(crate) fn send(&self, outbox: &InTime<'_>) -> Result<Round, StateError> {
         let mut sum = Round::default();
         let Some(channel) = &self.channel else { return Ok(sum) };
         let office = Office { outbox, routes: &self.routes, clock: &SystemClock };
         let mut courier = Courier::new(channel, office);
         for _ in 0..ROUNDS {
-            let round = courier.round(stop)?;
+            let round = courier.round(&outbox.is_over)?;
             let is_over = round.sent == 0;
             sum.claimed += round.claimed;
             sum.sent += round.sent;
@@ -64,15 +64,18 @@ impl Topic {
     }
 }
 
-/// The table of alerts, which remembers what was settled through it.
-pub(crate) struct Watched<'a> {
+/// The table of alerts for one invocation: gives nothing out once there is silence to be kept, and remembers what was settled.
+pub(crate) struct InTime<'a> {
     table: &'a AlertTable,
+    silence: Instant,
+    /// Set when a message was settled behind the beginning of silence.
+    is_over: AtomicBool,
     settled: Mutex<BTreeSet<AlertId>>,
 }
 
-impl<'a> Watched<'a> {
-    pub(crate) fn new(table: &'a AlertTable) -> Watched<'a> {
-        Watched { table, settled: Mutex::default() }
+impl<'a> InTime<'a> {
+    pub(crate) fn new(table: &'a AlertTable, silence: Instant) -> InTime<'a> {
+        InTime { table, silence, is_over: AtomicBool::new(false), settled: Mutex::default() }
     }
 
     /// Whether an alert still waits to be sent.
@@ -84,13 +87,13 @@ impl<'a> Watched<'a> {
     }
 }
 
-impl Ledger for Watched<'_> {
+impl Ledger for InTime<'_> {
     fn record_alerts(&self, alerts: &[Alert], routes: &Routes) -> Result<Recorded, StateError> {
         self.table.record_alerts(alerts, routes)
     }
 }
 
-impl Outbox for Watched<'_> {
+impl Outbox for InTime<'_> {
     fn claim(
         &self,
         channel: &str,
@@ -98,14 +101,19 @@ impl Outbox for Watched<'_> {
         lease: Timestamp,
         limit: usize,
     ) -> Result<Vec<Notification>, StateError> {
+        if Instant::now() >= self.silence {
+            return Ok(Vec::new());
+        }
         self.table.claim(channel, now, lease, limit)
     }
 
     fn settle(&self, channel: &str, outcomes: &[(AlertId, Outcome)]) -> Result<(), StateError> {
         self.table.settle(channel, outcomes)?;
+        fail::fail_point!("lambda::after-message");
         let ended = outcomes.iter().filter(|(_, outcome)| !matches!(outcome, Outcome::Retry { .. }));
         let ended = ended.map(|(alert, _)| alert.clone());
         self.settled.lock().unwrap_or_else(PoisonError::into_inner).extend(ended);
+        self.is_over.store(Instant::now() >= self.silence, Ordering::Relaxed);
         Ok(())
     }
 

@@ -4,41 +4,35 @@
 //! invocation, so that an alarm hears of it; what it could is stored.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws::{
     Access, AlertTable, Aws, ControlTable, EventHistory, EventTable, MemberRole, Role, TableNames, Tables, Wanted,
 };
 use detect::Registry;
-use event::Timestamp;
 use local::{SystemClock, SystemTimer};
-use pipeline::alert::{Alert, AlertId};
 use pipeline::collect::sources::expand;
 use pipeline::collect::{Collect, Options, PassReport, Regions, Rules, Scope, StreamStore};
 use pipeline::filter::Filters;
 use pipeline::ingest::Progress;
 use pipeline::notify::Round;
-use pipeline::outbox::{Notification, Outbox, Outcome, Routes};
-use pipeline::state::{Ledger, Recorded, StateError};
+use pipeline::state::StateError;
 use pipeline::store::Clock;
 use pipeline::suppress::Suppressions;
 use serde_json::{Value, json};
 
 use crate::aside::LogAside;
 use crate::metrics;
-use crate::runtime::{Failure, Function};
+use crate::runtime::{Failure, Function, Time};
 use crate::settings::Settings;
 use crate::standing::Standing;
-use crate::topic::Topic;
+use crate::topic::{InTime, Topic};
 
 /// How long events may wait for a commit: what waits is in memory.
 const COMMIT_EVERY: Duration = Duration::from_secs(5);
 /// How long one account and region is asked again that throttles or does not answer.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// For how long alerts are still sent when the invocation was told to end: this share of the time that it took, and the most
-/// of it. A quarter, and at most a minute, is left then.
-const SENDING: (u32, Duration) = (16, Duration::from_secs(15));
 /// What stands for every account of the organisation in `MEMBER_ACCOUNTS`.
 const ORGANIZATION: &str = "organization";
 
@@ -149,20 +143,18 @@ impl Tracker {
 }
 
 impl Function for Tracker {
-    fn invoke(&self, _: Value, stop: &Arc<AtomicBool>) -> Result<Value, Failure> {
+    fn invoke(&self, _: Value, time: &Time) -> Result<Value, Failure> {
         let started = Instant::now();
-        let outcome = self.pass(&mut self.history.lock().unwrap_or_else(PoisonError::into_inner), stop);
+        let outcome = self.pass(&mut self.history.lock().unwrap_or_else(PoisonError::into_inner), &time.stop);
         // First: who ends over its messages is not dead.
         self.tell_standing(outcome.as_ref().ok());
         // What was found before a failure is told of, too; and what an earlier invocation could not send.
-        let outbox =
-            InTime { table: &self.alerts, stop, started, end: OnceLock::new(), is_over: AtomicBool::new(false) };
-        let sent = self.topic.send(&outbox, &outbox.is_over);
+        let sent = self.topic.send(&InTime::new(&self.alerts, time.silence));
         let (report, scope) = outcome?;
         let sent = sent.map_err(|error| Failure::new("State", error))?;
         let took = started.elapsed().as_secs_f64();
         let errors = errors(&report, &scope, &sent);
-        let summary = summary(&report, &sent, took, &errors, stop.load(Ordering::Relaxed));
+        let summary = summary(&report, &sent, took, &errors, time.stop.load(Ordering::Relaxed));
         let totals = &report.totals;
         let count = |number: u64| number as f64;
         metrics::put(
@@ -180,55 +172,6 @@ impl Function for Tracker {
         );
         tracing::info!(summary = %summary, "done");
         if errors.is_empty() { Ok(summary) } else { Err(Failure::new("Incomplete", summary)) }
-    }
-}
-
-/// The table of alerts for as long as there is time to send them. What is left stays for the next invocation.
-struct InTime<'a> {
-    table: &'a AlertTable,
-    stop: &'a AtomicBool,
-    started: Instant,
-    end: OnceLock<Instant>,
-    /// Set when a message was settled behind the end.
-    is_over: AtomicBool,
-}
-
-impl InTime<'_> {
-    fn is_over(&self) -> bool {
-        let left = || (self.started.elapsed() / SENDING.0).min(SENDING.1);
-        self.stop.load(Ordering::Relaxed) && Instant::now() >= *self.end.get_or_init(|| Instant::now() + left())
-    }
-}
-
-impl Ledger for InTime<'_> {
-    fn record_alerts(&self, alerts: &[Alert], routes: &Routes) -> Result<Recorded, StateError> {
-        self.table.record_alerts(alerts, routes)
-    }
-}
-
-impl Outbox for InTime<'_> {
-    fn claim(
-        &self,
-        channel: &str,
-        now: Timestamp,
-        lease: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Notification>, StateError> {
-        if self.is_over() {
-            return Ok(Vec::new());
-        }
-        self.table.claim(channel, now, lease, limit)
-    }
-
-    fn settle(&self, channel: &str, outcomes: &[(AlertId, Outcome)]) -> Result<(), StateError> {
-        self.table.settle(channel, outcomes)?;
-        fail::fail_point!("lambda::after-message");
-        self.is_over.store(self.is_over(), Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn hold(&self, channel: &str, alerts: &[AlertId], until: Timestamp) -> Result<(), StateError> {
-        self.table.hold(channel, alerts, until)
     }
 }
 
