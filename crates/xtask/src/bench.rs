@@ -5,6 +5,7 @@
 //! into the page cache. The table gives the median run.
 
 pub(crate) mod floor;
+pub(crate) mod functions;
 mod measure;
 pub(crate) mod queries;
 pub(crate) mod verify;

@@ -49,6 +49,8 @@ enum Task {
     BenchQueries(bench::queries::Options),
     /// Measure `trailhound verify` against the AWS CLI's validate-logs, on the same bucket
     BenchVerify(bench::verify::Options),
+    /// Measure the functions of a deployment as they are shipped: size, start, time, memory, what they write
+    BenchFunctions(bench::functions::Options),
     /// Package what is shipped: the zip files of Lambda functions
     Package(package::Options),
     /// One side of the benchmark: gunzip and parse a folder, and nothing else
@@ -78,6 +80,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::BenchQueries(options) => bench::queries::run(&workspace, &options),
         Task::BenchVerify(options) => bench::verify::run(&workspace, &options),
+        Task::BenchFunctions(options) => bench::functions::run(&workspace, &options),
         Task::Package(options) => package::run(&workspace, &options),
         Task::Floor(options) => bench::floor::run(&options),
     }

@@ -14,6 +14,9 @@ use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 use crate::sbom;
 use crate::workspace::{Workspace, short_hash};
 
+/// What is shipped as functions.
+pub(crate) const FUNCTIONS: [&str; 3] = ["tracker", "alerter", "exporter"];
+
 /// What Lambda starts.
 const ENTRY: &str = "bootstrap";
 const EXECUTABLE: u32 = 0o755;
@@ -92,7 +95,7 @@ impl FromStr for Function {
 
     fn from_str(text: &str) -> Result<Function, String> {
         let (name, binary) = text.split_once('=').ok_or("write FUNCTION=FILE")?;
-        if !["tracker", "alerter", "exporter"].contains(&name) {
+        if !FUNCTIONS.contains(&name) {
             return Err(format!("there is no function {name:?}: tracker, alerter or exporter"));
         }
         Ok(Function { name: name.to_owned(), binary: binary.into() })
@@ -183,6 +186,12 @@ fn glibc(binary: &[u8]) -> Option<u32> {
         digits.fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
     };
     versions.map(number).max()
+}
+
+/// How large the zip file of a binary is.
+pub(crate) fn zipped(binary: &Path) -> anyhow::Result<usize> {
+    let bytes = fs::read(binary).with_context(|| format!("failed to read {}", binary.display()))?;
+    Ok(pack(&bytes)?.len())
 }
 
 /// A zip file with the binary as its only entry.

@@ -11,6 +11,9 @@ use serde_json::Value;
 use super::now;
 use super::wire::{self, Answer};
 
+/// How long a function may take to ask for work at all.
+const STARTED_IN: Duration = Duration::from_secs(30);
+
 /// Invokes one function, one invocation after the other.
 #[derive(Debug, Clone)]
 pub struct Runtime {
@@ -31,6 +34,8 @@ struct State {
     waiting: VecDeque<(Value, Duration)>,
     answers: VecDeque<Result<Value, Value>>,
     number: u64,
+    /// When the function first asked for work.
+    first: Option<Instant>,
 }
 
 impl Runtime {
@@ -73,6 +78,14 @@ impl Runtime {
             state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
+
+    /// When the function first asked for work: waits for that, but not for ever.
+    #[must_use]
+    pub fn first_request(&self) -> Option<Instant> {
+        let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.shared.changed.wait_timeout_while(state, STARTED_IN, |state| state.first.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.first
+    }
 }
 
 fn converse(connection: &TcpStream, shared: &Shared) {
@@ -97,6 +110,8 @@ fn converse(connection: &TcpStream, shared: &Shared) {
 /// Waits for something to invoke.
 fn next(shared: &Shared) -> Answer {
     let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+    state.first.get_or_insert_with(Instant::now);
+    shared.changed.notify_all();
     loop {
         if let Some((event, limit)) = state.waiting.pop_front() {
             state.number += 1;
