@@ -35,6 +35,18 @@ pub trait KeySource: Send + Sync {
     fn keys(&self, region: &str, from: Timestamp, to: Timestamp) -> Result<Vec<PublicKey>, Trouble>;
 }
 
+impl<S: KeySource + ?Sized> KeySource for &S {
+    fn keys(&self, region: &str, from: Timestamp, to: Timestamp) -> Result<Vec<PublicKey>, Trouble> {
+        (**self).keys(region, from, to)
+    }
+}
+
+impl<S: KeySource + ?Sized> KeySource for Box<S> {
+    fn keys(&self, region: &str, from: Timestamp, to: Timestamp) -> Result<Vec<PublicKey>, Trouble> {
+        (**self).keys(region, from, to)
+    }
+}
+
 /// Why a file of keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -151,7 +163,7 @@ pub enum NoKey {
 
 /// Keys that were listed: each region is asked once, and again only for what is older than that.
 pub struct KeyRing<'a> {
-    source: &'a dyn KeySource,
+    source: Box<dyn KeySource + 'a>,
     from: Timestamp,
     to: Timestamp,
     regions: Mutex<BTreeMap<String, Arc<Region>>>,
@@ -168,8 +180,8 @@ struct Region {
 impl<'a> KeyRing<'a> {
     /// Keys for digests between two times.
     #[must_use]
-    pub fn new(source: &'a dyn KeySource, from: Timestamp, to: Timestamp) -> KeyRing<'a> {
-        KeyRing { source, from, to, regions: Mutex::default() }
+    pub fn new(source: impl KeySource + 'a, from: Timestamp, to: Timestamp) -> KeyRing<'a> {
+        KeyRing { source: Box::new(source), from, to, regions: Mutex::default() }
     }
 
     /// A key by its fingerprint. One that signed a digest long after its period is looked for around `signed`.

@@ -2,6 +2,7 @@
 //! ingested of it; and where there is no trail, whether the event history was read completely.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 
 use event::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -80,31 +81,51 @@ pub struct Named {
     pub records: u64,
 }
 
+impl AddAssign for Named {
+    fn add_assign(&mut self, other: Named) {
+        self.files += other.files;
+        self.ingested += other.ingested;
+        self.records += other.records;
+    }
+}
+
 /// The log files that the digests of an account in a region name, by the hour they were delivered in.
 #[derive(Debug, Clone, Default)]
-pub struct NamedByHour(BTreeMap<Timestamp, Named>);
+pub struct NamedByHour(BTreeMap<Timestamp, ByProof>);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct ByProof {
+    /// Those that digests name which CloudTrail signed.
+    proven: Named,
+    others: Named,
+}
 
 impl NamedByHour {
-    /// Counts one: when it was delivered, and how many records are stored from it if it was ingested.
-    pub fn add(&mut self, delivered: Timestamp, ingested: Option<u64>) {
-        let named = self.0.entry(hour_of(delivered)).or_default();
-        named.files += 1;
-        if let Some(records) = ingested {
-            named.ingested += 1;
-            named.records += records;
-        }
+    /// Counts one: when it was delivered, how many records are stored from it if it was ingested, and whether CloudTrail
+    /// signed the digest that names it.
+    pub fn add(&mut self, delivered: Timestamp, ingested: Option<u64>, is_proven: bool) {
+        let ByProof { proven, others } = self.0.entry(hour_of(delivered)).or_default();
+        let records = ingested.unwrap_or_default();
+        *(if is_proven { proven } else { others }) += Named { files: 1, ingested: ingested.is_some().into(), records };
     }
 
-    /// Those of an hour.
+    /// Those of an hour. Where its digests are sound, what others say of it is nobody's word.
     #[must_use]
-    pub fn of(&self, hour: Timestamp) -> Named {
-        self.0.get(&hour).copied().unwrap_or_default()
+    pub fn of(&self, hour: &Hour) -> Named {
+        let ByProof { proven: mut named, others } = self.0.get(&hour.start).copied().unwrap_or_default();
+        if hour.status != Status::Verified {
+            named += others;
+        }
+        named
     }
 }
 
 /// A line of the statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
+    /// The folder that the account's folder stands in, as CloudTrail wrote it: two trails may tell of one account. Empty
+    /// where there is no trail.
+    pub folder: String,
     /// The account.
     pub account: String,
     /// The region.
@@ -127,14 +148,16 @@ pub struct Line {
 
 impl Line {
     /// The names of a line's fields in CSV.
-    pub const COLUMNS: [&str; 11] = [
-        "account", "region", "hour", "verdict", "trail", "digests", "named", "listed", "ingested", "records", "covered",
+    pub const COLUMNS: [&str; 12] = [
+        "account", "region", "hour", "verdict", "trail", "digests", "named", "listed", "ingested", "records",
+        "covered", "folder",
     ];
 
     /// The line of an hour.
     #[must_use]
-    pub fn of(account: &str, region: &str, hour: &Hour, named: Named, is_covered: bool) -> Line {
+    pub fn of(folder: &str, (account, region): (&str, &str), hour: &Hour, named: Named, is_covered: bool) -> Line {
         Line {
+            folder: folder.to_owned(),
             account: account.to_owned(),
             region: region.to_owned(),
             hour: hour.start,
@@ -149,7 +172,7 @@ impl Line {
 
     /// Its fields as text, in the order of [`Line::COLUMNS`].
     #[must_use]
-    pub fn fields(&self) -> [String; 11] {
+    pub fn fields(&self) -> [String; 12] {
         [
             self.account.clone(),
             self.region.clone(),
@@ -162,6 +185,7 @@ impl Line {
             self.named.ingested.to_string(),
             self.named.records.to_string(),
             self.is_covered.to_string(),
+            self.folder.clone(),
         ]
     }
 }
@@ -169,6 +193,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Counts;
 
     const ALL: Named = Named { files: 2, ingested: 2, records: 9 };
 
@@ -192,11 +217,24 @@ mod tests {
     fn files_count_for_the_hour_they_were_delivered_in() {
         let time = |text: &str| Timestamp::parse(text).unwrap();
         let mut named = NamedByHour::default();
-        named.add(time("2026-01-15T10:00:00Z"), Some(4));
-        named.add(time("2026-01-15T10:59:59Z"), None);
-        named.add(time("2026-01-15T11:00:00Z"), Some(0));
-        assert_eq!(named.of(time("2026-01-15T10:00:00Z")), Named { files: 2, ingested: 1, records: 4 });
-        assert_eq!(named.of(time("2026-01-15T11:00:00Z")), Named { files: 1, ingested: 1, records: 0 });
-        assert_eq!(named.of(time("2026-01-15T12:00:00Z")), Named::default());
+        named.add(time("2026-01-15T10:00:00Z"), Some(4), true);
+        named.add(time("2026-01-15T10:59:59Z"), None, true);
+        named.add(time("2026-01-15T11:00:00Z"), Some(0), true);
+        let of = |start: &str, status| named.of(&Hour { start: time(start), status, counts: Counts::default() });
+        let verified = |start: &str| of(start, Status::Verified);
+        assert_eq!(verified("2026-01-15T10:00:00Z"), Named { files: 2, ingested: 1, records: 4 });
+        assert_eq!(verified("2026-01-15T11:00:00Z"), Named { files: 1, ingested: 1, records: 0 });
+        assert_eq!(verified("2026-01-15T12:00:00Z"), Named::default());
+    }
+
+    #[test]
+    fn what_an_unsigned_digest_names_counts_only_where_nothing_is_sound() {
+        let start = Timestamp::parse("2026-01-15T10:00:00Z").unwrap();
+        let mut named = NamedByHour::default();
+        named.add(start, Some(4), true);
+        named.add(start, None, false);
+        let of = |status| named.of(&Hour { start, status, counts: Counts::default() });
+        assert_eq!(of(Status::Verified), Named { files: 1, ingested: 1, records: 4 });
+        assert_eq!(of(Status::Unjudged), Named { files: 2, ingested: 1, records: 4 });
     }
 }

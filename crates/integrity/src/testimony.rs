@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use event::{Day, Timestamp};
 
 use crate::digest::Digest;
-use crate::evidence::{Evidence, Trouble};
+use crate::evidence::{Evidence, Metadata, Trouble};
 use crate::hash::Sha256;
 use crate::inflate::Inflater;
+use crate::keys::PublicKey;
 use crate::layout::{DigestName, Lane, Place, day_path};
 use crate::report::HOUR;
-use crate::signature::string_to_sign;
+use crate::signature::{is_signed, string_to_sign};
 use crate::verify::{Limits, Scope};
 
 /// A digest and what proves it.
@@ -26,14 +27,37 @@ pub struct Testimony {
     pub digest: Digest,
     /// What is signed.
     pub signed: String,
-    /// The signature, in hexadecimal digits: the object's own, else the one that the digest after it carries.
-    pub signature: Option<String>,
+    /// When it was signed, where its object says so: a backfilled one comes long after its hour.
+    pub generated: Option<Timestamp>,
+    /// The object's own signature, in hexadecimal digits.
+    pub own: Option<String>,
+    /// The signature that the digest after it carries.
+    pub carried: Option<String>,
+}
+
+impl Testimony {
+    /// The signature that proves it: its own, else the one that the digest after it carries.
+    #[must_use]
+    pub fn proof(&self, key: &PublicKey) -> Option<&str> {
+        self.signatures().find(|signature| is_signed(key, &self.signed, signature))
+    }
+
+    /// A signature that is at hand, whether or not it proves anything.
+    #[must_use]
+    pub fn at_hand(&self) -> Option<&str> {
+        self.signatures().next()
+    }
+
+    fn signatures(&self) -> impl Iterator<Item = &str> {
+        [&self.own, &self.carried].into_iter().filter_map(|signature| signature.as_deref())
+    }
 }
 
 const DAY: i64 = 24 * HOUR;
 
-/// Hands on every digest of the scope that can be read, of each chain the newest first. Returns how many could not be:
-/// a verification tells which, and why.
+/// Hands on every digest of the scope that can be read, of each chain the newest first. Returns the keys of those that
+/// cannot be, as CloudTrail wrote them. Those that a verification reads only for what they say of the one before them are
+/// not handed on, for it looks at nothing that they name.
 ///
 /// # Errors
 /// A folder cannot be listed, or `each` failed.
@@ -43,7 +67,7 @@ pub fn testimonies<E: From<Trouble>>(
     scope: &Scope,
     limits: Limits,
     each: &mut dyn FnMut(Testimony) -> Result<(), E>,
-) -> Result<u64, E> {
+) -> Result<Vec<String>, E> {
     let mut found: Vec<(DigestName, String)> = Vec::new();
     for folder in folders(lane, scope) {
         evidence.list(&folder, &mut |listed| {
@@ -55,30 +79,42 @@ pub fn testimonies<E: From<Trouble>>(
     let mut inflater = Inflater::default();
     // What the digests that were read say of those before them.
     let mut carried: HashMap<String, String> = HashMap::new();
-    let mut unread = 0;
-    for (_, here) in found {
+    let mut unread = Vec::new();
+    for (name, here) in found {
         let key = place.original(&here);
-        let mut text = Vec::new();
-        let Ok(mut object) = evidence.read(&here, limits.stored_digest) else {
-            unread += 1;
+        let Some(Read { text, digest, metadata }) = read(evidence, &mut inflater, &here, limits) else {
+            unread.extend((!scope.is_witness(&name)).then_some(key));
             continue;
         };
-        let read = inflater.member(&mut *object.content, limits.inflated_digest, &mut |piece| {
-            text.extend_from_slice(piece);
-        });
-        let Some(digest) = read.ok().and_then(|_| Digest::parse(&text).ok()) else {
-            unread += 1;
-            continue;
-        };
-        let signature = object.metadata.signature.or_else(|| carried.remove(&key));
+        let by_successor = carried.remove(&key);
         if let (Some(previous), Some(signature)) = (&digest.previous, &digest.previous_signature) {
             carried.insert(previous.key.clone(), signature.clone());
         }
+        if scope.is_witness(&name) {
+            continue;
+        }
         let hash = Sha256::of(&text);
         let signed = string_to_sign(&digest, hash);
-        each(Testimony { key, text, hash, digest, signed, signature })?;
+        let (generated, own) = (metadata.generated_at(), metadata.signature);
+        each(Testimony { key, text, hash, digest, signed, generated, own, carried: by_successor })?;
     }
     Ok(unread)
+}
+
+/// A digest that was read.
+struct Read {
+    text: Vec<u8>,
+    digest: Digest,
+    metadata: Metadata,
+}
+
+fn read(evidence: &dyn Evidence, inflater: &mut Inflater, here: &str, limits: Limits) -> Option<Read> {
+    let mut object = evidence.read(here, limits.stored_digest).ok()?;
+    let mut text = Vec::new();
+    let mut take = |piece: &[u8]| text.extend_from_slice(piece);
+    inflater.member(&mut *object.content, limits.inflated_digest, &mut take).ok()?;
+    let digest = Digest::parse(&text).ok()?;
+    Some(Read { text, digest, metadata: object.metadata })
 }
 
 /// The folders that the digests of a scope lie in.

@@ -250,8 +250,8 @@ impl ProofStore for SqliteState {
         self.read(proofs::count)
     }
 
-    fn contents_read(&self, from: Timestamp, to: Timestamp) -> Result<Vec<ContentRead>, StateError> {
-        self.read(|transaction| proofs::contents_read(transaction, from, to))
+    fn contents_read(&self, folder: &str, from: Timestamp, to: Timestamp) -> Result<Vec<ContentRead>, StateError> {
+        self.read(|transaction| proofs::contents_read(transaction, folder, from, to))
     }
 }
 

@@ -296,11 +296,11 @@ pub trait ProofStore: Send + Sync {
     /// [`StateError`].
     fn count_proofs(&self) -> Result<ProofCounts, StateError>;
 
-    /// The log files that were read and were delivered in a time, each content once.
+    /// The log files below a folder (`AWSLogs/…/`) that were read and were delivered in a time, each content once.
     ///
     /// # Errors
     /// [`StateError`].
-    fn contents_read(&self, from: Timestamp, to: Timestamp) -> Result<Vec<ContentRead>, StateError>;
+    fn contents_read(&self, folder: &str, from: Timestamp, to: Timestamp) -> Result<Vec<ContentRead>, StateError>;
 }
 
 /// How a run proves what it reads.

@@ -4,39 +4,37 @@
 mod bundle;
 mod check;
 mod cover;
+mod history;
 mod ingested;
+mod shown;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use event::Timestamp;
 use integrity::evidence::Trouble;
 use integrity::keys::{KeyRing, NoKey, PublicKey};
 use integrity::layout::{Lane, Place};
-use integrity::report::{Counts, Finding, HOUR, Hour, Status, hour_of};
+use integrity::report::{Counts, Finding, HOUR, Hour, Kind, Status, hour_of};
 use integrity::statement::{Line, NamedByHour, Verdict};
 use integrity::testimony::{Testimony, testimonies};
 use integrity::verify::Limits;
-use local::state::SqliteState;
-use pipeline::collect::StreamStore;
-use pipeline::coverage::{Coverage, Interval};
-use pipeline::escape;
+use pipeline::coverage::Coverage;
 use serde_json::{Value, json};
 
 use self::bundle::{Bundle, FINDINGS, STATEMENT, SUMMARY};
+use self::cover::lies_at;
+use self::history::{Histories, is_covered};
 use self::ingested::Ingested;
+use self::shown::Shown;
 use super::verify::{Looked, examine};
 use crate::args::{AttestArgs, AttestCommand, AttestRunArgs, Format, VerifyRunArgs};
 use crate::ask::Asker;
 use crate::exit::{Exit, usage};
-use crate::output::{Rows, count, plural};
 use crate::session::Session;
 use crate::times::Between;
-
-/// Stretches of hours that a table shows.
-const SHOWN: usize = 1000;
 
 pub(crate) fn run(session: &mut Session, arguments: &AttestArgs) -> anyhow::Result<Exit> {
     match &arguments.command {
@@ -46,18 +44,21 @@ pub(crate) fn run(session: &mut Session, arguments: &AttestArgs) -> anyhow::Resu
 }
 
 fn attest(session: &mut Session, arguments: &AttestRunArgs) -> anyhow::Result<Exit> {
-    let Some((statement, looked, summary)) = state(session, arguments)? else { return Ok(Exit::Interrupted) };
-    let exit = statement.exit();
-    let mut statement = statement;
-    let manifest = match statement.bundle.take() {
-        Some(bundle) => Some(finish(session, bundle, arguments, &summary)?),
-        None => None,
+    let Some((statement, looked, summary)) = state(session, arguments, Shown::new(arguments.format))? else {
+        return Ok(Exit::Interrupted);
     };
-    statement.write(session, &summary)?;
+    let exit = statement.exit();
+    let Statement { bundle, shown, unshown, totals } = statement;
+    let manifest = bundle.map(|bundle| finish(session, bundle, arguments, &summary)).transpose()?;
+    let written = unshown.map_or_else(|| shown.end(&mut session.out, &totals), Err);
+    let written = written.and_then(|()| session.out.flush());
+    if written.is_ok() && arguments.format != Format::Table && !session.global.quiet {
+        crate::complain(&summary["hours"].to_string());
+    }
     if let (Some(file), Some(manifest)) = (&arguments.output, manifest) {
         crate::note(&format!("{} holds the evidence; its manifest's SHA-256 is {manifest}", file.display()));
     }
-    session.out.flush()?;
+    written?;
     looked.map_or(Ok(()), Looked::close)?;
     Ok(exit)
 }
@@ -67,7 +68,7 @@ pub(crate) fn verdicts(
     session: &mut Session,
     arguments: &AttestRunArgs,
 ) -> anyhow::Result<Option<BTreeMap<Verdict, u64>>> {
-    let Some((statement, looked, _)) = state(session, arguments)? else { return Ok(None) };
+    let Some((statement, looked, _)) = state(session, arguments, Shown::Nowhere)? else { return Ok(None) };
     looked.map_or(Ok(()), Looked::close)?;
     Ok(Some(statement.totals))
 }
@@ -76,6 +77,7 @@ pub(crate) fn verdicts(
 fn state(
     session: &mut Session,
     arguments: &AttestRunArgs,
+    shown: Shown,
 ) -> anyhow::Result<Option<(Statement, Option<Looked>, Value)>> {
     let trail = match &arguments.path {
         Some(path) => Some(path.clone()),
@@ -92,14 +94,12 @@ fn state(
     };
     let between = Between::of(&arguments.window, session.now)?;
     let until = looked.as_ref().map_or(between.to.unwrap_or(session.now), |looked| looked.question.scope.until);
-    let ingested = Ingested::of(session, between.from, until)?;
+    let mut ingested = Ingested::open(session, between.from, until)?;
     let histories = Histories::of(session, arguments)?;
-    let mut statement = Statement { bundle, lines: Vec::new(), keeps: arguments.format, totals: BTreeMap::new() };
+    let mut statement = Statement { bundle, shown, unshown: None, totals: BTreeMap::new() };
     if let Some(looked) = &looked {
-        let (oldest, newest) = looked.validity;
-        let ring = KeyRing::new(&*looked.keys, oldest, newest);
         for (lane, place) in &looked.question.lanes {
-            statement.of_lane(looked, (lane, place), &ring, between.from, &ingested, &histories)?;
+            statement.of_lane(session, looked, (lane, place), between.from, &mut ingested, &histories)?;
         }
     }
     let seen: BTreeSet<(&str, &str)> = looked
@@ -109,7 +109,7 @@ fn state(
         .collect();
     for ((account, region), coverage) in &histories.0 {
         if !seen.contains(&(account.as_str(), region.as_str())) {
-            statement.of_history((account, region), coverage, between.from, until)?;
+            statement.of_history(session, (account, region), coverage, between.from, until)?;
         }
     }
     if statement.totals.is_empty() {
@@ -153,53 +153,10 @@ fn of_trail(arguments: &AttestRunArgs, path: String) -> VerifyRunArgs {
     }
 }
 
-/// What was read completely of the event history, by account and region: what all of its streams have in common.
-struct Histories(BTreeMap<(String, String), Coverage>);
-
-impl Histories {
-    fn of(session: &Session, arguments: &AttestRunArgs) -> anyhow::Result<Histories> {
-        let path = session.state_path();
-        let mut histories: BTreeMap<(String, String), Coverage> = BTreeMap::new();
-        if !path.exists() {
-            return Ok(Histories(histories));
-        }
-        let wants = |wanted: &[String], name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
-        for state in SqliteState::open(&path)?.streams()? {
-            let stream = &state.stream;
-            // A trail's files are a stream of their own kind.
-            let is_history = integrity::layout::is_account(&stream.account);
-            if !is_history || !wants(&arguments.accounts, &stream.account) || !wants(&arguments.regions, &stream.region)
-            {
-                continue;
-            }
-            let key = (stream.account.clone(), stream.region.clone());
-            match histories.get_mut(&key) {
-                None => _ = histories.insert(key, state.coverage),
-                Some(common) => {
-                    let Some(span) = common.span() else { continue };
-                    common.subtract(&state.coverage.gaps(span));
-                }
-            }
-        }
-        Ok(Histories(histories))
-    }
-
-    fn covers(&self, lane: &Lane, hour: Timestamp) -> bool {
-        let coverage = self.0.get(&(lane.account.clone(), lane.region.clone()));
-        coverage.is_some_and(|coverage| is_covered(coverage, hour))
-    }
-}
-
-fn is_covered(coverage: &Coverage, hour: Timestamp) -> bool {
-    let end = Timestamp::from_micros(hour.micros() + HOUR).unwrap_or(Timestamp::MAX);
-    coverage.gaps(Interval::new(hour, end)).is_empty()
-}
-
 /// Why the digests of a lane could not be handed on.
 enum Failure {
     Trouble(Trouble),
-    Key(NoKey),
-    Write(io::Error),
+    Other(anyhow::Error),
 }
 
 impl From<Trouble> for Failure {
@@ -208,60 +165,74 @@ impl From<Trouble> for Failure {
     }
 }
 
-/// Hours of an account in a region that follow one another and come to the same.
-struct Stretch {
-    first: Line,
-    hours: u64,
-    named: u64,
-    listed: u64,
-    ingested: u64,
-    records: u64,
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Failure {
+        Failure::Other(error)
+    }
 }
 
 /// The statement while it is made.
 struct Statement {
     bundle: Option<Bundle>,
-    lines: Vec<Stretch>,
-    keeps: Format,
+    shown: Shown,
+    /// Why hours could not be shown any longer: a bundle is made all the same.
+    unshown: Option<io::Error>,
     totals: BTreeMap<Verdict, u64>,
 }
 
 impl Statement {
     fn of_lane(
         &mut self,
+        session: &mut Session,
         looked: &Looked,
         (lane, place): (&Lane, &Place),
-        ring: &KeyRing<'_>,
         from: Option<Timestamp>,
-        ingested: &Ingested,
+        ingested: &mut Ingested,
         histories: &Histories,
     ) -> anyhow::Result<()> {
         let mut bundle = self.bundle.as_mut();
-        let told = looked.lane(lane, &mut |finding| match &mut bundle {
-            Some(bundle) => bundle.line(FINDINGS, &finding_json(lane, finding).to_string()),
-            None => Ok(()),
+        let (mut doubtful, mut is_listed) = (HashSet::new(), true);
+        let told = looked.lane(lane, &mut |finding| {
+            doubtful.extend(finding.key.clone().filter(|_| finding.kind == Kind::Digest));
+            is_listed &= finding.kind != Kind::Folder;
+            match &mut bundle {
+                Some(bundle) => bundle.line(FINDINGS, &finding_json(lane, finding).to_string()),
+                None => Ok(()),
+            }
         })?;
-        // Then there were keys to judge by.
-        let is_judged = told.hours().any(|hour| hour.counts.digests.verified > 0);
+        // What was verified a moment ago has to be what is attested and handed on.
+        let told_of = |key: &str| match doubtful.contains(key) || !is_listed {
+            true => Ok(()),
+            false => Err(anyhow!("{key} was verified, and cannot be read or proven again: --fresh looks at it anew")),
+        };
+        ingested.begin(lane, place)?;
         let mut named = NamedByHour::default();
         let evidence = looked.source.evidence();
         let each = &mut |testimony: Testimony| -> Result<(), Failure> {
+            // Where there is none, that is among the findings.
+            let key = key_of(&looked.keys, (lane, place), &testimony).ok();
+            let proof = key.as_deref().and_then(|key| testimony.proof(key));
+            let proof =
+                proof.filter(|_| lies_at(&testimony.digest, &testimony.key, &lane.account, &lane.region).is_some());
+            if proof.is_none() {
+                told_of(&testimony.key)?;
+            }
             for file in &testimony.digest.log_files {
                 let at = integrity::layout::delivered(&file.key).unwrap_or(testimony.digest.start);
-                named.add(at, ingested.of_file(file));
+                named.add(at, ingested.of_file(session, file)?, proof.is_some());
             }
             let Some(bundle) = &mut bundle else { return Ok(()) };
-            bundle.digest(lane, &testimony).map_err(Failure::Write)?;
-            match key_of(ring, (lane, place), &testimony) {
-                Ok(key) => bundle.key(&key).map_err(Failure::Write),
-                Err(error @ NoKey::Unknown(..)) if is_judged => Err(Failure::Key(error)),
-                // Told among the findings: the digest could not be judged.
-                Err(_) => Ok(()),
-            }
+            let signature = proof.or_else(|| testimony.at_hand());
+            let written = bundle.digest(lane, &testimony, signature).and_then(|()| match &key {
+                Some(key) => bundle.key(key),
+                None => Ok(()),
+            });
+            Ok(written.context("failed to write the bundle")?)
         };
-        match testimonies(evidence, (lane, place), &looked.question.scope, Limits::default(), each) {
-            // What cannot be read is among the findings.
-            Ok(_) => {}
+        let read = testimonies(evidence, (lane, place), &looked.question.scope, Limits::default(), each);
+        let is_whole = read.is_ok();
+        match read {
+            Ok(unread) => unread.iter().try_for_each(|key| told_of(key))?,
             Err(Failure::Trouble(trouble)) => {
                 let detail = format!("its digests cannot be listed: {trouble}");
                 let line = json!({"kind": "folder", "status": "unjudged", "account": lane.account, "region": lane.region, "detail": detail});
@@ -270,12 +241,16 @@ impl Statement {
                     bundle.line(FINDINGS, &line.to_string())?;
                 }
             }
-            Err(Failure::Key(error)) => return Err(error).context("failed to put CloudTrail's keys into the bundle"),
-            Err(Failure::Write(error)) => return Err(error).context("failed to write the bundle"),
+            Err(Failure::Other(error)) => return Err(error),
         }
-        for hour in told.hours().filter(|hour| from.is_none_or(|from| hour.start.micros() + HOUR > from.micros())) {
+        let folder = place.original(&lane.above);
+        for mut hour in told.hours().filter(|hour| from.is_none_or(|from| hour.start.micros() + HOUR > from.micros())) {
+            if !is_whole && hour.status == Status::Verified {
+                hour.status = Status::Unjudged;
+            }
             let is_covered = histories.covers(lane, hour.start);
-            self.take(Line::of(&lane.account, &lane.region, &hour, named.of(hour.start), is_covered))?;
+            let line = Line::of(&folder, (&lane.account, &lane.region), &hour, named.of(&hour), is_covered);
+            self.take(session, line)?;
         }
         Ok(())
     }
@@ -283,6 +258,7 @@ impl Statement {
     /// The hours of an account in a region of which there is no trail.
     fn of_history(
         &mut self,
+        session: &mut Session,
         (account, region): (&str, &str),
         coverage: &Coverage,
         from: Option<Timestamp>,
@@ -294,52 +270,40 @@ impl Statement {
         while start + HOUR <= until.micros() {
             let Some(hour) = Timestamp::from_micros(start) else { break };
             let known = Hour { start: hour, status: Status::Unsigned, counts: Counts::default() };
-            self.take(Line::of(account, region, &known, Default::default(), is_covered(coverage, hour)))?;
+            let line = Line::of("", (account, region), &known, Default::default(), is_covered(coverage, hour));
+            self.take(session, line)?;
             start += HOUR;
         }
         Ok(())
     }
 
-    fn take(&mut self, line: Line) -> anyhow::Result<()> {
-        if self.totals.is_empty()
-            && let Some(bundle) = &mut self.bundle
-        {
-            bundle.row(STATEMENT, &Line::COLUMNS)?;
-        }
-        *self.totals.entry(line.verdict).or_default() += 1;
+    fn take(&mut self, session: &mut Session, line: Line) -> anyhow::Result<()> {
         if let Some(bundle) = &mut self.bundle {
+            if self.totals.is_empty() {
+                bundle.row(STATEMENT, &Line::COLUMNS)?;
+            }
             bundle.row(STATEMENT, &line.fields()).context("failed to write the bundle")?;
         }
-        let named = line.named;
-        match self.lines.last_mut() {
-            Some(last)
-                if self.keeps == Format::Table
-                    && (&last.first.account, &last.first.region, last.first.verdict, last.first.status)
-                        == (&line.account, &line.region, line.verdict, line.status) =>
-            {
-                last.hours += 1;
-                last.named += named.files;
-                last.listed += line.listed;
-                last.ingested += named.ingested;
-                last.records += named.records;
+        *self.totals.entry(line.verdict).or_default() += 1;
+        if let Err(error) = self.shown.take(&mut session.out, line) {
+            if self.bundle.is_none() {
+                return Err(error.into());
             }
-            _ => self.lines.push(Stretch {
-                hours: 1,
-                named: named.files,
-                listed: line.listed,
-                ingested: named.ingested,
-                records: named.records,
-                first: line,
-            }),
+            self.shown = Shown::Nowhere;
+            self.unshown = Some(error);
         }
         Ok(())
     }
 
+    /// The most pressing first, as everywhere.
     fn exit(&self) -> Exit {
-        match self.totals.keys().max() {
-            Some(Verdict::Unjudged) => Exit::Rejected,
-            Some(Verdict::Wrong | Verdict::Unproven | Verdict::NotIngested) => Exit::Found,
-            _ => Exit::Done,
+        let any = |verdicts: &[Verdict]| verdicts.iter().any(|verdict| self.totals.contains_key(verdict));
+        if any(&[Verdict::Wrong, Verdict::Unproven, Verdict::NotIngested]) {
+            Exit::Found
+        } else if any(&[Verdict::Unjudged]) {
+            Exit::Rejected
+        } else {
+            Exit::Done
         }
     }
 
@@ -365,68 +329,6 @@ impl Statement {
             "trail": looked.map(|looked| looked.totals),
         })
     }
-
-    fn write(self, session: &mut Session, summary: &Value) -> anyhow::Result<()> {
-        let end = |stretch: &Stretch| {
-            let end = stretch.first.hour.micros() + HOUR * i64::try_from(stretch.hours).unwrap_or(0);
-            Timestamp::from_micros(end).unwrap_or(Timestamp::MAX).to_string()
-        };
-        if self.keeps == Format::Table {
-            let columns =
-                ["verdict", "account", "region", "from", "to", "hours", "named", "listed", "ingested", "records"];
-            let mut rows = Rows::new(&columns);
-            let left_out = self.lines.len().saturating_sub(SHOWN);
-            for stretch in self.lines.iter().take(SHOWN) {
-                rows.push(vec![
-                    words(stretch.first.verdict).into(),
-                    stretch.first.account.as_str().into(),
-                    stretch.first.region.as_str().into(),
-                    stretch.first.hour.to_string().into(),
-                    end(stretch).into(),
-                    stretch.hours.into(),
-                    stretch.named.into(),
-                    stretch.listed.into(),
-                    stretch.ingested.into(),
-                    stretch.records.into(),
-                ]);
-            }
-            rows.write(Format::Table, columns.len(), &mut session.out)?;
-            if left_out > 0 {
-                session.out.line(&format!("and {} more; --format csv has every hour", count(left_out as u64)))?;
-            }
-            let parts: Vec<String> = self
-                .totals
-                .iter()
-                .map(|(verdict, hours)| format!("{} {}", plural(*hours, "hour", "hours"), words(*verdict)))
-                .collect();
-            return Ok(session.out.line(&format!("\n{}", escape::terminal(&parts.join(", "))))?);
-        }
-        let mut rows = Rows::new(&Line::COLUMNS);
-        for stretch in &self.lines {
-            let fields = stretch.first.fields();
-            let value = |(place, field): (usize, &String)| match place {
-                5..=9 => field.parse::<u64>().map_or(Value::Null, Value::from),
-                10 => Value::from(field == "true"),
-                _ => Value::from(field.as_str()),
-            };
-            rows.push(fields.iter().enumerate().map(value).collect());
-        }
-        rows.write(self.keeps, Line::COLUMNS.len(), &mut session.out)?;
-        if !session.global.quiet {
-            crate::complain(&summary["hours"].to_string());
-        }
-        Ok(())
-    }
-}
-
-/// A verdict, as people read it.
-fn words(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::NotDue => "not yet due",
-        Verdict::NotIngested => "not ingested",
-        Verdict::Unjudged => "not judged",
-        other => other.as_str(),
-    }
 }
 
 fn finding_json(lane: &Lane, finding: &Finding) -> Value {
@@ -447,7 +349,7 @@ fn finding_json(lane: &Lane, finding: &Finding) -> Value {
 /// The key that a digest names. Keys are a region's own; that a trail was made in another one is no reason not to look
 /// there, too.
 fn key_of(ring: &KeyRing<'_>, (lane, place): (&Lane, &Place), testimony: &Testimony) -> Result<Arc<PublicKey>, NoKey> {
-    let find = |region: &str| ring.find(region, &testimony.digest.fingerprint, None);
+    let find = |region: &str| ring.find(region, &testimony.digest.fingerprint, testimony.generated);
     find(&lane.region).or_else(|error| {
         let name = place.here(&testimony.key).and_then(|here| lane.digest_name(&here));
         let home = name.map(|name| name.chain.home_region).filter(|home| *home != lane.region);

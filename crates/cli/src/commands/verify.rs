@@ -34,6 +34,7 @@ use crate::proving::{key_file, validation_began};
 use crate::session::Session;
 use crate::times::Between;
 
+pub(crate) use self::rows::Writer;
 use self::told::Told;
 pub(crate) use self::told::{Each, LaneTold, Question};
 
@@ -179,9 +180,8 @@ pub(crate) struct Looked {
     pub(crate) source: Source,
     pub(crate) question: Question,
     pub(crate) totals: Counts,
-    pub(crate) keys: Box<dyn KeySource>,
-    /// From when to when keys are asked for.
-    pub(crate) validity: (Timestamp, Timestamp),
+    /// The keys that digests were judged with.
+    pub(crate) keys: KeyRing<'static>,
     journal: FolderJournal,
 }
 
@@ -256,7 +256,7 @@ pub(crate) fn examine(session: &mut Session, arguments: &VerifyRunArgs) -> anyho
     // A digest is signed within two hours.
     let oldest = scope.from.unwrap_or_else(validation_began);
     let newest = Timestamp::from_micros(scope.until.micros() + integrity::DUE).unwrap_or(Timestamp::MAX);
-    let ring = KeyRing::new(&*key_source, oldest, newest);
+    let ring = KeyRing::new(key_source, oldest, newest);
 
     let question = question(arguments, &ground, &scope);
     // By the clock, whatever --now says: a run goes on or does not.
@@ -292,9 +292,8 @@ pub(crate) fn examine(session: &mut Session, arguments: &VerifyRunArgs) -> anyho
     }
     let unread = unread(&source, &ground);
     totals.unlisted += unread.len() as u64;
-    drop(ring);
     let question = Question { path, scope, lanes: ground.lanes, unread };
-    Ok(Some(Looked { source, question, totals, keys: key_source, validity: (oldest, newest), journal }))
+    Ok(Some(Looked { source, question, totals, keys: ring, journal }))
 }
 
 /// What a run is told from others by.

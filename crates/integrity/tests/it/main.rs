@@ -6,4 +6,5 @@ mod bits;
 mod copies;
 mod length;
 mod tampering;
+mod testimony;
 mod world;

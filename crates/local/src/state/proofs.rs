@@ -198,16 +198,20 @@ pub(super) fn count(transaction: &Transaction<'_>) -> Result<ProofCounts, Failur
     Ok(ProofCounts { digests: stored(proven)?, unproven_digests: stored(others)?, ..counts })
 }
 
-/// The contents of log files that were read, of those delivered in a time.
+/// The contents of log files of a folder that were read, of those delivered in a time.
 pub(super) fn contents_read(
     transaction: &Transaction<'_>,
+    folder: &str,
     from: Timestamp,
     to: Timestamp,
 ) -> Result<Vec<ContentRead>, Failure> {
     let mut select = transaction.prepare(
-        "SELECT key, hash, records FROM log_reads WHERE delivered >= ?1 AND delivered < ?2 ORDER BY key, hash",
+        "SELECT key, hash, records FROM log_reads
+         WHERE key >= ?1 AND key < ?2 AND delivered >= ?3 AND delivered < ?4 ORDER BY key, hash",
     )?;
-    let mut rows = select.query([from.micros(), to.micros()])?;
+    // What comes after a slash.
+    let behind = format!("{}0", folder.trim_end_matches('/'));
+    let mut rows = select.query(params![folder, behind, from.micros(), to.micros()])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(ContentRead { key: row.get(0)?, hash: row.get(1)?, records: stored(row.get(2)?)? });

@@ -76,10 +76,14 @@ fn what_is_known_and_what_was_read_is_told() {
         .collect();
     assert_eq!(told, [("/copy/1.json.gz", Some("b"), Some("x")), ("/copy/2.json.gz", None, Some("c"))]);
     let (from, to) = (time("2026-01-30T10:00:00Z"), time("2026-01-30T11:00:00Z"));
-    let read = state.contents_read(from, to).unwrap();
+    let folder = "AWSLogs/111122223333/CloudTrail/us-east-1/";
+    let read = state.contents_read(folder, from, to).unwrap();
     let read: Vec<(&str, u64)> = read.iter().map(|content| (content.hash.as_str(), content.records)).collect();
     assert_eq!(read, [("a", 10), ("b", 11), ("", 12)]);
-    assert_eq!(state.contents_read(to, time("2026-01-30T12:00:00Z")).unwrap().len(), 1);
+    assert_eq!(state.contents_read(folder, to, time("2026-01-30T12:00:00Z")).unwrap().len(), 1);
+    for other in ["AWSLogs/111122223333/CloudTrail/us-east/", "AWSLogs/111122223334/", "AWSLogs/o-exampleorgid/"] {
+        assert_eq!(state.contents_read(other, from, to).unwrap(), [], "{other}");
+    }
 }
 
 #[test]

@@ -126,14 +126,14 @@ impl Bundle {
         self.line(part, String::from_utf8_lossy(&line).trim_end_matches('\n'))
     }
 
-    /// Adds a digest, and the hashes of the log files it names.
-    pub(super) fn digest(&mut self, lane: &Lane, testimony: &Testimony) -> io::Result<()> {
+    /// Adds a digest with a signature, and the hashes of the log files it names.
+    pub(super) fn digest(&mut self, lane: &Lane, testimony: &Testimony, signature: Option<&str>) -> io::Result<()> {
         self.digests += 1;
         let number = format!("{:06}", self.digests);
-        let Testimony { key, text, hash, digest, signed, signature } = testimony;
+        let Testimony { key, text, hash, digest, signed, .. } = testimony;
         self.part(&format!("digests/{number}.json"), text)?;
         self.part(&format!("digests/{number}.signed"), signed.as_bytes())?;
-        if let Some(signature) = signature.as_deref().and_then(unhex) {
+        if let Some(signature) = signature.and_then(unhex) {
             self.part(&format!("digests/{number}.sig"), &signature)?;
         }
         let (hash, end) = (hash.to_string(), digest.end.to_string());

@@ -1,9 +1,9 @@
 //! `trailhound attest check`: is this evidence what it says it is? Offline, and with nothing but the bundle and, where
 //! there are some, CloudTrail's keys.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -11,19 +11,18 @@ use event::Timestamp;
 use integrity::digest::Digest;
 use integrity::hash::{Hashing, Sha256, hex};
 use integrity::keys::{KeySource, PublicKey};
-use integrity::layout::{DigestName, Lane};
 use integrity::pem;
-use integrity::report::Status;
+use integrity::report::{HOUR, Kind, Status, hour_of};
 use integrity::signature::{is_signed, string_to_sign};
-use integrity::statement::Verdict;
+use integrity::statement::{Line, Verdict};
 use pipeline::escape;
 use serde_json::Value;
 use zip::ZipArchive;
 use zip::read::ZipFile;
 use zip::result::ZipError;
 
-use super::bundle::{DIGESTS, LOGS, MANIFEST, STATEMENT, SUMMARY, hexadecimal, one_line};
-use super::cover::Cover;
+use super::bundle::{DIGESTS, FINDINGS, LOGS, MANIFEST, STATEMENT, SUMMARY, hexadecimal, one_line};
+use super::cover::{Cover, lane_of, lies_at};
 use crate::args::AttestCheckArgs;
 use crate::exit::{Exit, usage};
 use crate::output::{count, plural};
@@ -37,8 +36,11 @@ const SHOWN: usize = 100;
 
 type Archive = ZipArchive<BufReader<File>>;
 
-/// What the digests prove, by account and region.
-type Covers = HashMap<(String, String), Cover>;
+/// A folder, an account in it, and a region. Bundles of before there were folders in a statement have one for all.
+type Place = (String, String, String);
+
+/// What the digests prove.
+type Covers = BTreeMap<Place, Cover>;
 
 #[derive(Default)]
 struct Found {
@@ -46,10 +48,14 @@ struct Found {
     digests: u64,
     /// Digests whose signature the bundle does not have.
     unsigned: u64,
+    /// Digests whose signature proves nothing.
+    doubtful: u64,
     logs: u64,
     /// From when to when was asked for.
     window: (Option<Timestamp>, Option<Timestamp>),
     hours: BTreeMap<String, u64>,
+    /// The regions of every account that is told of.
+    accounts: BTreeMap<String, BTreeSet<String>>,
     problems: Vec<String>,
 }
 
@@ -62,11 +68,13 @@ pub(super) fn run(session: &mut Session, arguments: &AttestCheckArgs) -> anyhow:
     let covers = digests(path, &mut archive, &mut keys, &mut found)?;
     statement(&mut archive, covers, &mut found)?;
     session.out.line(&format!("manifest   {} ({})", manifest, plural(found.parts, "part", "parts")))?;
-    let without = match found.unsigned {
-        0 => String::new(),
-        number => format!(", {} without a signature at hand", count(number)),
-    };
-    session.out.line(&format!("digests    {}{without}", plural(found.digests, "digest", "digests")))?;
+    let some = |number: u64, what: &str| if number > 0 { format!(", {} {what}", count(number)) } else { String::new() };
+    session.out.line(&format!(
+        "digests    {}{}{}",
+        plural(found.digests, "digest", "digests"),
+        some(found.unsigned, "without a signature at hand"),
+        some(found.doubtful, "whose signature proves nothing"),
+    ))?;
     session.out.line(&format!("keys       {}", keys.told()))?;
     session.out.line(&format!("log files  {} named by digests", count(found.logs)))?;
     let time = |time: Option<Timestamp>, none: &str| time.map_or(none.to_owned(), |time| time.to_string());
@@ -75,6 +83,15 @@ pub(super) fn run(session: &mut Session, arguments: &AttestCheckArgs) -> anyhow:
     let hours: Vec<String> =
         found.hours.iter().map(|(verdict, hours)| format!("{} {verdict}", count(*hours))).collect();
     session.out.line(&format!("hours      {}", escape::terminal(&hours.join(", "))))?;
+    let places: usize = found.accounts.values().map(BTreeSet::len).sum();
+    let accounts = plural(found.accounts.len() as u64, "account", "accounts");
+    session
+        .out
+        .line(&format!("accounts   {accounts}, with {} together", plural(places as u64, "region", "regions")))?;
+    for (account, regions) in found.accounts.iter().take(SHOWN) {
+        let regions: Vec<&str> = regions.iter().map(String::as_str).collect();
+        session.out.line(&escape::terminal(&format!("           {account}: {}", regions.join(", "))))?;
+    }
     for problem in found.problems.iter().take(SHOWN) {
         session.out.line(&format!("WRONG: {}", escape::terminal(problem)))?;
     }
@@ -231,6 +248,7 @@ fn manifest(archive: &mut Archive, found: &mut Found) -> anyhow::Result<String> 
 
 /// Checks every digest, and that the list of log files says what they say.
 fn digests(path: &Path, archive: &mut Archive, keys: &mut Keys, found: &mut Found) -> anyhow::Result<Covers> {
+    let has_folders = has_folders(archive)?;
     let rows = text(archive, DIGESTS)?.unwrap_or_default();
     // As long as the trail had log files: read as the digests are.
     let mut beside = open(path)?;
@@ -238,6 +256,8 @@ fn digests(path: &Path, archive: &mut Archive, keys: &mut Keys, found: &mut Foun
     let mut logs = BufReader::new(logs.map_or(Box::new(io::empty()) as Box<dyn Read + '_>, |part| Box::new(part)));
     let mut is_in_step = true;
     let mut covers = Covers::new();
+    // Digests that prove nothing, by their keys: why.
+    let mut doubtful: BTreeMap<String, String> = BTreeMap::new();
     let mut reader = csv::Reader::from_reader(&rows[..]);
     for row in reader.records() {
         let row = row.with_context(|| format!("{DIGESTS} is no CSV"))?;
@@ -263,16 +283,26 @@ fn digests(path: &Path, archive: &mut Archive, keys: &mut Keys, found: &mut Foun
         if text(archive, &format!("digests/{number}.signed"))?.as_deref() != Some(signed.as_bytes()) {
             found.problems.push(format!("what was signed is not digest {number}: {key}"));
         }
-        let mut is_proven = false;
-        match text(archive, &format!("digests/{number}.sig"))? {
-            None => found.unsigned += 1,
+        let mut lies_at = lies_at(&digest, &key, &account, &region);
+        let why = match text(archive, &format!("digests/{number}.sig"))? {
+            None => {
+                found.unsigned += 1;
+                lies_at = None;
+                None
+            }
             Some(signature) => match keys.find(archive, &digest.fingerprint)? {
-                Err(why) => found.problems.push(format!("{why} for digest {number}: {key}")),
+                Err(why) => Some(format!("{why} for digest {number}: {key}")),
                 Ok(public) if !is_signed(public, &signed, &hex(&signature)) => {
-                    found.problems.push(format!("digest {number} is not signed by CloudTrail: {key}"));
+                    Some(format!("digest {number} is not signed by CloudTrail: {key}"))
                 }
-                Ok(_) => is_proven = true,
+                Ok(_) if lies_at.is_none() => Some(format!("digest {number} is not the one that belongs there: {key}")),
+                Ok(_) => None,
             },
+        };
+        if let Some(why) = why {
+            found.doubtful += 1;
+            lies_at = None;
+            doubtful.insert(key.clone(), why);
         }
         for file in &digest.log_files {
             found.logs += 1;
@@ -283,12 +313,14 @@ fn digests(path: &Path, archive: &mut Archive, keys: &mut Keys, found: &mut Foun
                 found.problems.push(format!("{LOGS} does not say what digest {number} says of {}", file.key));
             }
         }
-        let place = place(&digest, &key, &account, &region).filter(|_| is_proven);
-        covers.entry((account, region)).or_default().add(&digest, place.as_ref());
+        let folder = lane_of(&key, &account, &region).filter(|_| has_folders).map(|lane| lane.above);
+        covers.entry((folder.unwrap_or_default(), account, region)).or_default().add(&digest, lies_at.as_ref());
     }
     if is_in_step && logs.read(&mut [0]).with_context(|| format!("failed to read {LOGS}"))? > 0 {
         found.problems.push(format!("{LOGS} names files that no digest names"));
     }
+    forgive(archive, &mut doubtful)?;
+    found.problems.extend(doubtful.into_values());
     Ok(covers)
 }
 
@@ -299,17 +331,34 @@ fn goes_on(text: &mut impl Read, line: &str) -> io::Result<bool> {
     Ok(said == line.as_bytes())
 }
 
-/// Where a digest lies by its own word, if that is where the bundle says that it lay.
-fn place(digest: &Digest, key: &str, account: &str, region: &str) -> Option<(Lane, DigestName)> {
-    let lane = Lane::of_key(&digest.key)?;
-    let name = lane.digest_name(&digest.key)?;
-    let is_there = one_line(&digest.key) == key
-        && (lane.account.as_str(), lane.region.as_str()) == (account, region)
-        && (digest.account.as_str(), digest.end) == (account, name.end);
-    is_there.then_some((lane, name))
+/// Takes out the digests that the findings name: the bundle itself says that something is wrong with them.
+fn forgive(archive: &mut Archive, doubtful: &mut BTreeMap<String, String>) -> anyhow::Result<()> {
+    let Some(findings) = part(archive, FINDINGS)? else { return Ok(()) };
+    let mut findings = BufReader::new(findings);
+    let mut line = Vec::new();
+    while !doubtful.is_empty() {
+        line.clear();
+        let read = (&mut findings).take(LONGEST).read_until(b'\n', &mut line);
+        if read.with_context(|| format!("failed to read {FINDINGS}"))? == 0 {
+            break;
+        }
+        let finding: Value = serde_json::from_slice(&line).unwrap_or_default();
+        if let Some(key) = finding["key"].as_str().filter(|_| finding["kind"] == Kind::Digest.as_str()) {
+            doubtful.remove(&one_line(key));
+        }
+    }
+    Ok(())
 }
 
-/// Checks that the statement says what the digests say, and claims no more than they prove.
+/// Whether the statement says which folder each line is of.
+fn has_folders(archive: &mut Archive) -> anyhow::Result<bool> {
+    let Some(rows) = part(archive, STATEMENT)? else { return Ok(false) };
+    let mut reader = csv::Reader::from_reader(rows);
+    let columns = reader.headers().with_context(|| format!("{STATEMENT} is no CSV"))?;
+    Ok(columns.len() >= Line::COLUMNS.len())
+}
+
+/// Checks that the statement says what the digests say, all of it, and claims no more than they prove.
 fn statement(archive: &mut Archive, mut covers: Covers, found: &mut Found) -> anyhow::Result<()> {
     let Some(rows) = text(archive, STATEMENT)? else {
         found.problems.push(format!("there is no {STATEMENT}"));
@@ -321,28 +370,38 @@ fn statement(archive: &mut Archive, mut covers: Covers, found: &mut Found) -> an
     let (from, to) = (time("from"), time("to"));
     found.window = (from, to);
     covers.values_mut().for_each(|cover| cover.settle(from));
+    let mut told: BTreeMap<Place, BTreeSet<Timestamp>> = BTreeMap::new();
     let mut reader = csv::Reader::from_reader(&rows[..]);
     for row in reader.records() {
         let row = row.with_context(|| format!("{STATEMENT} is no CSV"))?;
         let field = |place: usize| row.get(place).unwrap_or_default().to_owned();
         let (account, region, start, verdict) = (field(0), field(1), field(2), field(3));
-        let place = format!("{account} {region} {start}");
+        let named = format!("{account} {region} {start}");
         *found.hours.entry(verdict.clone()).or_default() += 1;
+        found.accounts.entry(account.clone()).or_default().insert(region.clone());
         if !Verdict::ALL.iter().any(|known| known.as_str() == verdict) {
-            found.problems.push(format!("{STATEMENT} says {verdict:?} of {place}, which means nothing"));
+            found.problems.push(format!("{STATEMENT} says {verdict:?} of {named}, which means nothing"));
         }
-        let cover = covers.get(&(account, region)).zip(Timestamp::parse(&start));
+        let Some(hour) = Timestamp::parse(&start).filter(|start| hour_of(*start) == *start) else {
+            found.problems.push(format!("{STATEMENT} says {verdict} of {named}, which is no hour"));
+            continue;
+        };
+        let place = (one_line(&field(11)), account, region);
+        let cover = covers.get(&place);
+        if !told.entry(place).or_default().insert(hour) {
+            found.problems.push(format!("{STATEMENT} has {named} twice"));
+        }
         let said: u64 = field(6).parse().unwrap_or(u64::MAX);
-        let counted = cover.map_or(0, |(cover, hour)| cover.files(hour));
-        if said != counted {
-            found
-                .problems
-                .push(format!("{STATEMENT} says that digests name {said} log files in {place}; they name {counted}"));
-        }
+        let (proven, all) = cover.map_or((0, 0), |cover| cover.files(hour));
         let is_attested = verdict == Verdict::Attested.as_str();
         let is_sound = is_attested || field(4) == Status::Verified.as_str();
-        if is_sound && !cover.is_some_and(|(cover, hour)| cover.proves(hour, to)) {
-            found.problems.push(format!("{STATEMENT} says that {place} is {verdict}; no signed digests prove it"));
+        // What digests say that are not signed is nothing to rely on, and worth telling where nothing else is known.
+        if said != proven && (is_sound || said != all) {
+            let counted = if is_sound { format!("signed ones name {proven}") } else { format!("they name {all}") };
+            found.problems.push(format!("{STATEMENT} says that digests name {said} log files in {named}; {counted}"));
+        }
+        if is_sound && !cover.is_some_and(|cover| cover.proves(hour, to)) {
+            found.problems.push(format!("{STATEMENT} says that {named} is {verdict}; no signed digests prove it"));
         }
         let ingested: u64 = field(8).parse().unwrap_or(u64::MAX);
         if is_attested && ingested != said {
@@ -351,5 +410,41 @@ fn statement(archive: &mut Archive, mut covers: Covers, found: &mut Found) -> an
                 .push(format!("{STATEMENT} attests an hour of which {ingested} of {said} log files were ingested"));
         }
     }
+    for (place, cover) in &covers {
+        let told = told.get(place);
+        let untold = cover.hours(from, to).filter(|hour| told.is_none_or(|told| !told.contains(hour)));
+        untold_of(place, untold, &mut found.problems);
+    }
+    totals(&summary["hours"], found);
     Ok(())
+}
+
+/// Tells of hours that a statement leaves out, those that follow one another together.
+fn untold_of((_, account, region): &Place, hours: impl Iterator<Item = Timestamp>, problems: &mut Vec<String>) {
+    let mut hours = hours.peekable();
+    while let Some(first) = hours.next() {
+        let (mut last, mut number) = (first, 1);
+        while let Some(next) = hours.next_if(|next| next.micros() == last.micros() + HOUR) {
+            (last, number) = (next, number + 1);
+        }
+        let number = plural(number, "hour", "hours");
+        problems.push(format!("{STATEMENT} leaves out {number} of {account} {region}, from {first} on"));
+    }
+}
+
+/// Compares how many hours come to what with what is said of it.
+fn totals(said: &Value, found: &mut Found) {
+    if !said.is_object() {
+        return found.problems.push(format!("there is no {SUMMARY} that says how many hours come to what"));
+    }
+    for verdict in Verdict::ALL.map(Verdict::as_str) {
+        let counted = found.hours.get(verdict).copied().unwrap_or(0);
+        let said = said[verdict].as_u64();
+        if said != Some(counted) {
+            let said = said.map_or("nothing".to_owned(), count);
+            found
+                .problems
+                .push(format!("{SUMMARY} says {said} of hours {verdict}; {STATEMENT} has {}", count(counted)));
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! Which hours the digests of a bundle prove: what `integrity` says of a trail, said again from the bundle alone.
 //!
 //! A signed digest covers the time from the end of the one before it to its own end. An hour is proven where signed
-//! digests cover all of it that lies behind the first of them and before the end of what was asked for, where none that
-//! they name is gone, and where no other digest names log files.
+//! digests cover all of it that lies behind the first of them and before the end of what was asked for, and where none
+//! that they name is gone. What other digests say proves nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +10,8 @@ use event::Timestamp;
 use integrity::digest::Digest;
 use integrity::layout::{ChainName, DigestName, Lane, delivered};
 use integrity::report::{HOUR, hour_of};
+
+use super::bundle::one_line;
 
 /// Ends and starts that are no farther apart than this belong together.
 const SEAM: i64 = 60_000_000;
@@ -23,6 +25,8 @@ pub(super) struct Cover {
     signed: Vec<(i64, i64)>,
     /// Times of digests that others name and that are not there: once settled, in order and apart.
     lost: Vec<(i64, i64)>,
+    /// The time of which there have to be lines: from the start of the first signed digest to the end of the last.
+    told: Option<(i64, i64)>,
 }
 
 /// What there is of an hour.
@@ -61,6 +65,8 @@ impl Cover {
         if !chain.is_backfill {
             // A chain has no holes: what lies between two of its digests is theirs.
             self.signed.push((before.map_or(start, |before| before.min(start)), end.micros()));
+            let (first, last) = self.told.unwrap_or((start, end.micros()));
+            self.told = Some((first.min(start), last.max(end.micros())));
         }
         let chain = self.chains.entry(chain.clone()).or_default();
         chain.ends.insert(end.micros());
@@ -82,20 +88,19 @@ impl Cover {
         join(&mut self.lost, 0);
     }
 
-    /// How many log files digests name in an hour.
-    pub(super) fn files(&self, hour: Timestamp) -> u64 {
-        self.hours.get(&hour).map_or(0, |named| named.files)
+    /// How many log files signed digests name in an hour, and how many all of them do.
+    pub(super) fn files(&self, hour: Timestamp) -> (u64, u64) {
+        self.hours.get(&hour).map_or((0, 0), |named| (named.files - named.unproven, named.files))
     }
 
     /// Whether signed digests prove an hour, once settled. Nothing was asked for behind `to`.
     pub(super) fn proves(&self, hour: Timestamp, to: Option<Timestamp>) -> bool {
         let (start, end) = (hour.micros(), hour.micros() + HOUR);
         let is_within = |span: Option<(i64, i64)>| span.is_some_and(|span| span.0 < end);
-        let named = self.hours.get(&hour);
-        if named.is_some_and(|named| named.unproven > 0) || is_within(reaching_beyond(&self.lost, start)) {
+        if to.is_some_and(|to| hour >= to) || is_within(reaching_beyond(&self.lost, start)) {
             return false;
         }
-        let is_known = named.is_some_and(|named| named.digests + named.files > 0);
+        let is_known = self.hours.get(&hour).is_some_and(Named::is_proven);
         if !is_known && !is_within(reaching_beyond(&self.signed, start)) {
             return false;
         }
@@ -104,6 +109,44 @@ impl Cover {
         let span = reaching_beyond(&self.signed, from);
         from >= until || span.is_some_and(|span| span.0 <= from && until <= span.1 + SEAM)
     }
+
+    /// The hours of which a statement has to say something, in order: those that signed digests or log files that they name
+    /// belong to, and every one from the first digest on to the end of what was asked for.
+    pub(super) fn hours(&self, from: Option<Timestamp>, to: Option<Timestamp>) -> impl Iterator<Item = Timestamp> {
+        let (first, last) = self.told.unwrap_or((i64::MAX, i64::MAX));
+        let first = from.map_or(first, |from| from.micros().max(first));
+        let span = first - first.rem_euclid(HOUR)..to.map_or(last, Timestamp::micros);
+        let is_wanted = move |hour: &Timestamp| {
+            from.is_none_or(|from| hour.micros() + HOUR > from.micros()) && to.is_none_or(|to| *hour < to)
+        };
+        let known = self.hours.iter().filter(|(_, named)| named.is_proven()).map(|(&hour, _)| hour).filter(is_wanted);
+        let (start, end) = (span.start, span.end.max(span.start));
+        let before = known.clone().filter(move |hour| hour.micros() < start);
+        let behind = known.filter(move |hour| hour.micros() >= end);
+        let within = span.step_by(HOUR as usize).filter_map(Timestamp::from_micros);
+        before.chain(within).chain(behind)
+    }
+}
+
+impl Named {
+    fn is_proven(&self) -> bool {
+        self.digests + self.files > self.unproven
+    }
+}
+
+/// Where a digest lies by its own word, if that is where it is said to lie.
+pub(super) fn lies_at(digest: &Digest, key: &str, account: &str, region: &str) -> Option<(Lane, DigestName)> {
+    let lane = lane_of(&digest.key, account, region)?;
+    let name = lane.digest_name(&digest.key)?;
+    let is_there =
+        one_line(&digest.key) == one_line(key) && (digest.account.as_str(), digest.end) == (account, name.end);
+    is_there.then_some((lane, name))
+}
+
+/// The lane of an account in a region that a digest's key lies in.
+pub(super) fn lane_of(key: &str, account: &str, region: &str) -> Option<Lane> {
+    let at = key.rfind(&format!("{account}/CloudTrail-Digest/{region}/"))?;
+    Some(Lane { above: key[..at].to_owned(), account: account.to_owned(), region: region.to_owned() })
 }
 
 /// Puts spans in order, and joins those that are no farther apart than `seam`.
@@ -212,8 +255,26 @@ mod tests {
     fn what_was_not_asked_for_need_not_be_covered() {
         let all = chain();
         assert_eq!(proven(&cover(&all[1..], &[], Some("07:30:00")), "12:00:00"), [7, 8, 9]);
-        assert_eq!(proven(&cover(&all, &[], None), "10:00:00"), [6, 7, 8, 9, 10]);
+        assert_eq!(proven(&cover(&all, &[], None), "10:00:00"), [6, 7, 8, 9], "nothing was asked of ten o'clock");
         assert_eq!(proven(&cover(&all[..3], &[], None), "09:02:00"), [6, 7, 8, 9]);
+    }
+
+    #[test]
+    fn every_hour_from_the_first_signed_digest_on_is_to_be_told_of() {
+        let told = |cover: &Cover, from: Option<&str>, to: &str| -> Vec<String> {
+            let hours = cover.hours(from.map(at), Some(at(to)));
+            hours.map(|hour| hour.to_string()[11..13].to_owned()).collect()
+        };
+        let all = chain();
+        assert_eq!(told(&cover(&all, &[], None), None, "12:00:00"), ["06", "07", "08", "09", "10", "11"]);
+        assert_eq!(told(&cover(&all, &[], None), Some("07:30:00"), "09:30:00"), ["07", "08", "09"]);
+        assert_eq!(told(&cover(&all[1..2], &all[..1], None), None, "09:00:00"), ["07", "08"]);
+        assert_eq!(told(&cover(&[], &all, None), None, "12:00:00"), [""; 0]);
+        // What was delivered early, and what was backfilled.
+        let early = [digest(None, "07:00:30", "08:01:54", &["0559"], "")];
+        assert_eq!(told(&cover(&early, &[], None), None, "08:00:00"), ["05", "07"]);
+        let late = [digest(None, "07:01:54", "08:01:54", &["0735"], "_backfill")];
+        assert_eq!(told(&cover(&late, &[], None), None, "12:00:00"), ["07"]);
     }
 
     #[test]
@@ -221,10 +282,10 @@ mod tests {
         let early = [digest(None, "07:00:30", "08:01:54", &["0659", "0705"], "")];
         let signed = cover(&early, &[], None);
         assert_eq!(proven(&signed, "12:00:00"), [6, 7]);
-        assert_eq!((signed.files(at("06:00:00")), signed.files(at("08:00:00"))), (1, 0));
+        assert_eq!((signed.files(at("06:00:00")), signed.files(at("08:00:00"))), ((1, 1), (0, 0)));
         let planted = digest(None, "20:00:00", "21:00:00", &["0755"], "");
         let mixed = cover(&early, &[planted], None);
-        assert_eq!((proven(&mixed, "12:00:00"), mixed.files(at("07:00:00"))), (vec![6], 2));
+        assert_eq!((proven(&mixed, "12:00:00"), mixed.files(at("07:00:00"))), (vec![6, 7], (1, 2)));
         // Backfilled ones cover nothing, and are missed in the hour that they begin in.
         let late = [digest(Some("08:01:54"), "08:01:54", "09:01:54", &["0835"], "_backfill")];
         assert_eq!(proven(&cover(&late, &[], None), "12:00:00"), [8]);

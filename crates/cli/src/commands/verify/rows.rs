@@ -1,5 +1,7 @@
 //! Findings and hours, as rows in every format.
 
+use std::io;
+
 use event::Timestamp;
 use integrity::layout::Lane;
 use integrity::report::{Finding, HOUR, Status};
@@ -9,7 +11,7 @@ use serde_json::Value;
 use super::told::{Stretch, Told};
 use super::{noun, words};
 use crate::args::Format;
-use crate::output::{Rows, count};
+use crate::output::{Output, Rows, count};
 use crate::session::Session;
 
 const COLUMNS: &[&str] =
@@ -21,9 +23,9 @@ pub(super) fn write(session: &mut Session, format: Format, told: &Told<'_>) -> a
     if format == Format::Table {
         return table(session, told);
     }
-    let mut rows = Writer::begin(session, format)?;
+    let mut rows = Writer::begin(&mut session.out, format, COLUMNS)?;
     for (name, reason) in &told.question.unread {
-        rows.row(vec![
+        let row = vec![
             "folder".into(),
             "unjudged".into(),
             Value::Null,
@@ -35,23 +37,11 @@ pub(super) fn write(session: &mut Session, format: Format, told: &Told<'_>) -> a
             reason.as_str().into(),
             Value::Null,
             Value::Null,
-        ])?;
+        ];
+        rows.row(&mut session.out, row)?;
     }
     for (lane, _) in &told.question.lanes {
-        let mut failure = None;
-        let found = told.lane(lane, &mut |finding| {
-            // An error of the output ends the run; what it is replayed from knows only its own.
-            rows.row(of_finding(lane, finding)).map_err(|error| {
-                let kind =
-                    error.downcast_ref::<std::io::Error>().map_or(std::io::ErrorKind::Other, std::io::Error::kind);
-                failure = Some(error);
-                kind.into()
-            })
-        });
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        let found = found?;
+        let found = told.lane(lane, &mut |finding| rows.row(&mut session.out, of_finding(lane, finding)))?;
         for hour in found.hours() {
             let to = Timestamp::from_micros(hour.start.micros() + HOUR);
             let stretch = Stretch {
@@ -61,10 +51,22 @@ pub(super) fn write(session: &mut Session, format: Format, told: &Told<'_>) -> a
                 hours: 1,
                 counts: hour.counts,
             };
-            rows.row(of_hour(lane, &stretch, found.why(lane, &stretch, told.why)))?;
+            rows.row(&mut session.out, of_hour(lane, &stretch, found.why(lane, &stretch, told.why)))?;
         }
     }
-    rows.end(told)
+    end(session, rows, told)
+}
+
+/// The summary last: for programs in JSON, for people beside CSV.
+fn end(session: &mut Session, mut rows: Writer, told: &Told<'_>) -> anyhow::Result<()> {
+    if rows.format != Format::Csv {
+        rows.object(&mut session.out, &told.summary()?)?;
+    }
+    rows.end(&mut session.out)?;
+    if rows.format == Format::Csv && !session.global.quiet {
+        told.lines()?.iter().for_each(|line| crate::complain(line));
+    }
+    Ok(())
 }
 
 fn of_finding(lane: &Lane, finding: &Finding) -> Vec<Value> {
@@ -102,66 +104,48 @@ fn of_hour(lane: &Lane, stretch: &Stretch, why: Option<String>) -> Vec<Value> {
 }
 
 /// Rows as they come: there may be more than fit into memory.
-struct Writer<'s> {
-    session: &'s mut Session,
+pub(crate) struct Writer {
     format: Format,
+    columns: &'static [&'static str],
     is_first: bool,
 }
 
-impl<'s> Writer<'s> {
-    fn begin(session: &'s mut Session, format: Format) -> anyhow::Result<Writer<'s>> {
+impl Writer {
+    /// Begins rows of any format but a table.
+    pub(crate) fn begin(out: &mut Output, format: Format, columns: &'static [&'static str]) -> io::Result<Writer> {
         match format {
-            Format::Csv => session.out.csv([COLUMNS])?,
-            Format::Json => session.out.text("[")?,
+            Format::Csv => out.csv([columns])?,
+            Format::Json => out.text("[")?,
             Format::Jsonl | Format::Table => {}
         }
-        Ok(Writer { session, format, is_first: true })
+        Ok(Writer { format, columns, is_first: true })
     }
 
-    fn row(&mut self, row: Vec<Value>) -> anyhow::Result<()> {
-        match self.format {
-            Format::Csv => {
-                let cells: Vec<String> = row.iter().map(crate::output::plain).collect();
-                self.session.out.csv([cells])?;
-            }
-            _ => {
-                let object = COLUMNS.iter().map(|name| (*name).to_owned()).zip(row).collect();
-                self.object(&Value::Object(object))?;
-            }
+    pub(crate) fn row(&mut self, out: &mut Output, row: Vec<Value>) -> io::Result<()> {
+        if self.format == Format::Csv {
+            let cells: Vec<String> = row.iter().map(crate::output::plain).collect();
+            return out.csv([cells]);
         }
-        Ok(())
+        let object = self.columns.iter().map(|name| (*name).to_owned()).zip(row).collect();
+        self.object(out, &Value::Object(object))
     }
 
-    fn object(&mut self, object: &Value) -> anyhow::Result<()> {
+    fn object(&mut self, out: &mut Output, object: &Value) -> io::Result<()> {
         let text = object.to_string();
         let text = escape::json(&text);
+        let is_first = std::mem::replace(&mut self.is_first, false);
         match self.format {
-            Format::Json => {
-                let before = if self.is_first { "\n" } else { ",\n" };
-                self.session.out.text(&format!("{before}{text}"))?;
-            }
-            _ => self.session.out.line(&text)?,
+            Format::Json => out.text(&format!("{}\n{text}", if is_first { "" } else { "," })),
+            _ => out.line(&text),
         }
-        self.is_first = false;
-        Ok(())
     }
 
-    /// The summary last: for programs in JSON, for people beside CSV.
-    fn end(mut self, told: &Told<'_>) -> anyhow::Result<()> {
+    /// Ends the rows.
+    pub(crate) fn end(&self, out: &mut Output) -> io::Result<()> {
         match self.format {
-            Format::Csv => {
-                self.session.out.flush()?;
-                if !self.session.global.quiet {
-                    told.lines()?.iter().for_each(|line| crate::complain(line));
-                }
-            }
-            Format::Json => {
-                self.object(&told.summary()?)?;
-                self.session.out.text("\n]\n")?;
-            }
-            _ => self.object(&told.summary()?)?,
+            Format::Json => out.text("\n]\n"),
+            _ => out.flush(),
         }
-        Ok(())
     }
 }
 

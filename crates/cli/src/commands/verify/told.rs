@@ -31,12 +31,13 @@ pub(super) struct Told<'t> {
 }
 
 /// What was found out about an account in a region.
-#[derive(Default)]
 pub(crate) struct LaneTold {
     pub(super) chains: Vec<ChainSummary>,
     /// Times without digests, as a whole.
     unsigned: Vec<Period>,
     hours: Hours,
+    /// The end of what was asked for.
+    until: Timestamp,
 }
 
 /// Hours that follow one another and of which the same is known.
@@ -53,7 +54,8 @@ pub(crate) type Each<'e> = &'e mut dyn FnMut(&Finding) -> io::Result<()>;
 
 /// Reads what was found out about a lane.
 pub(super) fn lane(journal: &FolderJournal, question: &Question, lane: &Lane, each: Each<'_>) -> io::Result<LaneTold> {
-    let mut told = LaneTold::default();
+    let until = question.scope.until.whole_second();
+    let mut told = LaneTold { chains: Vec::new(), unsigned: Vec::new(), hours: Hours::default(), until };
     let mut outcome = Ok(());
     journal.replay(lane, &mut |record| {
         told.hours.take(&record);
@@ -186,8 +188,9 @@ impl LaneTold {
         events.explain(lane, period.from, period.to)
     }
 
+    /// The hours that were asked about. Digests reach into the next one, whose log files were not looked at.
     pub(crate) fn hours(&self) -> impl Iterator<Item = Hour> + '_ {
-        self.hours.hours()
+        self.hours.hours().take_while(|hour| hour.start < self.until)
     }
 
     pub(super) fn stretches(&self) -> Vec<Stretch> {
