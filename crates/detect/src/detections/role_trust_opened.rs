@@ -21,9 +21,10 @@ pub(super) static DETECTION: Detection = Detection {
     docs: Docs {
         summary: "Finds a role whose trust policy lets in somebody from outside the account: any principal, another \
                   account (id, root, user, role or session), a user or role by its unique id, a SAML or OpenID Connect \
-                  provider, everybody whom an OpenID Connect issuer vouches for. Where a condition narrows everybody to \
-                  somebody (an organization, a token's subject) it is high, else critical; another account is critical \
-                  under any condition.",
+                  provider, everybody whom an OpenID Connect issuer vouches for. It is high where a condition leaves only \
+                  some of those a provider vouches for (a token's subject), or of any principal only those of the role's \
+                  own account; else critical. Any principal and another account are critical under every other condition: \
+                  whoever opens a role writes the condition too.",
         why: "Whoever is let in has the role's rights from then on, with credentials that nobody in the account can \
               revoke. It is a backdoor that no list of users and keys shows.",
         false_positives: "Roles for vendors, other accounts of the same organization, CI systems (OpenID Connect) and \
@@ -62,14 +63,15 @@ fn check(event: &Event<'_>, _: &Settings) -> Option<Deed> {
     Some(if outsiders.iter().all(is_narrowed) { deed.severity(Severity::High) } else { deed })
 }
 
-/// Whether a condition leaves only some of those whom the principal names. Another account is let in all the same:
-/// whoever opens a role to an account of their own writes the condition too.
+/// Whether a condition narrows whom the principal names to some whom its account knows. Whoever opens a role to any
+/// principal or to an account of their own writes the condition too, so an external id, an organization or a network of
+/// theirs narrows nothing.
 fn is_narrowed(found: &TrustFinding) -> bool {
-    let is_another = matches!(
-        found.outsider,
-        Outsider::Account { .. } | Outsider::UniqueId | Outsider::CanonicalUser | Outsider::Unrecognised
-    );
-    found.restricted && !is_another
+    match found.outsider {
+        Outsider::Anyone | Outsider::AnyoneExcept => found.own_account_only,
+        Outsider::AnyoneBehindOidc { .. } | Outsider::Saml | Outsider::Oidc { .. } => found.restricted,
+        Outsider::Account { .. } | Outsider::UniqueId | Outsider::CanonicalUser | Outsider::Unrecognised => false,
+    }
 }
 
 /// Whether Identity Center provisions a role of its own. Only `CreateRole` shows the role's path.
@@ -184,6 +186,7 @@ mod tests {
                 create(allow(json!({"AWS": ["arn:aws:iam::111122223333:root", "arn:aws:iam::444455556666:user/eve"]}))),
                 create(allow(json!({"AWS": "arn:aws:iam::444455556666:role/r"}))),
                 update(allow(json!({"AWS": "AROAJMD24IEMKTX6BABJI"}))),
+                narrowed(json!("*"), json!({"StringEquals": {"aws:PrincipalAccount": "444455556666"}})),
                 create(github(json!({}))),
                 create(github(json!({"StringLike": {"token.actions.githubusercontent.com:sub": "*"}}))),
                 create(github(json!({"StringEquals": {"token.actions.githubusercontent.com:sub": "repo:o/r:ref:x"}}))),
@@ -208,27 +211,60 @@ mod tests {
         }
     }
 
+    fn narrowed(principal: Value, condition: Value) -> EventBuilder {
+        update(json!({
+            "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal,
+            "Condition": condition,
+        }))
+    }
+
+    fn severity(event: &EventBuilder) -> Severity {
+        Registry::default().findings(&event.to_event())[0].severity
+    }
+
     #[test]
-    fn a_condition_that_narrows_lowers_the_severity() {
-        let restricted = |principal: Value, condition: Value| {
-            update(json!({
-                "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal,
-                "Condition": {"StringEquals": condition},
-            }))
-        };
-        let organization = restricted(json!("*"), json!({"aws:PrincipalOrgID": "o-a1b2c3d4e5"}));
-        let finding = &Registry::default().findings(&organization.to_event())[0];
-        assert_eq!(finding.severity, Severity::High);
-        // Whoever opens a role to an account of their own writes the condition too.
-        let account = restricted(json!({"AWS": "444455556666"}), json!({"sts:ExternalId": "5e1f"}));
-        let finding = &Registry::default().findings(&account.to_event())[0];
-        assert_eq!(finding.severity, Severity::Critical);
+    fn what_leaves_only_ones_own_lowers_the_severity() {
+        let subject = json!({"StringEquals": {"token.actions.githubusercontent.com:sub": "repo:o/r:ref:x"}});
+        assert_eq!(severity(&update(github(subject))), Severity::High);
+        for own in [
+            json!({"StringEquals": {"aws:PrincipalAccount": "111122223333"}}),
+            json!({"StringEquals": {"aws:PrincipalAccount": "${aws:ResourceAccount}"}}),
+            json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/*"}}),
+        ] {
+            assert_eq!(severity(&narrowed(json!("*"), own.clone())), Severity::High, "{own}");
+        }
+    }
+
+    #[test]
+    fn a_condition_that_whoever_opens_the_role_can_meet_lowers_nothing() {
+        for theirs in [
+            json!({"StringEquals": {"aws:PrincipalAccount": "444455556666"}}),
+            json!({"StringEquals": {"sts:ExternalId": "5e1f"}}),
+            json!({"ArnEquals": {"aws:PrincipalArn": "arn:aws:iam::444455556666:role/r"}}),
+            json!({"IpAddress": {"aws:SourceIp": "203.0.113.7"}}),
+            json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}),
+            json!({"StringEquals": {"aws:PrincipalAccount": ["111122223333", "444455556666"]}}),
+        ] {
+            for anyone in [json!("*"), json!({"AWS": "arn:aws:iam::*:root"}), json!({"AWS": "444455556666"})] {
+                assert_eq!(
+                    severity(&narrowed(anyone.clone(), theirs.clone())),
+                    Severity::Critical,
+                    "{anyone} {theirs}"
+                );
+            }
+            let except = json!({"Effect": "Allow", "NotPrincipal": {"AWS": "111122223333"}, "Action": "sts:*",
+                                "Condition": theirs});
+            assert_eq!(severity(&update(except.clone())), Severity::Critical, "{except}");
+        }
+        let account = narrowed(json!({"AWS": "444455556666"}), json!({"StringEquals": {"sts:ExternalId": "5e1f"}}));
         assert_eq!(
-            finding.summary,
+            Registry::default().findings(&account.to_event())[0].summary,
             "alice opened the role ci to account 444455556666 under a condition (sts:ExternalId)."
         );
-        let finding = &Registry::default().findings(&update(allow(json!({"AWS": "444455556666"}))).to_event())[0];
-        assert_eq!(finding.severity, Severity::Critical);
+    }
+
+    #[test]
+    fn a_unique_id_is_critical_and_its_account_is_not_known() {
         let unique_id = update(allow(json!({"AWS": "AROAJMD24IEMKTX6BABJI"})));
         let finding = &Registry::default().findings(&unique_id.to_event())[0];
         assert_eq!(finding.severity, Severity::Critical);

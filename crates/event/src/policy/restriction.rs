@@ -139,6 +139,25 @@ pub(super) fn restricts_caller(condition: &Condition, caller: Caller) -> bool {
     all_hold(condition, restricts)
 }
 
+/// Does this condition leave only callers of the policy's own account?
+pub(super) fn leaves_only_own_account(condition: &Condition, own_account: Option<&str>) -> bool {
+    let Some(operator) = Operator::of(condition) else { return false };
+    let is_own = |account: &str| own_account == Some(account) || is_resource_variable(account);
+    let leaves_own = |value: &String| match condition.key.to_ascii_lowercase().as_str() {
+        "aws:principalaccount" => is_own(value),
+        // Before the account no wildcard: the path of a stranger's user may hold `:111122223333:`.
+        "aws:principalarn" => match value.splitn(6, ':').collect::<Vec<_>>()[..] {
+            ["arn", partition, service, region, account, _] => {
+                let before = [partition, service, region];
+                is_own(account) && (operator == Operator::Equals || !before.iter().any(|part| has_wildcard(part)))
+            }
+            _ => false,
+        },
+        _ => false,
+    };
+    all_hold(condition, leaves_own)
+}
+
 /// Are there values, of which none is the caller's own and each is one that restricts?
 fn all_hold(condition: &Condition, restricts: impl Fn(&String) -> bool) -> bool {
     let holds = |value: &String| !is_callers_own(value) && restricts(value);

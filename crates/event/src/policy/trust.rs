@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::document::{Effect, Policy, Principal, PrincipalKind, Statement};
 use super::pattern::has_wildcard;
-use super::restriction::{Caller, Issuer, restricts_caller, restricts_subject};
+use super::restriction::{Caller, Issuer, leaves_only_own_account, restricts_caller, restricts_subject};
 use crate::arn::{Arn, is_account_id};
 
 /// Somebody from outside whom a trust policy lets in.
@@ -22,6 +22,8 @@ pub struct TrustFinding {
     /// Does a condition narrow it to callers that somebody else cannot become at will (`sts:ExternalId`, `aws:SourceArn`,
     /// `aws:PrincipalOrgID`, a token's subject, …)? A condition that everybody meets does not count.
     pub restricted: bool,
+    /// Does a condition leave only callers of the policy's own account (`aws:PrincipalAccount`, `aws:PrincipalArn`)?
+    pub own_account_only: bool,
     /// The keys of all conditions of the statement, in their order; shared by the statement's findings.
     pub condition_keys: Arc<[String]>,
 }
@@ -67,11 +69,14 @@ pub fn trust(policy: &Policy, own_account: Option<&str>) -> Vec<TrustFinding> {
     let lets_in = |statement: &&Statement| statement.effect == Effect::Allow && lets_assume(statement);
     for statement in policy.statements.iter().filter(lets_in) {
         let mut restrictions = Restrictions::of(statement);
+        let own_account_only =
+            statement.conditions.iter().any(|condition| leaves_only_own_account(condition, own_account));
         let condition_keys: Arc<[String]> =
             statement.conditions.iter().map(|condition| condition.key.clone()).collect();
         let mut report = |outsider, principal: &Principal, restricted| {
             let condition_keys = Arc::clone(&condition_keys);
-            findings.push(TrustFinding { outsider, principal: principal.id.clone(), restricted, condition_keys });
+            let principal = principal.id.clone();
+            findings.push(TrustFinding { outsider, principal, restricted, own_account_only, condition_keys });
         };
 
         if let Some(spared) = statement.not_principals.first() {

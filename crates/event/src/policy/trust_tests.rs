@@ -203,6 +203,52 @@ fn what_everybody_can_choose_narrows_only_those_who_are_named() {
 }
 
 #[test]
+fn only_ones_own_account_is_told_from_everybody_elses() {
+    let own_only = |principal: Value, condition: Value| {
+        let statement = json!({"Effect": "Allow", "Principal": principal, "Action": "sts:*", "Condition": condition});
+        findings(statement)[0].own_account_only
+    };
+    for own in [
+        json!({"StringEquals": {"aws:PrincipalAccount": OWN}}),
+        json!({"StringLike": {"AWS:principalaccount": [OWN]}}),
+        json!({"StringEquals": {"aws:PrincipalAccount": "${aws:ResourceAccount}"}}),
+        json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/aws-reserved/*"}}),
+        json!({"StringEquals": {"aws:PrincipalAccount": OWN, "sts:ExternalId": "x"}}),
+        json!({"Bool": {"aws:MultiFactorAuthPresent": true}, "StringEquals": {"aws:PrincipalAccount": OWN}}),
+    ] {
+        assert!(own_only(json!("*"), own.clone()), "{own}");
+        let except = json!({"Effect": "Allow", "NotPrincipal": {"AWS": OWN}, "Action": "*", "Condition": own});
+        assert!(findings(except.clone())[0].own_account_only, "{except}");
+    }
+    for anybodys in [
+        json!({}),
+        json!({"StringEquals": {"aws:PrincipalAccount": "999988887777"}}),
+        json!({"StringEquals": {"aws:PrincipalAccount": [OWN, "999988887777"]}}),
+        json!({"StringEquals": {"aws:PrincipalAccount": []}}),
+        json!({"StringEquals": {"aws:PrincipalAccount": "${aws:PrincipalAccount}"}}),
+        json!({"StringEqualsIfExists": {"aws:PrincipalAccount": OWN}}),
+        json!({"StringNotEquals": {"aws:PrincipalAccount": OWN}}),
+        json!({"ForAllValues:StringEquals": {"aws:PrincipalAccount": OWN}}),
+        json!({"StringLike": {"aws:PrincipalAccount": "*"}}),
+        json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::999988887777:role/*"}}),
+        json!({"StringLike": {"aws:PrincipalArn": "arn:*:*:*:111122223333:role/x"}}),
+        json!({"StringLike": {"aws:PrincipalArn": "*:111122223333:*"}}),
+        json!({"StringEquals": {"aws:PrincipalOrgID": "${aws:ResourceOrgID}"}}),
+        json!({"StringEquals": {"aws:SourceAccount": OWN}}),
+        json!({"StringEquals": {"sts:ExternalId": OWN}}),
+        json!({"IpAddress": {"aws:SourceIp": "203.0.113.7"}}),
+    ] {
+        assert!(!own_only(json!("*"), anybodys.clone()), "{anybodys}");
+    }
+    let policy = json!({"Statement": {
+        "Effect": "Allow", "Principal": "*", "Action": "*",
+        "Condition": {"StringEquals": {"aws:PrincipalAccount": OWN}},
+    }});
+    let policy = Policy::from_value(&policy).expect("the policy parses");
+    assert!(!trust(&policy, None)[0].own_account_only, "without an account of one's own, every account is another");
+}
+
+#[test]
 fn networks_are_added_up() {
     let narrowed = |networks: Vec<String>| restricted(json!("*"), json!({"IpAddress": {"aws:SourceIp": networks}}));
     let eights = |count: u8| (0..count).map(|first| format!("{first}.0.0.0/8")).collect::<Vec<_>>();
