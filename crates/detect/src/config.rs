@@ -3,24 +3,12 @@
 use std::collections::BTreeMap;
 
 use event::Timestamp;
-use event::policy::matches_ignore_case;
+use event::policy::{ADMIN_POLICIES, matches_ignore_case};
 use serde::{Deserialize, Serialize};
 
 use crate::detection::service;
 use crate::text::last_part;
 use crate::{Severity, find};
-
-/// The managed policies that make their holder an administrator, or let it become one, by the last part of their ARN.
-///
-/// The one list for the detections and for the queries of the catalogue.
-pub const ADMIN_POLICIES: &[&str] = &[
-    "AdministratorAccess",
-    "IAMFullAccess",
-    "PowerUserAccess",
-    "AWSSSOMasterAccountAdministrator",
-    "AWSSSOMemberAccountAdministrator",
-    "AWSIdentityCenterFullAccess",
-];
 
 /// The names of groups that are taken for administrators' by default.
 pub const ADMIN_GROUPS: &[&str] = &["*admin*", "*poweruser*", "*power-user*", "*superuser*", "*break*glass*"];

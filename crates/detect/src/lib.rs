@@ -22,7 +22,7 @@ mod registry;
 mod request;
 mod text;
 
-pub use config::{ADMIN_GROUPS, ADMIN_POLICIES, ConfigError, DetectConfig};
+pub use config::{ADMIN_GROUPS, ConfigError, DetectConfig};
 pub use deed::Deed;
 pub use detection::{Calls, Detection, Docs, Triggers};
 pub use finding::{Finding, Severity};

@@ -2,6 +2,7 @@
 -- group: change
 -- days: 30
 -- limit: 100
+-- param: admin_policies list built-in: Administrators' policies, by name or whole ARN, in lower case.
 -- shown: account_id, target_kind, target, admin_grants, by_self, granted, taken, failed, changed_by, last_change
 --
 -- Users, roles, groups, policies and permission sets by the changes made to what they may do. First come those that
@@ -37,11 +38,12 @@ WITH changes AS (
     (regexp_like(event_name, '^(Add|Attach|CreatePolicyVersion|CreateAccountAssignment|SetDefault|Update)')
       OR (event_name LIKE 'Put%' AND event_name NOT LIKE '%PermissionsBoundary%')
       OR event_name LIKE 'Delete%PermissionsBoundary%') AS widens,
-    (lower(regexp_extract(coalesce(
-        json_extract_scalar(request_parameters, '$.policyArn'),
-        json_extract_scalar(request_parameters, '$.managedPolicyArn')), '([^/]+)$', 1)) IN (
-        'administratoraccess', 'iamfullaccess', 'poweruseraccess', 'awsssomasteraccountadministrator',
-        'awsssomemberaccountadministrator', 'awsidentitycenterfullaccess')
+    ((lower(coalesce(
+          json_extract_scalar(request_parameters, '$.policyArn'),
+          json_extract_scalar(request_parameters, '$.managedPolicyArn'))) IN (:admin_policies)
+        OR lower(regexp_extract(coalesce(
+          json_extract_scalar(request_parameters, '$.policyArn'),
+          json_extract_scalar(request_parameters, '$.managedPolicyArn')), '([^/]+)$', 1)) IN (:admin_policies))
       AND event_name LIKE 'Attach%')
     OR regexp_like(coalesce(
         json_extract_scalar(request_parameters, '$.policyDocument'),

@@ -3,10 +3,11 @@
 -- days: 30
 -- limit: 100
 -- param: failed text 'include': Failed calls: include, exclude or only.
+-- param: admin_policies list built-in: Administrators' policies, by name or whole ARN, in lower case.
 -- shown: user_name, policy, permission_set, event_time, risk_level, error_code
 --
 -- Which AWS managed policy was given to which permission set, the newest first. CRITICAL are the policies that make
--- their holder an administrator or let it become one, the same as the detections know: read those rows first.
+-- their holder an administrator or let it become one, the detections' own list with `detect.admin_policies`: read those rows first.
 -- `user_name` is the session's name where a role acted, with the role in `role_name`.
 --
 -- Inline policies and policies of the customer's own are not judged by their name: see privilege_changes_by_target.
@@ -23,9 +24,9 @@ SELECT
   event_time,
   json_extract_scalar(request_parameters, '$.managedPolicyArn') AS policy_arn,
   CASE
-    WHEN lower(regexp_extract(json_extract_scalar(request_parameters, '$.managedPolicyArn'), '([^/]+)$', 1)) IN (
-      'administratoraccess', 'iamfullaccess', 'poweruseraccess', 'awsssomasteraccountadministrator',
-      'awsssomemberaccountadministrator', 'awsidentitycenterfullaccess')
+    WHEN lower(json_extract_scalar(request_parameters, '$.managedPolicyArn')) IN (:admin_policies)
+      OR lower(regexp_extract(json_extract_scalar(request_parameters, '$.managedPolicyArn'), '([^/]+)$', 1))
+        IN (:admin_policies)
     THEN 'CRITICAL'
     ELSE 'NORMAL'
   END AS risk_level,

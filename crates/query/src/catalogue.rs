@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use event::Day;
+use event::policy::ADMIN_POLICIES;
 
 use crate::dialect::{self, Literal, LiteralType};
 use crate::error::nearest;
@@ -116,6 +117,16 @@ impl Catalogue {
         problems
     }
 
+    /// Adds to the default of every list parameter of a name, in the lower case that queries compare it in: to
+    /// `admin_policies` those of the configuration.
+    pub fn extend_list(&mut self, name: &str, more: &[String]) {
+        for parameter in self.queries.iter_mut().flat_map(|query| &mut query.parameters) {
+            if let Some(Literal::List(list)) = parameter.default.as_mut().filter(|_| parameter.name == name) {
+                list.extend(more.iter().map(|text| text.to_lowercase()));
+            }
+        }
+    }
+
     /// Every query, the built-in ones first.
     pub fn iter(&self) -> impl Iterator<Item = &Query> {
         self.queries.iter()
@@ -182,6 +193,7 @@ impl Query {
             let value = match (asked.set.get(&parameter.name), &parameter.default) {
                 (Some(text), _) => match parameter.kind {
                     LiteralType::Integer => integer(&parameter.name, text)?,
+                    LiteralType::List => Literal::List(several(text)),
                     _ => Literal::Text(text.clone()),
                 },
                 (None, Some(default)) => default.clone(),
@@ -197,6 +209,16 @@ impl Query {
         }
         Ok(values)
     }
+}
+
+/// The list that a parameter of this name takes by default, in lower case. What others know too is not written down twice.
+fn built_in_list(name: &str) -> Option<Vec<String>> {
+    (name == "admin_policies").then(|| ADMIN_POLICIES.iter().map(|policy| policy.to_lowercase()).collect())
+}
+
+/// The values of a list as people write it, with commas.
+fn several(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned).collect()
 }
 
 fn integer(name: &str, text: &str) -> Result<Literal, CatalogueError> {

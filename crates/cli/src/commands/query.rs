@@ -20,6 +20,7 @@ pub(crate) fn run(session: &mut Session, command: QueryCommand) -> anyhow::Resul
     for problem in &problems {
         crate::complain(&problem.to_string());
     }
+    catalogue.extend_list("admin_policies", &session.loaded.config.detect.admin_policies);
     let exit = match command {
         QueryCommand::List { format } => {
             let mut rows =
@@ -58,6 +59,7 @@ fn default(parameter: &Parameter) -> Option<String> {
     Some(match parameter.default.as_ref()? {
         Literal::Null(_) => String::new(),
         Literal::Text(text) => text.clone(),
+        Literal::List(texts) => texts.join(", "),
         other => other.to_string(),
     })
 }

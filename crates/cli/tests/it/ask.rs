@@ -155,6 +155,65 @@ fn own_queries_join_the_catalogue_and_broken_ones_are_named() {
     assert!(names.contains(&json!("who_failed")) && !names.contains(&json!("broken")));
 }
 
+/// The built-in names are the detections' own; those of the configuration join them in every query.
+#[test]
+fn the_configured_admin_policies_are_the_queries_too() {
+    let world = World::new();
+    let attach = |number: u32, policy: &str| {
+        testkit::event("AttachManagedPolicyToPermissionSet")
+            .source("sso")
+            .iam_user("alice")
+            .id(&format!("00000000-0000-4000-8000-{number:012}"))
+            .at("2026-01-30T10:00:00Z")
+            .request(json!({"permissionSetArn": format!("arn:aws:sso:::permissionSet/i/ps-{number}"),
+                            "managedPolicyArn": policy}))
+            .build()
+    };
+    let own = "arn:aws:iam::111122223333:policy/ops/Deployer";
+    let mut policies: Vec<String> =
+        event::policy::ADMIN_POLICIES.iter().map(|policy| format!("arn:aws:iam::aws:policy/{policy}")).collect();
+    policies.extend(["arn:aws:iam::aws:policy/CompanyAdmin".to_owned(), own.to_owned()]);
+    policies.extend(
+        ["arn:aws:iam::444455556666:policy/ops/Deployer", "arn:aws:iam::aws:policy/ReadOnlyAccess"].map(str::to_owned),
+    );
+    let records: Vec<Value> = (0..).zip(&policies).map(|(number, policy)| attach(number, policy)).collect();
+    world.file("logs.json", json!({ "Records": records }).to_string());
+    world.ingest(&world.path("logs.json")).code(0);
+    let critical = || -> usize {
+        let rows = world.run(["query", "run", "sso_admin_policies", "--format", "json"]).code(0).json();
+        rows.as_array().unwrap().iter().filter(|row| row["risk_level"] == "CRITICAL").count()
+    };
+    let granted = || -> u64 {
+        let rows = world.run(["query", "run", "privilege_changes_by_target", "--format", "json"]).code(0).json();
+        rows.as_array().unwrap().iter().map(|row| row["admin_grants"].as_u64().unwrap()).sum()
+    };
+    let built_in = event::policy::ADMIN_POLICIES.len();
+    assert_eq!((critical(), granted()), (built_in, built_in as u64));
+
+    world.file("home/trailhound.toml", format!("[detect]\nadmin_policies = [\"CompanyAdmin\", \"{own}\"]\n"));
+    assert_eq!((critical(), granted()), (built_in + 2, built_in as u64 + 2));
+    // What is pasted into Athena's console has them, too.
+    let show = ["query", "show", "sso_admin_policies", "--engine", "athena"];
+    for text in
+        [world.run(show).code(0).stdout(), world.run(["query", "export", "--engine", "athena"]).code(0).stdout()]
+    {
+        assert!(text.contains(&format!("'companyadmin', '{}')", own.to_lowercase())), "{text}");
+        assert!(text.contains("'administratoraccess', ") && !text.contains(":admin_policies"), "{text}");
+    }
+    let only = world.run([
+        "query",
+        "run",
+        "sso_admin_policies",
+        "--set",
+        "admin_policies=readonlyaccess, x",
+        "--format",
+        "json",
+    ]);
+    let only = only.code(0).json();
+    let only: Vec<&Value> = only.as_array().unwrap().iter().filter(|row| row["risk_level"] == "CRITICAL").collect();
+    assert!(only.len() == 1 && only[0]["policy"] == "ReadOnlyAccess", "{only:?}");
+}
+
 #[test]
 fn the_catalogue_is_shown_and_exported() {
     let world = World::new();

@@ -65,11 +65,12 @@ fn holder(event: &Event<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use event::policy::ADMIN_POLICIES;
     use serde_json::{Value, json};
     use testkit::{EventBuilder, event};
 
     use crate::registry::tests::Examples;
-    use crate::{ADMIN_POLICIES, DetectConfig, Registry};
+    use crate::{DetectConfig, Registry};
 
     fn attach(policy: &str) -> EventBuilder {
         event("AttachRolePolicy").request(json!({"roleName": "ci", "policyArn": policy}))

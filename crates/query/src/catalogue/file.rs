@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use event::Day;
 
+use super::{built_in_list, several};
 use crate::dialect::{self, Literal, LiteralType};
 
 /// Why a query cannot be had or asked.
@@ -235,7 +236,8 @@ impl Query {
     }
 }
 
-/// `key text required: The access key's id.`, `history_days integer 90: …`, `tz text 'UTC': …`
+/// `key text required: The access key's id.`, `history_days integer 90: …`, `tz text 'UTC': …`, `teams list 'a, b': …`;
+/// `admin_policies list built-in: …` takes the list that this program knows by that name.
 fn parameter(text: &str) -> Result<Parameter, String> {
     let wrong = || format!("{text:?} is no parameter: write `name text 'default': what it is for`");
     let (name, rest) = text.split_once(' ').ok_or_else(wrong)?;
@@ -243,19 +245,25 @@ fn parameter(text: &str) -> Result<Parameter, String> {
     let kind = match kind {
         "text" => LiteralType::Text,
         "integer" => LiteralType::Integer,
-        other => return Err(format!("{other:?} is no type of parameters: they are text or integer")),
+        "list" => LiteralType::List,
+        other => return Err(format!("{other:?} is no type of parameters: they are text, integer or list")),
     };
     let rest = rest.trim_start();
     let (default, meaning) = match rest.strip_prefix('\'') {
         Some(rest) => {
             let (text, meaning) = quoted(rest).ok_or_else(wrong)?;
-            (Some(Literal::Text(text)), meaning.trim_start().strip_prefix(':').ok_or_else(wrong)?)
+            let default = if kind == LiteralType::List { Literal::List(several(&text)) } else { Literal::Text(text) };
+            (Some(default), meaning.trim_start().strip_prefix(':').ok_or_else(wrong)?)
         }
         None => {
             let (default, meaning) = rest.split_once(':').ok_or_else(wrong)?;
             let default = match default.trim() {
                 "required" => None,
                 "null" => Some(Literal::Null(kind)),
+                "built-in" => {
+                    let unknown = || format!("there is no built-in list {name:?}; there is \"admin_policies\"");
+                    Some(Literal::List(built_in_list(name).ok_or_else(unknown)?))
+                }
                 number => Some(Literal::Integer(number.parse().map_err(|_| wrong())?)),
             };
             (default, meaning)
@@ -265,6 +273,7 @@ fn parameter(text: &str) -> Result<Parameter, String> {
         (&default, kind),
         (None | Some(Literal::Null(_)), _)
             | (Some(Literal::Text(_)), LiteralType::Text)
+            | (Some(Literal::List(_)), LiteralType::List)
             | (Some(Literal::Integer(_)), LiteralType::Integer)
     );
     let plain =
@@ -328,14 +337,17 @@ pub(super) fn read_folder(folder: &Path) -> Vec<Result<Query, CatalogueError>> {
 
 #[cfg(test)]
 mod tests {
+    use event::policy::ADMIN_POLICIES;
+
     use super::*;
 
     #[test]
     fn a_head_says_what_a_query_is_and_takes() {
         let text = "-- title: T: with a colon\n-- group: hunt\n-- days: 7\n-- limit: 20\n\
             -- param: tz text 'it''s: UTC': The zone.\n-- param: key text required: The key.\n\
-            -- param: start integer 6: From.\n-- param: who text null: Who.\n-- shown: a, b\n--\n\
-            -- Words: many.\n-- More.\nSELECT :tz, :key, :start, :who -- :not\nFROM events WHERE x = ':y' LIMIT :limit;\n";
+            -- param: start integer 6: From.\n-- param: who text null: Who.\n-- param: teams list 'a, b': Whose.\n\
+            -- param: admin_policies list built-in: Policies.\n-- shown: a, b\n--\n\
+            -- Words: many.\n-- More.\nSELECT :tz, :key, :start, :who, :teams -- :not\nFROM events WHERE x = ':y' LIMIT :limit;\n";
         let query = Query::parse("q", text).expect("a query");
         assert_eq!(
             (query.title.as_str(), query.group.as_str(), query.days, query.limit),
@@ -352,7 +364,9 @@ mod tests {
                 Some(Literal::Text("it's: UTC".to_owned())),
                 None,
                 Some(Literal::Integer(6)),
-                Some(Literal::Null(LiteralType::Text))
+                Some(Literal::Null(LiteralType::Text)),
+                Some(Literal::List(vec!["a".to_owned(), "b".to_owned()])),
+                Some(Literal::List(ADMIN_POLICIES.iter().map(|policy| policy.to_lowercase()).collect())),
             ]
         );
         assert_eq!(query.parameters[0].meaning, "The zone.");
@@ -368,6 +382,9 @@ mod tests {
         assert!(problem("-- title: x\n-- days: many\nSELECT 1").contains("line 2: \"many\" is no number of days"));
         assert!(problem("-- param: x integer 'a': b\nSELECT :x").contains("is no parameter"));
         assert!(problem("-- param: X text null: b\nSELECT 1").contains("is no parameter"));
+        assert!(problem("-- param: x list 7: b\nSELECT :x").contains("is no parameter"));
+        assert!(problem("-- param: x text built-in: b\nSELECT :x").contains("there is no built-in list \"x\""));
+        assert!(problem("-- param: admin_policies text built-in: b\nSELECT 1").contains("is no parameter"));
         assert!(problem("-- title: x").contains("it has no statement"));
         assert!(problem("-- title: x\nSELECT :nobody").contains(":nobody is not declared"));
     }

@@ -11,6 +11,8 @@ pub enum Literal {
     Null(LiteralType),
     /// Text.
     Text(String),
+    /// Several texts, for `IN (…)`.
+    List(Vec<String>),
     /// A whole number.
     Integer(i64),
     /// A truth value.
@@ -26,6 +28,8 @@ pub enum Literal {
 pub enum LiteralType {
     /// Text.
     Text,
+    /// Several texts.
+    List,
     /// A whole number.
     Integer,
     /// A truth value.
@@ -39,7 +43,11 @@ pub enum LiteralType {
 impl Literal {
     /// Whether SQL can hold it: text without NUL.
     pub(crate) fn is_writable(&self) -> bool {
-        !matches!(self, Literal::Text(text) if text.contains('\0'))
+        match self {
+            Literal::Text(text) => !text.contains('\0'),
+            Literal::List(texts) => !texts.iter().any(|text| text.contains('\0')),
+            _ => true,
+        }
     }
 }
 
@@ -48,7 +56,13 @@ impl fmt::Display for Literal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Literal::Null(kind) => write!(f, "CAST(NULL AS {})", kind.name()),
-            Literal::Text(text) => write!(f, "'{}'", text.replace('\'', "''")),
+            Literal::Text(text) => write!(f, "{}", quoted(text)),
+            // `IN ()` is no SQL, and nothing is in a list of NULL.
+            Literal::List(texts) if texts.is_empty() => write!(f, "{}", Literal::Null(LiteralType::List)),
+            Literal::List(texts) => {
+                let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+                write!(f, "{}", texts.join(", "))
+            }
             Literal::Integer(number) if *number < 0 => write!(f, "({number})"),
             Literal::Integer(number) => write!(f, "{number}"),
             Literal::Boolean(truth) => write!(f, "{truth}"),
@@ -58,10 +72,14 @@ impl fmt::Display for Literal {
     }
 }
 
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 impl LiteralType {
     fn name(self) -> &'static str {
         match self {
-            LiteralType::Text => "varchar",
+            LiteralType::Text | LiteralType::List => "varchar",
             LiteralType::Integer => "bigint",
             LiteralType::Boolean => "boolean",
             LiteralType::Date => "date",

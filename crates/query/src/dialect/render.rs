@@ -142,6 +142,8 @@ mod tests {
             ("user_name".to_owned(), Literal::Text("o'brien".to_owned())),
             ("limit".to_owned(), Literal::Integer(10)),
             ("nobody".to_owned(), Literal::Null(LiteralType::Text)),
+            ("names".to_owned(), Literal::List(vec!["a".to_owned(), "o'brien".to_owned()])),
+            ("none".to_owned(), Literal::List(Vec::new())),
         ])
     }
 
@@ -153,6 +155,12 @@ mod tests {
                         FROM t WHERE u = 'o''brien' OR u = CAST(NULL AS varchar) LIMIT 10;";
         assert_eq!(render(sql, &values()).as_deref(), Ok(expected));
         assert_eq!(parameters(sql), Ok(vec!["user_name".into(), "nobody".into(), "limit".into()]));
+    }
+
+    #[test]
+    fn a_list_stands_in_its_brackets() {
+        let rendered = render("u IN (:names) OR u IN (:none)", &values());
+        assert_eq!(rendered.as_deref(), Ok("u IN ('a', 'o''brien') OR u IN (CAST(NULL AS varchar))"));
     }
 
     #[test]
@@ -176,6 +184,8 @@ mod tests {
     fn nul_is_refused() {
         let values = BTreeMap::from([("x".to_owned(), Literal::Text("a\0b".to_owned()))]);
         assert_eq!(render(":x", &values), Err(DialectError::Nul { name: "x".to_owned() }));
+        let values = BTreeMap::from([("x".to_owned(), Literal::List(vec!["a".to_owned(), "b\0".to_owned()]))]);
+        assert_eq!(render(":x", &values), Err(DialectError::Nul { name: "x".to_owned() }));
     }
 
     proptest! {
@@ -184,7 +194,12 @@ mod tests {
             let values = BTreeMap::from([("x".to_owned(), Literal::Text(value.clone()))]);
             let rendered = render(":x", &values).expect("no NUL");
             let tokens = Tokenizer::new(&Athena, &rendered).tokenize().expect("tokens");
-            prop_assert_eq!(tokens, vec![Token::SingleQuotedString(value)]);
+            prop_assert_eq!(tokens, vec![Token::SingleQuotedString(value.clone())]);
+            let values = BTreeMap::from([("x".to_owned(), Literal::List(vec![value.clone(), value.clone()]))]);
+            let rendered = render(":x", &values).expect("no NUL");
+            let mut tokens = Tokenizer::new(&Athena, &rendered).tokenize().expect("tokens");
+            tokens.retain(|token| !matches!(token, Token::Comma | Token::Whitespace(_)));
+            prop_assert_eq!(tokens, vec![Token::SingleQuotedString(value); 2]);
         }
     }
 }
