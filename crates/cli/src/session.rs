@@ -141,6 +141,13 @@ impl Session {
     }
 }
 
+/// Deletes what the lake no longer needs, once a day. What was read stands whatever comes of it, so what is wrong is only
+/// something to tell.
+pub(crate) fn tidy(lake: &Lake) -> Option<String> {
+    let error = lake.vacuum_daily().err()?;
+    Some(format!("files that the lake no longer needs were not deleted: {error}"))
+}
+
 /// Reads the configuration, and the environment with it.
 fn load(file: &Path, required: bool) -> anyhow::Result<Loaded> {
     let environment =

@@ -47,7 +47,7 @@ pub use compact::{CompactOptions, CompactReport};
 pub use error::LakeError;
 pub use export::{ClassicFormat, ExportOptions, ExportReport};
 pub use failpoint::{FAILPOINTS, PUT_FULL};
-pub use maintain::{ExpireReport, Status, VacuumReport};
+pub use maintain::{ExpireReport, LastVacuum, RETENTION, Status, VacuumReport};
 pub use rows::EventBatch;
 pub use scan::{Order, Rows, Scan};
 pub use schema::{BOUNDED, columns, file_schema};

@@ -5,16 +5,22 @@ use std::time::{Duration, SystemTime};
 
 use deltalake_core::kernel::Version;
 use deltalake_core::protocol::DeltaOperation;
-use event::Day;
+use event::{Day, Timestamp};
 use futures::TryStreamExt;
+use serde_json::{Value, json};
 
 use crate::commit::{ATTEMPTS, jitter};
 use crate::compact::{CompactOptions, groups};
 use crate::failpoint::failpoint;
 use crate::files::is_temporary;
-use crate::storage::{Found, Storage, now, wait};
+use crate::storage::{Found, Storage, now, now_millis, wait};
 use crate::table::{Attempt, Table, load_delta};
 use crate::{Lake, LakeError};
+
+/// How long files that were replaced stay where nobody says otherwise: no reader takes so long.
+pub const RETENTION: Duration = Duration::from_secs(24 * 3600);
+/// How long after a vacuum the next one is due.
+const VACUUM_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// What the lake holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +49,19 @@ pub struct Status {
     pub unused_files: u64,
     /// Their bytes, and those of files that a killed writer left half-written.
     pub unused_bytes: u64,
+    /// The last vacuum; `None` if there was none, and in a bucket, where it is not written down.
+    pub last_vacuum: Option<LastVacuum>,
+}
+
+/// When a vacuum last came to its end, and what it deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastVacuum {
+    /// When.
+    pub at: Timestamp,
+    /// How many files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// What an expiry took out of the table. The files stay on disk until a vacuum.
@@ -105,6 +124,7 @@ impl Lake {
             uncompacted_days: 0,
             unused_files: 0,
             unused_bytes: 0,
+            last_vacuum: last_vacuum(self.storage()),
         };
         for file in table.files() {
             status.files += 1;
@@ -201,8 +221,32 @@ impl Lake {
             }
         }
         failpoint!("lake::vacuum::after-delete");
+        let note = json!({ "at": now_millis(), "files": report.files + report.temporary, "bytes": report.bytes });
+        self.storage().note_vacuum(&note.to_string())?;
         Ok(report)
     }
+
+    /// Does a vacuum with [`RETENTION`], unless there was one within the last day; `None` if so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lake::vacuum`].
+    pub fn vacuum_daily(&self) -> Result<Option<VacuumReport>, LakeError> {
+        let day = i64::try_from(VACUUM_EVERY.as_micros()).unwrap_or(i64::MAX);
+        // One from the future, by a clock that was set back, puts nothing off.
+        let is_recent = |last: LastVacuum| (0..day).contains(&(now_millis() * 1_000 - last.at.micros()));
+        if last_vacuum(self.storage()).is_some_and(is_recent) {
+            return Ok(None);
+        }
+        self.vacuum(RETENTION).map(Some)
+    }
+}
+
+/// The last vacuum, as far as it is written down. A note that cannot be read costs a vacuum that was not due.
+fn last_vacuum(storage: &Storage) -> Option<LastVacuum> {
+    let note: Value = serde_json::from_str(&storage.vacuum_note()?).ok()?;
+    let at = Timestamp::from_micros(note["at"].as_i64()?.checked_mul(1_000)?)?;
+    Some(LastVacuum { at, files: note["files"].as_u64()?, bytes: note["bytes"].as_u64()? })
 }
 
 /// When files were taken out of the table, as far as the log remembers.

@@ -31,6 +31,9 @@ pub(crate) fn wait<F: Future>(future: F) -> F::Output {
     runtime.block_on(future)
 }
 
+/// Where the last vacuum of a table in a folder is written down. Readers of Delta tables pass over `_` names.
+const VACUUM_NOTE: &str = "_trailhound.vacuum";
+
 /// The clock that file systems date files by.
 ///
 /// It is no port: a vacuum compares it with dates that the system gave, and the log's times are for people. No event
@@ -262,6 +265,18 @@ impl Storage {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LakeError::io(self.full(name), error)),
             _ => Ok(()),
         }
+    }
+
+    /// Writes down what a vacuum did, where the table is a folder. A note that is lost costs a vacuum, so it is not synced.
+    pub(crate) fn note_vacuum(&self, note: &str) -> Result<(), LakeError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let path = folder.join(VACUUM_NOTE);
+        fs::write(&path, note).map_err(|source| LakeError::io(path.display().to_string(), source))
+    }
+
+    /// What was written down of the last vacuum.
+    pub(crate) fn vacuum_note(&self) -> Option<String> {
+        fs::read_to_string(self.folder.as_ref()?.join(VACUUM_NOTE)).ok()
     }
 
     pub(crate) fn put(&self, path: &str, bytes: Bytes) -> Result<(), LakeError> {

@@ -26,7 +26,7 @@ use crate::exit::{Exit, usage};
 use crate::live::{Base, Live, Overrides, Pass};
 use crate::output::{count, plural};
 use crate::progress::Bar;
-use crate::session::Session;
+use crate::session::{Session, tidy};
 use crate::tell::Tell;
 use crate::trails::{How, Reader, TrailReport};
 
@@ -104,6 +104,9 @@ fn pass(session: &mut Session, arguments: &CollectPassArgs) -> anyhow::Result<Ex
     tell.send_now(&state, &stop);
     let (report, took) = outcome?;
     session.fit(&state, &base.lake)?;
+    if !stop.load(Ordering::Relaxed) {
+        tidy(&base.lake).into_iter().for_each(|problem| crate::note(&problem));
+    }
     let untold = backfilled(&state, began, !tell.channels.is_empty())?;
     for line in problems(&report, &live.scope) {
         crate::complain(&line);

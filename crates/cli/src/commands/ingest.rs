@@ -31,7 +31,7 @@ use crate::exit::{Exit, usage};
 use crate::output::{bytes, count, plural};
 use crate::progress::Bar;
 use crate::proving::Keys;
-use crate::session::Session;
+use crate::session::{Session, tidy};
 use crate::tell::Tell;
 
 pub(crate) fn run(session: &mut Session, arguments: &IngestArgs) -> anyhow::Result<Exit> {
@@ -168,6 +168,9 @@ pub(crate) fn read(session: &Session, reading: &Reading<'_>, paths: &[PathBuf]) 
         error: None,
     };
     state.end_run(run, &end)?;
+    if !report.interrupted {
+        tidy(&lake).into_iter().for_each(|problem| crate::note(&problem));
+    }
     Ok(Done { exit, report, took: started.elapsed(), skipped: source.skipped().clone(), home: session.home.clone() })
 }
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use event::{Column, Timestamp};
-use lake::{CompactOptions, Scan, Status};
+use lake::{CompactOptions, LastVacuum, Scan, Status};
 use pipeline::state::StateStore;
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ pub(crate) fn run(session: &mut Session, command: &LakeCommand) -> anyhow::Resul
 fn status(session: &mut Session, format: DocumentFormat) -> anyhow::Result<Exit> {
     let status = session.open_lake()?.status()?;
     if format == DocumentFormat::Table {
-        for line in status_lines(&status) {
+        for line in status_lines(&status).into_iter().chain([last_vacuum(&status)]) {
             session.out.line(&line)?;
         }
         return Ok(Exit::Done);
@@ -63,12 +63,27 @@ pub(crate) fn status_lines(status: &Status) -> Vec<String> {
     }
     if status.unused_files > 0 {
         lines.push(format!(
-            "replaced      {} ({}), deleted by `lake compact` when they are old enough",
+            "replaced      {} ({}), deleted after a day",
             plural(status.unused_files, "file", "files"),
             bytes(status.unused_bytes)
         ));
     }
     lines
+}
+
+/// When replaced files were last deleted, as a line of a table.
+fn last_vacuum(status: &Status) -> String {
+    match &status.last_vacuum {
+        None => "cleaned up    never".to_owned(),
+        Some(LastVacuum { at, files, bytes: size }) => {
+            format!(
+                "cleaned up    {}: {} ({}) deleted",
+                at.whole_second(),
+                plural(*files, "file", "files"),
+                bytes(*size)
+            )
+        }
+    }
 }
 
 /// The lake's status, for programs.
@@ -86,6 +101,9 @@ pub(crate) fn status_json(status: &Status) -> Value {
         "uncompacted_days": status.uncompacted_days,
         "replaced_files": status.unused_files,
         "replaced_bytes": status.unused_bytes,
+        "last_vacuum": status.last_vacuum.map(|last| {
+            json!({ "at": last.at.whole_second().to_string(), "files": last.files, "bytes": last.bytes })
+        }),
     })
 }
 
@@ -150,7 +168,7 @@ fn expire(session: &mut Session, older_than: &str, dry_run: bool) -> anyhow::Res
         let start = before.start().unwrap_or(Timestamp::MIN);
         let alerts = session.open_state()?.expire_alerts(start)?;
         format!(
-            "removed {} on {} before {before} ({}) and {}; `lake compact` deletes the files when they are old enough",
+            "removed {} on {} before {before} ({}) and {}; the files are deleted after a day",
             plural(expired.rows, "event", "events"),
             plural(expired.days, "day", "days"),
             bytes(expired.bytes),

@@ -31,7 +31,7 @@ use crate::commands::collect::{backfilled, problems};
 use crate::commands::ingest::{fates, new_alerts};
 use crate::exit::{Exit, usage};
 use crate::live::{Base, Live, Overrides, Pass, frugal};
-use crate::session::Session;
+use crate::session::{Session, tidy};
 use crate::tell::{Tell, told};
 use crate::trails::{Reader, follow};
 
@@ -283,7 +283,9 @@ impl Passes<'_> {
         if !report.totals.interrupted && is_pass {
             self.vitals.passed(&report, took.as_secs_f64());
         }
-        self.tell_of(problems(&report, &self.live.scope));
+        let mut problems = problems(&report, &self.live.scope);
+        problems.extend(tidy(&self.base.lake));
+        self.tell_of(problems);
         if report.totals.alerts.new.total() > 0
             && let Some(untold) = backfilled(self.state, began, !self.tell.channels.is_empty())?
         {

@@ -48,7 +48,7 @@ impl Receiver {
 }
 
 /// A daemon, ended with the test whatever happens.
-struct Daemon(Child);
+pub(crate) struct Daemon(Child);
 
 impl Drop for Daemon {
     fn drop(&mut self) {
@@ -57,7 +57,7 @@ impl Drop for Daemon {
     }
 }
 
-fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(found) = look() {
@@ -69,12 +69,12 @@ fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 impl Live {
-    fn daemon(&self) -> Daemon {
+    pub(crate) fn daemon(&self) -> Daemon {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.world.path("log")).unwrap();
         Daemon(self.command().args(["run", "--listen", "127.0.0.1:0"]).stderr(log).spawn().unwrap())
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.world.path("log")).unwrap_or_default()
     }
 }

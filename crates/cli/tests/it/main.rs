@@ -16,4 +16,5 @@ mod live;
 mod proof;
 mod race;
 mod support;
+mod tidy;
 mod verify;

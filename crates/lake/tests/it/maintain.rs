@@ -159,6 +159,64 @@ fn vacuum_takes_what_is_old_enough_and_unused_and_nothing_else() {
     assert!(mine.exists());
 }
 
+/// Makes a file as old as if it had been written so long ago.
+fn age(path: &Path, by: Duration) {
+    let old = fs::metadata(path).and_then(|metadata| metadata.modified()).expect("time") - by;
+    fs::File::options().write(true).open(path).expect("file").set_modified(old).expect("time");
+}
+
+#[test]
+fn once_a_day_what_was_replaced_a_day_ago_is_deleted() {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let folder = tempfile::tempdir().expect("folder");
+    let lake = lake(folder.path());
+    assert_eq!(lake.status().expect("status").last_vacuum, None);
+    let replaced = data_files(folder.path());
+    lake.compact(&CompactOptions::default()).expect("compact");
+    let report = lake.vacuum_daily().expect("vacuum").expect("there was none yet");
+    assert_eq!((report.files, report.kept), (0, replaced.len() as u64), "a reader may be in them");
+
+    // A day and an hour later.
+    let before = lake.status().expect("status").last_vacuum.expect("it is written down");
+    assert_eq!((before.files, before.bytes), (0, 0));
+    for path in &replaced {
+        age(path, DAY + LONG);
+    }
+    for entry in fs::read_dir(folder.path().join("_delta_log")).expect("log").map(|entry| entry.expect("entry").path())
+    {
+        let text = fs::read_to_string(&entry).unwrap_or_default();
+        let Some(at) = text.find("\"deletionTimestamp\":").map(|at| at + "\"deletionTimestamp\":".len()) else {
+            continue;
+        };
+        let millis: i64 = text[at..at + 13].parse().expect("milliseconds");
+        let earlier = (millis - i64::try_from((DAY + LONG).as_millis()).expect("small")).to_string();
+        fs::write(&entry, text.replace(&text[at..at + 10], &earlier[..10])).expect("write");
+    }
+    let lake = Lake::open(folder.path()).expect("lake");
+    assert_eq!(lake.vacuum_daily().expect("vacuum"), None, "not twice a day");
+    assert!(replaced.iter().all(|path| path.exists()));
+    let note = folder.path().join("_trailhound.vacuum");
+    let written = fs::read_to_string(&note).expect("the note");
+    let yesterday = before.at.micros() / 1_000 - i64::try_from(DAY.as_millis()).expect("small");
+    fs::write(&note, written.replace(&(before.at.micros() / 1_000).to_string(), &yesterday.to_string()))
+        .expect("write");
+    let report = lake.vacuum_daily().expect("vacuum").expect("it is due");
+    assert_eq!((report.files, report.kept), (replaced.len() as u64, 0));
+    assert!(!replaced.iter().any(|path| path.exists()));
+    let status = lake.status().expect("status");
+    let last = status.last_vacuum.expect("it is written down");
+    assert_eq!((last.files, last.bytes, status.unused_files), (report.files, report.bytes, 0));
+    assert_eq!(stored(&lake), expected(0..600));
+
+    // A note that is damaged, or from the future by a clock that was set back, puts nothing off.
+    for bad in ["{", "{\"at\":9999999999999,\"files\":0,\"bytes\":0}", "{\"at\":4000000000000,\"files\":0,\"bytes\":0}"]
+    {
+        fs::write(&note, bad).expect("write");
+        assert!(lake.vacuum_daily().expect("vacuum").is_some(), "{bad}");
+        assert_eq!(lake.vacuum_daily().expect("vacuum"), None);
+    }
+}
+
 #[test]
 fn a_vacuum_under_a_writer_is_an_error_and_no_loss() {
     let folder = tempfile::tempdir().expect("folder");
