@@ -15,6 +15,7 @@ mod formats;
 mod live;
 mod proof;
 mod race;
+mod real_logs;
 mod support;
 mod tidy;
 mod verify;
