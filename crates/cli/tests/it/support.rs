@@ -39,14 +39,19 @@ impl World {
 
     /// The binary, in this world's home and untouched by the environment of whoever runs the tests.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_trailhound"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_trailhound")), &self.home())
+    }
+
+    /// The same of the binary at another place, or in another home.
+    pub(crate) fn command_of(&self, binary: &Path, home: &Path) -> Command {
+        let mut command = Command::new(binary);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("TRAILHOUND_") {
                 command.env_remove(name);
             }
         }
         command.env_remove("FAILPOINTS").env("USER", "tester").env("NO_COLOR", "1").env_remove("COLUMNS");
-        command.arg("--home").arg(self.home()).args(["--now", NOW]);
+        command.arg("--home").arg(home).args(["--now", NOW]);
         command
     }
 
