@@ -307,7 +307,7 @@ fn every_step_of_the_truth_stands_in_the_trail_once_and_as_told() {
 }
 
 #[test]
-fn every_detection_has_a_planted_step_and_the_good_month_stays_short() {
+fn the_intrusion_raises_each_of_these_detections_and_the_good_month_stays_short() {
     let expected = [
         "root-console-login",
         "root-console-login-failed",

@@ -1,11 +1,13 @@
 //! What people do every day, and what they are told.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::path::Path;
 use std::process::Stdio;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{World, small_trail};
+use crate::support::{Ran, World, small_trail};
 
 #[test]
 fn the_demo_finds_every_planted_step_and_the_logs_can_be_read_again() {
@@ -18,8 +20,27 @@ fn the_demo_finds_every_planted_step_and_the_logs_can_be_read_again() {
     let truth = std::fs::read_to_string(folder.join("logs/truth.jsonl")).unwrap();
     assert!(truth.lines().count() > 20);
     for line in truth.lines() {
-        let step: serde_json::Value = serde_json::from_str(line).unwrap();
+        let step: Value = serde_json::from_str(line).unwrap();
         assert!(text.contains(step["event_name"].as_str().unwrap()), "{step}");
+    }
+    // Every planted step raised what it should, and nothing else.
+    let mut export = world.command_of(Path::new(env!("CARGO_BIN_EXE_trailhound")), &folder.join("home"));
+    let alerts = Ran(export.args(["alerts", "export", "--acked", "--suppressed"]).output().unwrap()).code(0);
+    let mut raised: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in alerts.stdout().lines() {
+        let alert: Value = serde_json::from_str(line).unwrap();
+        let text = |field: &str| alert[field].as_str().unwrap().to_owned();
+        raised.entry(text("event_id")).or_default().insert(text("detection"));
+    }
+    for file in ["truth.jsonl", "benign.jsonl"] {
+        let steps = std::fs::read_to_string(folder.join("logs").join(file)).unwrap();
+        for line in steps.lines() {
+            let step: Value = serde_json::from_str(line).unwrap();
+            let expected: BTreeSet<String> =
+                step["detections"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+            let found = raised.get(step["event_id"].as_str().unwrap()).cloned().unwrap_or_default();
+            assert_eq!(found, expected, "{file}: {step}");
+        }
     }
     // The same folder again is refused rather than mixed.
     world.run(["demo", "--keep", folder.to_str().unwrap()]).code(2);
