@@ -28,8 +28,7 @@ const SIGNED: SignedDuration = SignedDuration::from_hours(7 * 24);
 pub(crate) fn run(session: &mut Session, arguments: &DemoArgs) -> anyhow::Result<Exit> {
     let folder = match &arguments.keep {
         Some(folder) => folder.clone(),
-        #[expect(clippy::disallowed_methods, reason = "the folder is named after this process and told to the user")]
-        None => std::env::temp_dir().join(format!("trailhound-demo-{}", std::process::id())),
+        None => new_folder().context("failed to make a folder for the demo")?,
     };
     // The user is told to delete the folder afterwards, so nothing else may be in it.
     if std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
@@ -83,6 +82,16 @@ pub(crate) fn run(session: &mut Session, arguments: &DemoArgs) -> anyhow::Result
         );
     }
     if done.report.interrupted { Ok(Exit::Interrupted) } else { Ok(Exit::Done) }
+}
+
+/// A folder of this user's alone in the shared one for what is temporary, under a name that nobody can have taken before. It
+/// stays: the user is told where it is.
+fn new_folder() -> std::io::Result<PathBuf> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("trailhound-demo-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    Ok(builder.tempdir()?.keep())
 }
 
 fn say(session: &mut Session, text: &str) -> anyhow::Result<()> {
@@ -201,4 +210,24 @@ fn quoted(path: &std::path::Path) -> String {
     let text = PathBuf::from(path).display().to_string();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);
     if text.bytes().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn the_demos_folder_is_new_ones_own_and_not_to_be_foreseen() {
+        use std::os::unix::fs::PermissionsExt;
+        let folders = [new_folder().unwrap(), new_folder().unwrap()];
+        assert_ne!(folders[0], folders[1]);
+        for folder in folders {
+            let name = folder.file_name().unwrap().to_str().unwrap();
+            let random = name.strip_prefix("trailhound-demo-").unwrap();
+            assert!(random.len() >= 6 && random != std::process::id().to_string(), "{name}");
+            assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+            std::fs::remove_dir(&folder).unwrap();
+        }
+    }
 }
