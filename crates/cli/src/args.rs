@@ -464,3 +464,27 @@ fn parse_severity(text: &str) -> Result<detect::Severity, String> {
         .find(|severity| severity.as_str().eq_ignore_ascii_case(text))
         .ok_or_else(|| "one of critical, high, medium, low, informational".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_command_has_examples_of_itself() {
+        fn look(command: &clap::Command, name: &str, without: &mut Vec<String>) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples = help.strip_prefix("Examples:\n").unwrap_or_default();
+            if !examples.lines().any(|line| line.contains(name)) {
+                without.push(name.to_owned());
+            }
+            for below in command.get_subcommands() {
+                look(below, &format!("{name} {}", below.get_name()), without);
+            }
+        }
+        let mut without = Vec::new();
+        look(&Cli::command(), "trailhound", &mut without);
+        assert!(without.is_empty(), "no examples: {}", without.join(", "));
+    }
+}

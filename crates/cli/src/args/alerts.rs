@@ -163,7 +163,8 @@ pub(crate) struct SuppressAddArgs {
     /// The detection's id. Takes * and ?.
     #[arg(long, value_name = "ID")]
     pub(crate) detection: Option<String>,
-    /// The user, role, session or ARN. Takes * and ?.
+    /// The user, role or ARN; a session by its ARN, since whoever assumes a role chooses the session's name. Those of
+    /// Identity Center go by their names, too. Takes * and ?.
     #[arg(long, value_name = "NAME")]
     pub(crate) principal: Option<String>,
     /// The account.

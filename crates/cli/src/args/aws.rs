@@ -140,6 +140,9 @@ pub(crate) enum AwsCommand {
         stack: StackArgs,
     },
     /// Have AWS check the templates.
+    #[command(after_help = "Examples:\n  \
+        trailhound aws validate\n  \
+        trailhound aws validate --profile audit --region eu-central-1")]
     Validate(StackArgs),
     /// Estimate what the deployment costs a month, part by part, from what it stores.
     #[command(after_help = "Examples:\n  \
@@ -153,6 +156,9 @@ pub(crate) enum AwsCommand {
         events_per_month: Option<u64>,
     },
     /// Send an alert from one end to the other: nothing is created for it.
+    #[command(after_help = "Examples:\n  \
+        trailhound aws test-alerts\n  \
+        trailhound aws test-alerts --stack trailhound-audit")]
     TestAlerts(StackArgs),
     /// Accept an invitation to a behavior graph of Amazon Detective, with the credentials of the invited account.
     ///

@@ -24,6 +24,9 @@ pub(crate) enum LakeCommand {
         format: DocumentFormat,
     },
     /// Merge small files, and remove what nothing refers to any more.
+    ///
+    /// Both happen by themselves, too: files are merged as events are stored, and what was replaced a day ago is deleted
+    /// once a day by `ingest`, `collect` and `run`.
     #[command(after_help = "Examples:\n  \
         trailhound lake compact\n  \
         trailhound lake compact --vacuum 7d")]

@@ -18,6 +18,8 @@ pub(crate) struct VerifyArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum VerifyCommand {
     /// CloudTrail's public keys, for verifying without a connection.
+    #[command(after_help = "Examples:\n  \
+        trailhound verify keys export --output public-keys.json")]
     Keys(KeysArgs),
 }
 

@@ -163,37 +163,6 @@ fn chrono_now() -> String {
 fn help_and_lists() {
     let world = World::new();
     snapshot("help", &world.run(["--help"]).code(0).stdout());
-    for command in [
-        "demo",
-        "ingest",
-        "events",
-        "query",
-        "sql",
-        "alerts",
-        "suppress",
-        "detections",
-        "lake",
-        "export",
-        "config",
-        "status",
-        "completions",
-    ] {
-        let help = world.run([command, "--help"]).code(0).stdout();
-        assert!(help.contains("Examples:"), "{command} has no examples");
-    }
-    for (command, below) in [
-        ("query", vec!["list", "show", "run", "export"]),
-        ("alerts", vec!["list", "show", "ack", "export"]),
-        ("suppress", vec!["add", "list", "remove"]),
-        ("detections", vec!["list", "show"]),
-        ("lake", vec!["status", "compact", "expire", "verify"]),
-        ("config", vec!["show", "init", "path"]),
-    ] {
-        for below in below {
-            let help = world.run([command, below, "--help"]).code(0).stdout();
-            assert!(help.contains("Examples:"), "{command} {below} has no examples");
-        }
-    }
     snapshot("detections_list", &world.run(["detections", "list"]).code(0).stdout());
     snapshot("detections_show", &world.run(["detections", "show", "access-key-created"]).code(0).stdout());
     let shown = world.run(["config", "show"]).code(0).stdout();
