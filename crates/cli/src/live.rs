@@ -19,7 +19,7 @@ use pipeline::filter::Filters;
 use pipeline::history::{RunEnd, RunId};
 use pipeline::ingest::Progress;
 use pipeline::outbox::Routes;
-use pipeline::state::{Ledger, StateStore};
+use pipeline::state::{Ledger, StateStore, SuppressionStore};
 use pipeline::status::Expectation;
 use pipeline::store::Clock;
 use pipeline::suppress::Suppressions;

@@ -17,7 +17,7 @@ use pipeline::outbox::Routes;
 use pipeline::proof::Proving;
 use pipeline::report::{Problem, Report};
 use pipeline::service::CallError;
-use pipeline::state::{Ledger, StateStore};
+use pipeline::state::{Ledger, StateStore, SuppressionStore};
 use pipeline::store::Clock;
 use pipeline::suppress::Suppressions;
 use pipeline::trail::{Bucket, BucketSource, Consumer, Days, Found, QueueReport, Trail, bucket, queue};

@@ -31,6 +31,7 @@ use pipeline::outbox::{Delivery, Notification, Outbox, OutboxRow, Outcome, Route
 use pipeline::proof::{ContentRead, Evidence, Failure as ProofFailure, ProofCounts, ProofStore};
 use pipeline::state::{
     AlertCounts, AlertFilter, LakeFit, Ledger, ObjectLedger, ObjectVersion, Page, Recorded, StateError, StateStore,
+    SuppressionStore,
 };
 use pipeline::suppress::{Removal, Suppression, SuppressionId};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
@@ -167,6 +168,20 @@ impl ObjectLedger for SqliteState {
     }
 }
 
+impl SuppressionStore for SqliteState {
+    fn add_suppression(&self, suppression: &Suppression) -> Result<bool, StateError> {
+        self.write(failpoint::ADD_SUPPRESSION, |transaction| suppressions::add(transaction, suppression))
+    }
+
+    fn suppressions(&self) -> Result<Vec<Suppression>, StateError> {
+        self.read(suppressions::list)
+    }
+
+    fn remove_suppression(&self, id: &SuppressionId, removal: &Removal) -> Result<bool, StateError> {
+        self.write(failpoint::REMOVE_SUPPRESSION, |transaction| suppressions::remove(transaction, id, removal))
+    }
+}
+
 impl StateStore for SqliteState {
     fn alerts(&self, filter: &AlertFilter, page: &Page) -> Result<Vec<Alert>, StateError> {
         self.read(|transaction| alerts::list(transaction, filter, page))
@@ -206,18 +221,6 @@ impl StateStore for SqliteState {
 
     fn outbox(&self, state: Delivery, limit: usize) -> Result<Vec<OutboxRow>, StateError> {
         self.read(|transaction| outbox::list(transaction, state, limit))
-    }
-
-    fn add_suppression(&self, suppression: &Suppression) -> Result<bool, StateError> {
-        self.write(failpoint::ADD_SUPPRESSION, |transaction| suppressions::add(transaction, suppression))
-    }
-
-    fn suppressions(&self) -> Result<Vec<Suppression>, StateError> {
-        self.read(suppressions::list)
-    }
-
-    fn remove_suppression(&self, id: &SuppressionId, removal: &Removal) -> Result<bool, StateError> {
-        self.write(failpoint::REMOVE_SUPPRESSION, |transaction| suppressions::remove(transaction, id, removal))
     }
 
     fn begin_run(&self, command: &str, at: Timestamp) -> Result<RunId, StateError> {

@@ -1,7 +1,7 @@
 //! Finding things in the state the way people ask for them.
 
 use crate::alert::{Alert, AlertId};
-use crate::state::{AlertFilter, Cursor, MIN_PREFIX, Page, StateError, StateStore};
+use crate::state::{AlertFilter, Cursor, MIN_PREFIX, Page, StateError, StateStore, SuppressionStore};
 use crate::suppress::Suppression;
 
 /// How many candidates an ambiguous reference lists.
@@ -30,36 +30,84 @@ pub fn each_alert<E: From<StateError>>(
     }
 }
 
-/// The alert that somebody means: by its id or a prefix that no other alert has, or by `EVENT-ID/DETECTION-ID`.
+/// What somebody says to name an alert: its id or a prefix that no other alert has, or `EVENT-ID/DETECTION-ID`.
+#[derive(Debug, Clone)]
+pub struct AlertReference<'a> {
+    text: &'a str,
+    meaning: Meaning,
+}
+
+#[derive(Debug, Clone)]
+enum Meaning {
+    Whole(AlertId),
+    Prefix(String),
+}
+
+impl<'a> AlertReference<'a> {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// [`StateError::NoReference`].
+    pub fn new(text: &'a str) -> Result<AlertReference<'a>, StateError> {
+        // An event's id is a stranger's and may have a slash of its own; a detection's has none.
+        if let Some((event_id, detection)) = text.rsplit_once('/') {
+            return Ok(AlertReference { text, meaning: Meaning::Whole(AlertId::of(event_id, detection)) });
+        }
+        let is_prefix = text.len() >= MIN_PREFIX && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_prefix {
+            return Err(StateError::NoReference(text.to_owned()));
+        }
+        Ok(AlertReference { text, meaning: Meaning::Prefix(text.to_ascii_lowercase()) })
+    }
+
+    /// Whether it may mean the alert with this id.
+    #[must_use]
+    pub fn admits(&self, id: &AlertId) -> bool {
+        match &self.meaning {
+            Meaning::Whole(whole) => whole == id,
+            Meaning::Prefix(prefix) => id.as_str().starts_with(prefix),
+        }
+    }
+
+    /// The one that is meant, of all that it admits.
+    ///
+    /// # Errors
+    /// [`StateError::Unknown`] or [`StateError::Ambiguous`].
+    pub fn only<'i>(&self, ids: &[&'i AlertId]) -> Result<&'i AlertId, StateError> {
+        match ids {
+            [] => Err(self.unknown()),
+            [id] => Ok(id),
+            _ => {
+                let matches = ids.iter().take(CANDIDATES).map(|id| id.short().to_owned()).collect();
+                Err(StateError::Ambiguous { what: "alert", reference: self.text.to_owned(), matches })
+            }
+        }
+    }
+
+    fn unknown(&self) -> StateError {
+        StateError::Unknown { what: "alert", reference: self.text.to_owned() }
+    }
+}
+
+/// The alert that somebody means.
 ///
 /// # Errors
 /// [`StateError::NoReference`], [`StateError::Unknown`] or [`StateError::Ambiguous`].
 pub fn find_alert(state: &dyn StateStore, reference: &str) -> Result<Alert, StateError> {
-    let unknown = || StateError::Unknown { what: "alert", reference: reference.to_owned() };
-    // An event's id is a stranger's and may have a slash of its own; a detection's has none.
-    if let Some((event_id, detection)) = reference.rsplit_once('/') {
-        return state.alert(&AlertId::of(event_id, detection))?.ok_or_else(unknown);
-    }
-    let is_prefix = reference.len() >= MIN_PREFIX && reference.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if !is_prefix {
-        return Err(StateError::NoReference(reference.to_owned()));
-    }
-    let ids = state.alert_ids(&reference.to_ascii_lowercase(), CANDIDATES)?;
-    match ids.as_slice() {
-        [] => Err(unknown()),
-        [id] => state.alert(id)?.ok_or_else(unknown),
-        _ => {
-            let matches = ids.iter().map(|id| id.short().to_owned()).collect();
-            Err(StateError::Ambiguous { what: "alert", reference: reference.to_owned(), matches })
-        }
-    }
+    let reference = AlertReference::new(reference)?;
+    let ids = match &reference.meaning {
+        Meaning::Whole(id) => vec![id.clone()],
+        Meaning::Prefix(prefix) => state.alert_ids(prefix, CANDIDATES)?,
+    };
+    let id = reference.only(&ids.iter().collect::<Vec<_>>())?;
+    state.alert(id)?.ok_or_else(|| reference.unknown())
 }
 
 /// The suppression that somebody means: by its id, or a prefix that no other one has.
 ///
 /// # Errors
 /// [`StateError::Unknown`] or [`StateError::Ambiguous`].
-pub fn find_suppression(state: &dyn StateStore, reference: &str) -> Result<Suppression, StateError> {
+pub fn find_suppression(state: &dyn SuppressionStore, reference: &str) -> Result<Suppression, StateError> {
     let reference = reference.to_ascii_lowercase();
     let mut found = state.suppressions()?;
     found.retain(|suppression| !reference.is_empty() && suppression.id.as_str().starts_with(&reference));

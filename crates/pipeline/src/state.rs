@@ -69,6 +69,14 @@ pub enum StateError {
         /// Where it lies.
         path: String,
     },
+    /// There is no room for more in what holds it, which is bounded. What was there is unharmed.
+    #[error("{path} is full: {reason}")]
+    Bounded {
+        /// Where it lies.
+        path: String,
+        /// What is too much, and what to do.
+        reason: String,
+    },
     /// The adapter failed otherwise.
     #[error("{path}: {source}")]
     Storage {
@@ -307,8 +315,30 @@ pub trait ObjectLedger: Send + Sync {
     fn mark_objects(&self, objects: &[ObjectVersion], at: Timestamp) -> Result<(), StateError>;
 }
 
+/// The suppressions.
+pub trait SuppressionStore: Send + Sync {
+    /// Adds a suppression. One with the same id that is in force stays as it is; one that was taken back comes back.
+    /// Returns whether anything changed.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn add_suppression(&self, suppression: &Suppression) -> Result<bool, StateError>;
+
+    /// Every suppression, the oldest first, those that were taken back included.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn suppressions(&self) -> Result<Vec<Suppression>, StateError>;
+
+    /// Takes a suppression back. The alerts it silenced stay silent and keep its id. Returns whether it was in force.
+    ///
+    /// # Errors
+    /// [`StateError::Unknown`] if there is none.
+    fn remove_suppression(&self, id: &SuppressionId, removal: &Removal) -> Result<bool, StateError>;
+}
+
 /// What the program remembers beside the events.
-pub trait StateStore: Ledger + ObjectLedger {
+pub trait StateStore: Ledger + ObjectLedger + SuppressionStore {
     /// The alerts asked for, newest event first.
     ///
     /// # Errors
@@ -371,25 +401,6 @@ pub trait StateStore: Ledger + ObjectLedger {
     /// # Errors
     /// [`StateError`].
     fn outbox(&self, state: Delivery, limit: usize) -> Result<Vec<OutboxRow>, StateError>;
-
-    /// Adds a suppression. One with the same id that is in force stays as it is; one that was taken back comes back.
-    /// Returns whether anything changed.
-    ///
-    /// # Errors
-    /// [`StateError`].
-    fn add_suppression(&self, suppression: &Suppression) -> Result<bool, StateError>;
-
-    /// Every suppression, the oldest first, those that were taken back included.
-    ///
-    /// # Errors
-    /// [`StateError`].
-    fn suppressions(&self) -> Result<Vec<Suppression>, StateError>;
-
-    /// Takes a suppression back. The alerts it silenced stay silent and keep its id. Returns whether it was in force.
-    ///
-    /// # Errors
-    /// [`StateError::Unknown`] if there is none.
-    fn remove_suppression(&self, id: &SuppressionId, removal: &Removal) -> Result<bool, StateError>;
 
     /// Writes down that a run has begun.
     ///

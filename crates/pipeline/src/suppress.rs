@@ -54,6 +54,17 @@ pub enum SuppressionError {
         /// The range it lies in.
         range: String,
     },
+    /// What was stored as a time is none.
+    #[error("{0:?} is no time")]
+    Time(String),
+    /// It was stored under an id that is not the one of what it says.
+    #[error("{given:?} is not the id of what it says, which is {made}")]
+    Identity {
+        /// As it was stored.
+        given: String,
+        /// What its contents make.
+        made: SuppressionId,
+    },
 }
 
 /// An address or a range of addresses.
@@ -175,7 +186,11 @@ fn trusted_names(alert: &Alert) -> impl Iterator<Item = &str> {
 }
 
 /// An order to keep certain alerts silent for a while.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+///
+/// Read back from JSON it is held to all that a new one is, so that no damaged text and no stranger's makes more silence
+/// than somebody could have asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Written")]
 pub struct Suppression {
     /// Its identity.
     pub id: SuppressionId,
@@ -264,6 +279,56 @@ impl Suppression {
     #[must_use]
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.removed.is_some() || self.until <= now
+    }
+}
+
+/// A suppression as its JSON has it. A condition that is not known here would make it cover more than it says: it is refused.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    id: String,
+    detection: Option<Pattern>,
+    principal: Option<Pattern>,
+    account: Option<String>,
+    source_ip: Option<String>,
+    reason: String,
+    from: Option<String>,
+    until: String,
+    created_at: String,
+    created_by: String,
+    removed: Option<WrittenRemoval>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenRemoval {
+    at: String,
+    by: String,
+}
+
+impl TryFrom<Written> for Suppression {
+    type Error = SuppressionError;
+
+    fn try_from(written: Written) -> Result<Suppression, SuppressionError> {
+        let time = |text: String| Timestamp::parse(&text).ok_or(SuppressionError::Time(text));
+        let request = SuppressionRequest {
+            conditions: Conditions {
+                detection: written.detection,
+                principal: written.principal,
+                account: written.account,
+                source_ip: written.source_ip.map(|range| range.parse()).transpose()?,
+            },
+            reason: written.reason,
+            from: written.from.map(time).transpose()?,
+            until: time(written.until)?,
+            by: written.created_by,
+        };
+        let suppression = Suppression::new(request, time(written.created_at)?)?;
+        if suppression.id.as_str() != written.id {
+            return Err(SuppressionError::Identity { given: written.id, made: suppression.id });
+        }
+        let removed = written.removed.map(|removal| Ok(Removal { at: time(removal.at)?, by: removal.by }));
+        Ok(Suppression { removed: removed.transpose()?, ..suppression })
     }
 }
 
@@ -469,6 +534,39 @@ mod tests {
         // The text of one condition is not that of another.
         let by_detection = Conditions { detection: pattern("alice"), ..Conditions::default() };
         assert_ne!(suppression(by_detection).id, once.id);
+    }
+
+    #[test]
+    fn what_was_stored_comes_back_only_as_what_could_have_been_asked_for() {
+        let conditions = Conditions {
+            detection: pattern("access-key-*"),
+            source_ip: Some("2001:db8::/32".parse().unwrap()),
+            ..Conditions::default()
+        };
+        let removed = Some(Removal { at: time("2026-01-11T00:00:00.5Z"), by: "carol".to_owned() });
+        let whole = SuppressionRequest { from: Some(time("2026-01-01T00:00:00Z")), ..request(conditions) };
+        let whole = Suppression { removed, ..Suppression::new(whole, time("2026-01-10T00:00:00.25Z")).unwrap() };
+        let written = serde_json::to_value(&whole).unwrap();
+        let read = |value: &serde_json::Value| serde_json::from_value::<Suppression>(value.clone());
+        assert_eq!(read(&written).unwrap(), whole);
+
+        let everything = suppression(Conditions { principal: pattern("alice"), ..Conditions::default() });
+        let mut everything = serde_json::to_value(&everything).unwrap();
+        everything["principal"] = "*".into();
+        assert_eq!(read(&everything).unwrap_err().to_string(), SuppressionError::Everything.to_string());
+        for (name, value, reason) in [
+            ("detection", serde_json::json!(" x"), "pattern \" x\" is empty or has blanks around it"),
+            ("source_ip", "10.0.0.5/8".into(), "10.0.0.5/8 is no range: write 10.0.0.0/8"),
+            ("reason", "".into(), "a suppression needs a reason"),
+            ("until", "2027-02-01T00:00:00Z".into(), "is not the id of what it says, which is "),
+            ("until", "some day".into(), "\"some day\" is no time"),
+            ("region", "eu-west-1".into(), "unknown field `region`"),
+        ] {
+            let mut wrong = written.clone();
+            wrong[name] = value;
+            let error = read(&wrong).unwrap_err().to_string();
+            assert!(error.contains(reason), "{name}: {error}");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use pipeline::outbox::Routes;
 use pipeline::proof::{ProofCounts, Proving};
 use pipeline::report::{Problem, Report};
 use pipeline::source::Source;
-use pipeline::state::StateStore;
+use pipeline::state::{StateStore, SuppressionStore};
 use pipeline::store::Clock;
 use pipeline::suppress::Suppressions;
 use serde_json::json;

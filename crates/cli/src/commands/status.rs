@@ -10,7 +10,7 @@ use pipeline::escape;
 use pipeline::history::{PastRun, SEVERITIES};
 use pipeline::notify::{ChannelHealth, health};
 use pipeline::proof::ProofStore;
-use pipeline::state::{AlertFilter, StateStore};
+use pipeline::state::{AlertFilter, StateStore, SuppressionStore};
 use pipeline::status::{Gap, Status, StreamStatus};
 use serde_json::json;
 

@@ -4,7 +4,7 @@ use local::SystemClock;
 use pipeline::escape;
 use pipeline::lookup::{each_alert, find_suppression};
 use pipeline::pattern::Pattern;
-use pipeline::state::{AlertFilter, Include, StateStore};
+use pipeline::state::{AlertFilter, Include, StateStore, SuppressionStore};
 use pipeline::store::Clock;
 use pipeline::suppress::{Conditions, Removal, Suppression, SuppressionRequest};
 use serde_json::{Value, json};

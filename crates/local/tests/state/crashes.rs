@@ -10,7 +10,7 @@ use pipeline::collect::{Scope, StreamState, StreamStore};
 use pipeline::history::{RecordCounts, RunEnd, SeverityCounts};
 use pipeline::outbox::{Delivery, Outbox, OutboxRow, Outcome};
 use pipeline::proof::{ProofCounts, ProofStore};
-use pipeline::state::{AlertFilter, LakeFit, Ledger, ObjectLedger, ObjectVersion, Page, StateStore};
+use pipeline::state::{AlertFilter, LakeFit, Ledger, ObjectLedger, ObjectVersion, Page, StateStore, SuppressionStore};
 use pipeline::suppress::{Removal, Suppression};
 use tempfile::TempDir;
 

@@ -14,7 +14,7 @@ use pipeline::history::{RecordCounts, RunEnd, SeverityCounts};
 use pipeline::outbox::{Delivery, Outbox, Outcome};
 use pipeline::pattern::Pattern;
 use pipeline::proof::{ProofCounts, ProofStore};
-use pipeline::state::{AlertFilter, LakeFit, Ledger, ObjectLedger, ObjectVersion, Page, StateStore};
+use pipeline::state::{AlertFilter, LakeFit, Ledger, ObjectLedger, ObjectVersion, Page, StateStore, SuppressionStore};
 use pipeline::suppress::{Conditions, Removal, Suppression, SuppressionRequest};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;

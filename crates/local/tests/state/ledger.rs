@@ -7,7 +7,7 @@ use pipeline::history::RunId;
 use pipeline::lookup::{each_alert, find_alert};
 use pipeline::outbox::{Delivery, Routes};
 use pipeline::pattern::Pattern;
-use pipeline::state::{AlertFilter, Cursor, Include, Ledger, Page, StateError, StateStore};
+use pipeline::state::{AlertFilter, Cursor, Include, Ledger, Page, StateError, StateStore, SuppressionStore};
 use proptest::prelude::*;
 
 use crate::{alert, alerts, listed, mail, suppression, time};

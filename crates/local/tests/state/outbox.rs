@@ -3,7 +3,7 @@
 use local::state::SqliteState;
 use pipeline::alert::{Acknowledgement, Alert, AlertId, Arrival};
 use pipeline::outbox::{Delivery, Notification, Outbox, Outcome, Route, Routes};
-use pipeline::state::{Ledger, StateError, StateStore};
+use pipeline::state::{Ledger, StateError, StateStore, SuppressionStore};
 
 use crate::{alert, alerts, mail, suppression, time};
 

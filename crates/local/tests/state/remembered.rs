@@ -8,7 +8,7 @@ use local::state::SqliteState;
 use pipeline::history::{PastRun, RecordCounts, RunEnd, RunId, SeverityCounts};
 use pipeline::lookup::find_suppression;
 use pipeline::pattern::Pattern;
-use pipeline::state::{LakeFit, ObjectLedger, ObjectVersion, StateError, StateStore};
+use pipeline::state::{LakeFit, ObjectLedger, ObjectVersion, StateError, StateStore, SuppressionStore};
 use pipeline::suppress::{Conditions, Removal, Suppression, SuppressionRequest};
 
 use tempfile::TempDir;
