@@ -7,6 +7,8 @@
 //! A row without `alert` is an earlier program's, which wrote it when it had told people: shown as far as it says, and
 //! never sent.
 //!
+//! Who silences an alert or sees to it takes it out of the outbox with the same step: see [`triage`](super::triage).
+//!
 //! **Invariant:** whoever claims a row moves `due` under the condition that it is what it was, so that of two only one
 //! sends. An index is a little behind its table, so a row that was just recorded here is claimed by its key.
 
@@ -21,7 +23,7 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use detect::Severity;
 use event::{EventKey, Timestamp};
-use pipeline::alert::{Alert, AlertId, Arrival};
+use pipeline::alert::{Acknowledgement, Alert, AlertId, Arrival};
 use pipeline::outbox::{Delivery, Notification, Outbox, Outcome, Routes};
 use pipeline::service::CallError;
 use pipeline::state::{Ledger, Recorded, StateError};
@@ -67,7 +69,7 @@ impl AlertTable {
         &self.tables.names.alerts
     }
 
-    fn failed(&self, error: CallError) -> StateError {
+    pub(super) fn failed(&self, error: CallError) -> StateError {
         storage(self.table(), error)
     }
 
@@ -143,7 +145,9 @@ impl AlertTable {
     fn enqueue(&self, alert: &Alert, channel: &str) -> Result<(), CallError> {
         let update = self
             .update(key(alert))
-            .condition_expression("attribute_not_exists(pending) AND attribute_not_exists(delivery)")
+            .condition_expression(
+                "attribute_not_exists(pending) AND attribute_not_exists(delivery) AND attribute_not_exists(suppressed_by) AND attribute_not_exists(acknowledged_at)",
+            )
             .update_expression("SET pending = :channel, due = :due, attempts = :none, arrival = :arrival")
             .expression_attribute_values(":channel", text(channel))
             .expression_attribute_values(":due", number(alert.first_seen.micros()))
@@ -156,7 +160,7 @@ impl AlertTable {
     }
 
     /// An update of one row, to be said.
-    fn update(&self, key: Item) -> UpdateItemFluentBuilder {
+    pub(super) fn update(&self, key: Item) -> UpdateItemFluentBuilder {
         self.tables.client.update_item().table_name(self.table()).set_key(Some(key))
     }
 
@@ -165,7 +169,7 @@ impl AlertTable {
     }
 
     /// What stands there after an update; what stands there instead, if that was asked for, where its condition did not hold.
-    fn conditional(
+    pub(super) fn conditional(
         &self,
         update: impl Future<
             Output = Result<
@@ -438,7 +442,15 @@ fn delivery(item: &Item) -> Option<Delivery> {
 fn read(item: &Item) -> Alert {
     let alert = item.long("alert").and_then(|text| Alert::from_json(&text)).unwrap_or_else(|| reduced(item));
     let arrival = item.text("arrival").and_then(|name| Arrival::ALL.into_iter().find(|at| at.as_str() == name));
-    Alert { arrival: arrival.unwrap_or(alert.arrival), ..alert }
+    // What was done with it since it was recorded stands beside it.
+    let suppressed_by = item.text("suppressed_by").map(|by| SuppressionId::from_stored(by.to_owned()));
+    let said = |name: &str| item.text(name).unwrap_or_default().to_owned();
+    let acknowledged = item.time("acknowledged_at").map(|at| Acknowledgement {
+        at,
+        by: said("acknowledged_by"),
+        note: said("acknowledged_note"),
+    });
+    Alert { arrival: arrival.unwrap_or(alert.arrival), suppressed_by, acknowledged, ..alert }
 }
 
 /// An alert as far as the attributes say it that this program or the classic tracker gave its row. The tracker's
@@ -478,7 +490,7 @@ fn reduced(item: &Item) -> Alert {
         arrival: Arrival::Backfill,
         first_seen: item.time("first_seen").unwrap_or(event_time),
         run: None,
-        suppressed_by: item.text("suppressed_by").map(|by| SuppressionId::from_stored(by.to_owned())),
+        suppressed_by: None,
         acknowledged: None,
         record: "{}".to_owned(),
     }
@@ -495,12 +507,17 @@ fn whole(alert: &Alert) -> aws_sdk_dynamodb::types::AttributeValue {
 }
 
 /// The key of an alert.
-fn key(alert: &Alert) -> Item {
+pub(super) fn key(alert: &Alert) -> Item {
     let event = match alert.event_id.as_str() {
         id if !id.is_empty() && id.len() <= KEY => id.to_owned(),
         id => format!("#{:032x}", EventKey::of(id).bits()),
     };
-    let kind = format!("{}#{}", severity(alert.severity), alert.detection);
+    let kind = match (alert.detection.as_str(), alert.severity) {
+        // The classic tracker's, as `reduced` reads them.
+        ("", Severity::Medium) => "WARNING".to_owned(),
+        ("", level) => severity(level),
+        (detection, level) => format!("{}#{detection}", severity(level)),
+    };
     Item::from([("event_id".to_owned(), text(event)), ("alert_type".to_owned(), text(kind))])
 }
 

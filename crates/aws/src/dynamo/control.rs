@@ -4,6 +4,9 @@
 //! collect at once lose nothing of each other. Each stream is written for itself: what is said of one holds without the
 //! others.
 
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use event::Timestamp;
@@ -40,7 +43,7 @@ impl ControlTable {
         ControlTable { tables }
     }
 
-    fn table(&self) -> &str {
+    pub(super) fn table(&self) -> &str {
         &self.tables.names.control
     }
 
@@ -66,16 +69,28 @@ impl ControlTable {
         format!("{account}/{region}/{source}{SUFFIX}").parse().ok()
     }
 
-    fn get(&self, key: &str) -> Result<Option<Item>, StateError> {
-        let call =
-            self.tables.client.get_item().table_name(self.table()).key("region", text(key)).consistent_read(true);
-        let answer = self.tables.call("dynamodb:GetItem", call.send()).map_err(|error| self.failed(error))?;
-        Ok(answer.item)
+    pub(super) fn get(&self, key: &str) -> Result<Option<Item>, StateError> {
+        let answer = self.tables.call("dynamodb:GetItem", self.ask_for(key).send());
+        Ok(answer.map_err(|error| self.failed(error))?.item)
+    }
+
+    /// The same, given up after so long.
+    pub(super) fn get_within(&self, key: &str, limit: Duration) -> Result<Option<Item>, StateError> {
+        let call = async { tokio::time::timeout(limit, self.ask_for(key).send()).await };
+        let answer = match self.tables.edge.run(call) {
+            Ok(answer) => answer.map_err(|error| classify("dynamodb:GetItem", &error)),
+            Err(_) => Err(CallError::Unavailable(format!("no answer within {} ms", limit.as_millis()))),
+        };
+        Ok(answer.map_err(|error| self.failed(error))?.item)
+    }
+
+    fn ask_for(&self, key: &str) -> GetItemFluentBuilder {
+        self.tables.client.get_item().table_name(self.table()).key("region", text(key)).consistent_read(true)
     }
 
     /// Changes an item. What `change` makes of it is written if nobody wrote to it meanwhile; else it is asked again. It
     /// may say that there is nothing to change.
-    fn change(
+    pub(super) fn change(
         &self,
         key: &str,
         change: &mut dyn FnMut(&mut Item) -> Result<bool, StateError>,

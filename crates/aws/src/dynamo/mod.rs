@@ -1,9 +1,9 @@
-//! The tables of a deployment: DynamoDB behind the ports of events, alerts and streams.
+//! The tables of a deployment: DynamoDB behind the ports of events, alerts, streams and suppressions.
 //!
 //! **Owns** the form of every item ([`item`]) and how calls are made: batches whose unprocessed part is sent again, and
 //! conditions that make everything that is written twice the same as written once. **Must not** decide what is stored.
 //!
-//! Read in this order: `item`, `batch`, `events`, `control`, `exports`, `alerts`.
+//! Read in this order: `item`, `batch`, `events`, `control`, `suppressions`, `exports`, `alerts`, `triage`.
 
 mod alerts;
 mod batch;
@@ -11,6 +11,8 @@ mod control;
 mod events;
 mod exports;
 mod item;
+mod suppressions;
+mod triage;
 
 use std::fmt;
 use std::sync::Arc;
@@ -100,7 +102,7 @@ impl Tables {
         EventTable::new(self.clone(), retention)
     }
 
-    /// How far each stream has come.
+    /// How far each stream has come, and the suppressions.
     #[must_use]
     pub fn control(&self) -> ControlTable {
         ControlTable::new(self.clone())

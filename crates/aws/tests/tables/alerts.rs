@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws::{Access, AlertTable, Aws};
 use detect::{DetectConfig, Registry, Severity};
 use event::{Event, Timestamp};
-use pipeline::alert::{Alert, Arrival, Occasion};
+use pipeline::alert::{Acknowledgement, Alert, Arrival, Occasion};
 use pipeline::notify::{Channel, Courier, Digest, Office, Policy};
 use pipeline::outbox::{Delivery, Outbox, Outcome, Route, Routes};
 use pipeline::state::{Ledger, StateError};
@@ -17,9 +17,9 @@ use testkit::http::proxy::Proxy;
 
 use crate::stage::{Stage, tables, time};
 
-const CHANNEL: &str = "topic";
+pub(crate) const CHANNEL: &str = "topic";
 
-fn alerts(event: &Event<'_>, arrival: Arrival) -> Vec<Alert> {
+pub(crate) fn alerts(event: &Event<'_>, arrival: Arrival) -> Vec<Alert> {
     let mut found = Vec::new();
     let occasion = Occasion { now: time("2026-01-15T12:00:05Z"), arrival, run: None };
     Registry::new(&DetectConfig::default())
@@ -28,15 +28,15 @@ fn alerts(event: &Event<'_>, arrival: Arrival) -> Vec<Alert> {
     found
 }
 
-fn routes() -> Routes {
+pub(crate) fn routes() -> Routes {
     Routes { channels: vec![Route::new(CHANNEL, Severity::Informational)], backfill: false }
 }
 
-fn minute(minute: i64) -> Timestamp {
+pub(crate) fn minute(minute: i64) -> Timestamp {
     Timestamp::from_micros(time("2026-01-15T12:01:00Z").micros() + minute * 60_000_000).unwrap()
 }
 
-fn claim(table: &AlertTable, now: i64) -> Vec<Alert> {
+pub(crate) fn claim(table: &AlertTable, now: i64) -> Vec<Alert> {
     claim_most(table, now, 100)
 }
 
@@ -45,7 +45,7 @@ fn claim_most(table: &AlertTable, now: i64, limit: usize) -> Vec<Alert> {
     claimed.into_iter().map(|notification| notification.alert).collect()
 }
 
-fn all(table: &AlertTable) -> Vec<Alert> {
+pub(crate) fn all(table: &AlertTable) -> Vec<Alert> {
     let mut found = Vec::new();
     table
         .each::<StateError>(&mut |alert| {
@@ -93,6 +93,10 @@ fn reads_old_items() {
     let mut claimed = claim(&table, 0);
     claimed.sort_by(|one, two| one.detection.cmp(&two.detection));
     assert_eq!(claimed, news);
+    // The classic tracker's rows can be seen to, too.
+    let seen = Acknowledgement { at: minute(0), by: "bob".to_owned(), note: "known".to_owned() };
+    assert_eq!(table.acknowledge(&read, &seen).unwrap(), 3);
+    assert_eq!(all(&table).iter().filter(|alert| alert.acknowledged.as_ref() == Some(&seen)).count(), 3);
     assert_eq!(table.deliveries(&bare.event_id).unwrap(), [(String::new(), Some(Delivery::Sent))]);
 }
 

@@ -11,6 +11,7 @@ mod control;
 mod events;
 mod exports;
 mod stage;
+mod suppressions;
 
 use stage::Stage;
 
@@ -32,6 +33,16 @@ fn a_process_that_dies_between_two_batches_loses_nothing() {
 #[test]
 fn what_is_known_of_streams_is_added_to_and_never_lost() {
     Stage::play("control::process");
+}
+
+#[test]
+fn suppressions_are_added_taken_back_and_never_lost() {
+    Stage::play("suppressions::process");
+}
+
+#[test]
+fn what_is_silenced_or_seen_to_is_sent_by_nobody() {
+    Stage::play("suppressions::silences");
 }
 
 #[test]
