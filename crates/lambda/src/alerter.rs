@@ -3,14 +3,16 @@
 //! It takes an event as EventBridge gives it, or a batch of SQS messages, of which only those come again that are not done:
 //! those whose alerts were not sent, and those that cannot be read, which end in the dead-letter queue. It stores no event:
 //! the tracker does, and finds the same alerts recorded.
+//!
+//! Suppressions are read from the control table and kept for a while. Where they cannot be read, people are told all the same.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use aws::{Access, AlertTable, Aws};
+use aws::{Access, AlertTable, Aws, ControlTable};
 use detect::Registry;
 use event::Timestamp;
 use event::decode::{Content, Decoder, Limits};
@@ -18,8 +20,9 @@ use local::SystemClock;
 use pipeline::alert::{Alert, News, Occasion};
 use pipeline::collect::Rules;
 use pipeline::escape::single_line;
-use pipeline::state::Ledger;
+use pipeline::state::{Ledger, StateError};
 use pipeline::store::Clock;
+use pipeline::suppress::Suppressions;
 use serde_json::{Value, json};
 
 use crate::metrics;
@@ -30,6 +33,10 @@ use crate::tracker::tables;
 
 /// What a message may cost: EventBridge's largest has 256 KB.
 const LIMITS: Limits = Limits { inflated: 4 << 20, record: 2 << 20, depth: 100 };
+/// How long suppressions that were read are applied without being read again.
+const KEPT: Duration = Duration::from_secs(60);
+/// How long reading them may take: alerts wait for it.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// The most characters of a message that cannot be read that are logged.
 const TEXT: usize = 2000;
 
@@ -37,8 +44,25 @@ const TEXT: usize = 2000;
 pub struct Alerter {
     stack: String,
     alerts: AlertTable,
+    control: ControlTable,
     topic: Topic,
     registry: Registry,
+    suppressions: Mutex<Kept>,
+}
+
+/// The suppressions, as they were read when.
+#[derive(Default)]
+struct Kept {
+    suppressions: Arc<Suppressions>,
+    read_at: Option<Timestamp>,
+}
+
+impl Kept {
+    /// Whether they are still to be applied. Where the clock was set back they are not.
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        let age = self.read_at.map(|at| now.micros().saturating_sub(at.micros()));
+        age.is_some_and(|age| u128::try_from(age).is_ok_and(|age| age < KEPT.as_micros()))
+    }
 }
 
 impl Alerter {
@@ -50,23 +74,43 @@ impl Alerter {
         let settings = Settings::read().map_err(|error| Failure::new("Configuration", error))?;
         let aws =
             Aws::open(&Access::default(), Some(Arc::clone(stop))).map_err(|error| Failure::new("Access", error))?;
+        let tables = tables(&settings, &aws)?;
         Ok(Alerter {
-            alerts: tables(&settings, &aws)?.alerts(settings.retention),
+            alerts: tables.alerts(settings.retention),
+            control: tables.control(),
             topic: Topic::new(&aws, settings.topic.as_deref()),
             registry: Registry::new(&settings.detect).map_err(|error| Failure::new("Configuration", error))?,
             stack: settings.stack,
+            suppressions: Mutex::default(),
         })
     }
 
+    /// The suppressions in force; none where they cannot be read, which is said.
+    fn suppressions(&self) -> Result<Arc<Suppressions>, StateError> {
+        let mut kept = self.suppressions.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = SystemClock.now();
+        if !kept.is_fresh(now) {
+            // Those of before do not outlive their time where others cannot be read.
+            *kept = Kept::default();
+            let read = self.control.suppressions_within(PATIENCE)?;
+            *kept = Kept { suppressions: Arc::new(Suppressions::new(read)), read_at: Some(now) };
+        }
+        Ok(Arc::clone(&kept.suppressions))
+    }
+
     /// What the detections say of a message's events.
-    fn judge(&self, text: &str) -> Result<Vec<Alert>, String> {
+    fn judge(&self, text: &str, suppressions: &Suppressions) -> Result<Vec<Alert>, String> {
         let now = SystemClock.now();
         let news = News { since: Timestamp::MIN, late: Rules::default().late };
         let (mut alerts, mut wrong) = (Vec::new(), None);
         let summary = Decoder::new(LIMITS).decode(Content::Bytes(text.as_bytes()), &mut |batch| {
             for event in &batch.events {
                 let occasion = Occasion { now, arrival: news.arrival(event.event_time, now), run: None };
-                self.registry.check(event, &mut |finding| alerts.push(Alert::new(event, finding, occasion)));
+                self.registry.check(event, &mut |finding| {
+                    let mut alert = Alert::new(event, finding, occasion);
+                    suppressions.apply(&mut alert);
+                    alerts.push(alert);
+                });
             }
             wrong = wrong.take().or_else(|| batch.rejected.first().map(|rejected| rejected.reason.clone()));
             ControlFlow::Continue(())
@@ -81,10 +125,16 @@ impl Alerter {
 
     /// Records and sends what messages hold. Returns which of them are to come again.
     fn take(&self, messages: &[(String, String)], silence: Instant) -> Result<BTreeSet<String>, Failure> {
-        let state = |error: pipeline::state::StateError| Failure::new("State", error);
+        let state = |error: StateError| Failure::new("State", error);
+        let suppressions = self.suppressions();
+        if let Err(error) = &suppressions {
+            tracing::error!(%error, "suppressions cannot be read: none is applied");
+        }
+        let errors = usize::from(suppressions.is_err());
+        let suppressions = suppressions.unwrap_or_default();
         let (mut again, mut found) = (BTreeSet::new(), Vec::new());
         for (id, body) in messages {
-            match self.judge(body) {
+            match self.judge(body, &suppressions) {
                 Ok(alerts) => found.push((id, alerts)),
                 Err(reason) => {
                     let text = single_line(body, TEXT);
@@ -94,11 +144,13 @@ impl Alerter {
             }
         }
         let unread = again.len();
+        let errors = errors + unread;
         let outbox = InTime::new(&self.alerts, silence);
-        let mut recorded = 0;
+        let (mut recorded, mut suppressed) = (0, 0);
         found.retain(|(id, alerts)| match outbox.record_alerts(alerts, &self.topic.routes) {
             Ok(new) => {
                 recorded += new.new.len();
+                suppressed += new.suppressed;
                 true
             }
             // The others are sent all the same.
@@ -119,7 +171,15 @@ impl Alerter {
         if let Some(problem) = sent.problems.first() {
             tracing::error!(problem, retried = sent.retried, failed = sent.failed, "alerts were not delivered");
         }
-        tracing::info!(messages = messages.len(), unread, recorded, sent = sent.sent, again = again.len(), "done");
+        tracing::info!(
+            messages = messages.len(),
+            unread,
+            recorded,
+            suppressed,
+            sent = sent.sent,
+            again = again.len(),
+            "done"
+        );
         let failed = (sent.retried + sent.failed) as f64;
         metrics::put(
             &self.stack,
@@ -127,7 +187,7 @@ impl Alerter {
             &[
                 ("AlertsSent", "Count", sent.sent as f64),
                 ("AlertsFailed", "Count", failed),
-                ("Errors", "Count", unread as f64),
+                ("Errors", "Count", errors as f64),
             ],
         );
         Ok(again)

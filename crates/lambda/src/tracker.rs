@@ -17,7 +17,7 @@ use pipeline::collect::{Collect, Options, PassReport, Regions, Rules, Scope, Str
 use pipeline::filter::Filters;
 use pipeline::ingest::Progress;
 use pipeline::notify::Round;
-use pipeline::state::StateError;
+use pipeline::state::{StateError, SuppressionStore};
 use pipeline::store::Clock;
 use pipeline::suppress::Suppressions;
 use serde_json::{Value, json};
@@ -78,7 +78,24 @@ impl Tracker {
         })
     }
 
-    fn pass(&self, history: &mut EventHistory, stop: &Arc<AtomicBool>) -> Result<(PassReport, Scope), Failure> {
+    /// The suppressions in force. Where they cannot be read none is, and the reason is said: silence never comes from an
+    /// error.
+    fn suppressions(&self) -> (Suppressions, Option<String>) {
+        match self.control.suppressions() {
+            Ok(suppressions) => (Suppressions::new(suppressions), None),
+            Err(error) => {
+                tracing::error!(%error, "suppressions cannot be read: none is applied");
+                (Suppressions::default(), Some(format!("no suppression was applied: {error}")))
+            }
+        }
+    }
+
+    fn pass(
+        &self,
+        history: &mut EventHistory,
+        suppressions: &Suppressions,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<(PassReport, Scope), Failure> {
         let state = |error: StateError| Failure::new("State", error);
         let before = self.control.scope().map_err(state)?;
         let now = SystemClock.now();
@@ -110,7 +127,7 @@ impl Tracker {
             aside: &LogAside,
             registry: &self.registry,
             filters: &self.filters,
-            suppressions: &Suppressions::default(),
+            suppressions,
             routes: &self.topic.routes,
             run: None,
             options: &options,
@@ -145,7 +162,9 @@ impl Tracker {
 impl Function for Tracker {
     fn invoke(&self, _: Value, time: &Time) -> Result<Value, Failure> {
         let started = Instant::now();
-        let outcome = self.pass(&mut self.history.lock().unwrap_or_else(PoisonError::into_inner), &time.stop);
+        let (suppressions, unapplied) = self.suppressions();
+        let outcome =
+            self.pass(&mut self.history.lock().unwrap_or_else(PoisonError::into_inner), &suppressions, &time.stop);
         // First: who ends over its messages is not dead.
         self.tell_standing(outcome.as_ref().ok());
         // What was found before a failure is told of, too; and what an earlier invocation could not send.
@@ -153,7 +172,7 @@ impl Function for Tracker {
         let (report, scope) = outcome?;
         let sent = sent.map_err(|error| Failure::new("State", error))?;
         let took = started.elapsed().as_secs_f64();
-        let errors = errors(&report, &scope, &sent);
+        let errors: Vec<String> = errors(&report, &scope, &sent).into_iter().chain(unapplied).collect();
         let summary = summary(&report, &sent, took, &errors, time.stop.load(Ordering::Relaxed));
         let totals = &report.totals;
         let count = |number: u64| number as f64;

@@ -9,6 +9,7 @@
 mod exports;
 mod faults;
 mod functions;
+mod silence;
 mod speed;
 mod stage;
 mod trail;

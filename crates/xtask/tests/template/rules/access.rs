@@ -39,6 +39,7 @@ pub(super) const RULES: &[Rule] = &[
                 r#""dynamodb:DeleteItem""#,
             ),
             remove("/Resources/TrackerRole/Properties/Policies/0/PolicyDocument/Statement/2"),
+            remove("/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/2/Condition"),
             put(
                 "/Resources/TrackerRole/Properties/Policies/0/PolicyDocument/Statement/2/Resource/Fn::GetAtt/0",
                 r#""EventsTable""#,
@@ -66,6 +67,10 @@ pub(super) const RULES: &[Rule] = &[
                 r#""dynamodb:UpdateItem""#,
             ),
             remove("/Resources/ExporterRole/Properties/Policies/0/PolicyDocument/Statement/1/Action/0"),
+            put(
+                "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/2/Action",
+                r#"["dynamodb:GetItem", "dynamodb:PutItem"]"#,
+            ),
         ],
     },
     Rule {
@@ -260,6 +265,13 @@ fn duties(templates: &Templates) -> Vec<String> {
             let streams = json!({"Fn::GetAtt": ["ControlTable", "Arn"]});
             wrong.unless(statement["Resource"] == streams, format!("{role} reads whole tables"));
         }
+        // Whoever only alerts reads the suppressions, and nothing else of what stands beside them.
+        if *role == "AlerterRole" {
+            let control = json!({"Fn::GetAtt": ["ControlTable", "Arn"]});
+            for statement in granted.iter().filter(|one| one["Resource"] == control) {
+                wrong.unless(statement["Condition"] == suppressions_alone(), format!("{role} reads about streams"));
+            }
+        }
         // Objects are written and deleted in the lake alone.
         for statement in granted.iter().filter(|one| actions(one).iter().any(|action| action == "s3:DeleteObject")) {
             let lake = ["${AnalyticsBucket.Arn}/lake/*", "${AnalyticsBucket.Arn}/iam-events/*"]
@@ -270,8 +282,13 @@ fn duties(templates: &Templates) -> Vec<String> {
     wrong.0
 }
 
+/// The condition under which a statement is for the suppressions' item and no other of its table.
+pub(crate) fn suppressions_alone() -> Value {
+    json!({"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["#suppressions"]}})
+}
+
 /// What the functions called in their tests, and what they call too rarely for that.
-const CALLS: &str = include_str!("../../../../lambda/tests/calls.json");
+pub(crate) const CALLS: &str = include_str!("../../../../lambda/tests/calls.json");
 
 /// Each function may call of tables and topics what it calls, on the tables that it calls it on, and nothing else.
 fn calls(templates: &Templates) -> Vec<String> {

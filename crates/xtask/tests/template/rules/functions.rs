@@ -29,6 +29,7 @@ pub(super) const RULES: &[Rule] = &[
         breaches: &[
             remove("/Resources/TrackerFunction/Properties/Environment/Variables/SSO_REGION"),
             put("/Resources/AlerterFunction/Properties/Environment/Variables/EVENTS_TABLE_NAME", r#""x""#),
+            remove("/Resources/AlerterFunction/Properties/Environment/Variables/CONTROL_TABLE_NAME"),
             put("/Resources/ExporterFunction/Properties/Environment/Variables/EXPORT_LAYOUT", r#""delta""#),
             put("/Resources/TrackerFunction/Properties/Environment/Variables/FILTERED_ROLES/Ref", r#""MaxWorkers""#),
         ],
@@ -116,7 +117,8 @@ const ALERTING: Variables = &[
     ("OFF_HOURS_END", "OffHoursEnd"),
     ("WATCHED_ACTIONS", ""),
 ];
-const STORING: Variables = &[("EVENTS_TABLE_NAME", "EventsTable"), ("CONTROL_TABLE_NAME", "ControlTable")];
+const CONTROLLED: Variables = &[("CONTROL_TABLE_NAME", "ControlTable")];
+const STORING: Variables = &[("EVENTS_TABLE_NAME", "EventsTable")];
 const CHOOSING: Variables = &[
     ("PROCESS_IAM_EVENTS", "ProcessIAMEvents"),
     ("PROCESS_STS_EVENTS", "ProcessSTSEvents"),
@@ -149,9 +151,9 @@ const EXPORTING: Variables = &[
 fn environments(templates: &Templates) -> Vec<String> {
     let mut wrong = Violations::default();
     let wanted: [(&str, &[Variables]); 3] = [
-        ("Tracker", &[EVERYWHERE, ALERTING, STORING, CHOOSING, TRACKING]),
-        ("Alerter", &[EVERYWHERE, ALERTING]),
-        ("Exporter", &[EVERYWHERE, STORING, CHOOSING, EXPORTING]),
+        ("Tracker", &[EVERYWHERE, ALERTING, CONTROLLED, STORING, CHOOSING, TRACKING]),
+        ("Alerter", &[EVERYWHERE, ALERTING, CONTROLLED]),
+        ("Exporter", &[EVERYWHERE, CONTROLLED, STORING, CHOOSING, EXPORTING]),
     ];
     for (name, groups) in wanted {
         let variables =
