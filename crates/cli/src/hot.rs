@@ -4,9 +4,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use aws::{Aws, Stored, TableNames, Tables};
+use aws::{AlertTable, Aws, ControlTable, Stored, TableNames, Tables};
 use event::{Column, Day, Event, Timestamp};
-use pipeline::alert::Alert;
+use pipeline::alert::{Alert, AlertId};
+use pipeline::lookup::AlertReference;
 use pipeline::service::CallError;
 use pipeline::state::{AlertFilter, StateError};
 
@@ -89,9 +90,35 @@ impl HotStore {
 
     /// The alerts asked for, the newest event first.
     pub(crate) fn alerts(&self, filter: &AlertFilter) -> anyhow::Result<Vec<Alert>> {
+        self.alerts_that(&|alert| filter.admits(alert))
+    }
+
+    /// The alerts that somebody means, in the order of their references.
+    pub(crate) fn find_alerts(&self, references: &[String]) -> anyhow::Result<Vec<Alert>> {
+        let references = references.iter().map(|text| AlertReference::new(text)).collect::<Result<Vec<_>, _>>()?;
+        let found = self.alerts_that(&|alert| references.iter().any(|reference| reference.admits(&alert.id)))?;
+        let meant = references.iter().map(|reference| {
+            let ids: Vec<&AlertId> = found.iter().map(|alert| &alert.id).filter(|id| reference.admits(id)).collect();
+            let id = reference.only(&ids)?;
+            Ok(found.iter().filter(|alert| alert.id == *id).cloned())
+        });
+        Ok(meant.collect::<Result<Vec<_>, StateError>>()?.into_iter().flatten().collect())
+    }
+
+    /// The table of alerts, to say what was done about them.
+    pub(crate) fn alert_table(&self) -> AlertTable {
+        self.tables.alerts(None)
+    }
+
+    /// Where its suppressions are.
+    pub(crate) fn suppressions(&self) -> ControlTable {
+        self.tables.control()
+    }
+
+    fn alerts_that(&self, are_meant: &dyn Fn(&Alert) -> bool) -> anyhow::Result<Vec<Alert>> {
         let mut found = Vec::new();
-        self.tables.alerts(None).each::<StateError>(&mut |alert| {
-            if filter.admits(&alert) {
+        self.alert_table().each::<StateError>(&mut |alert| {
+            if are_meant(&alert) {
                 found.push(alert);
             }
             Ok(())

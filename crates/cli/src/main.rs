@@ -74,7 +74,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Sql(arguments) => commands::sql::run(&mut session, &arguments),
         Command::Athena(arguments) => commands::athena::run(&mut session, &arguments.command),
         Command::Alerts(arguments) => commands::alerts::run(&mut session, arguments),
-        Command::Suppress(arguments) => commands::suppress::run(&mut session, arguments.command),
+        Command::Suppress(arguments) => commands::suppress::run(&mut session, arguments),
         Command::Detections(arguments) => commands::detections::run(&mut session, &arguments.command),
         Command::Lake(arguments) => commands::lake::run(&mut session, &arguments.command),
         Command::Aws(arguments) => commands::aws::run(&mut session, &arguments.command),

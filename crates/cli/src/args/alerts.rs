@@ -24,6 +24,7 @@ pub(crate) enum AlertsCommand {
     #[command(after_help = "Examples:\n  \
         trailhound alerts show 3f9c2a1b\n  \
         trailhound alerts show 3f9c2a1b --message\n  \
+        trailhound alerts show 3f9c2a1b --store dynamodb://trailhound\n  \
         trailhound alerts show 3f9c2a1b --json")]
     Show(AlertsShowArgs),
     /// Mark alerts as seen.
@@ -91,6 +92,9 @@ pub(crate) struct AlertsListArgs {
 pub(crate) struct AlertsShowArgs {
     /// The alert's id, or the start of it.
     pub(crate) id: String,
+    /// Show a deployment's alert instead of this machine's, as dynamodb://STACK.
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
     /// As the message that notifications send.
     #[arg(long, conflicts_with = "json")]
     pub(crate) message: bool,
@@ -104,6 +108,9 @@ pub(crate) struct AlertsAckArgs {
     /// The alerts' ids, or the starts of them.
     #[arg(required = true, value_name = "ID")]
     pub(crate) ids: Vec<String>,
+    /// Mark a deployment's alerts instead of this machine's, as dynamodb://STACK.
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
     /// Why it is fine.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) note: String,
@@ -128,6 +135,10 @@ pub(crate) struct AlertsExportArgs {
 pub(crate) struct SuppressArgs {
     #[command(subcommand)]
     pub(crate) command: SuppressCommand,
+    /// A deployment's suppressions instead of this machine's, as dynamodb://STACK: its alerter applies a change within a
+    /// minute, its tracker at the next pass.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) store: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -137,11 +148,14 @@ pub(crate) enum SuppressCommand {
         trailhound suppress add --detection access-key-created --principal ci-deploy \\\n      \
           --reason 'key rotation, ticket 4711' --until +30d\n  \
         trailhound suppress add --account 111122223333 --source-ip 198.51.100.0/24 \\\n      \
-          --reason 'penetration test' --until 2026-12-31")]
+          --reason 'penetration test' --until 2026-12-31\n  \
+        trailhound suppress add --store dynamodb://trailhound --principal ci-deploy \\\n      \
+          --reason 'ticket 4711' --until +30d")]
     Add(SuppressAddArgs),
     /// List the suppressions, with how many alerts each has silenced.
     #[command(after_help = "Examples:\n  \
         trailhound suppress list\n  \
+        trailhound suppress list --store dynamodb://trailhound\n  \
         trailhound suppress list --format json")]
     List {
         /// How they are written.

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use anyhow::Context;
 use detect::Severity;
 use event::Timestamp;
 use local::SystemClock;
@@ -181,8 +182,13 @@ fn list(session: &mut Session, arguments: &AlertsListArgs) -> anyhow::Result<Exi
 }
 
 fn show(session: &mut Session, arguments: &AlertsShowArgs) -> anyhow::Result<Exit> {
-    let state = session.open_state()?;
-    let alert = find_alert(&state, &arguments.id)?;
+    let alert = match &arguments.store {
+        None => find_alert(&session.open_state()?, &arguments.id)?,
+        Some(address) => {
+            let found = HotStore::open(session, address)?.find_alerts(std::slice::from_ref(&arguments.id))?;
+            found.into_iter().next().context("the alert is gone")?
+        }
+    };
     let out = &mut session.out;
     if arguments.json {
         out.json(&json!(alert))?;
@@ -255,20 +261,26 @@ fn show(session: &mut Session, arguments: &AlertsShowArgs) -> anyhow::Result<Exi
 }
 
 fn ack(session: &mut Session, arguments: &AlertsAckArgs) -> anyhow::Result<Exit> {
-    let state = session.open_state()?;
-    // All are looked up before any is marked: a mistyped id changes nothing.
-    let ids =
-        arguments.ids.iter().map(|id| find_alert(&state, id).map(|alert| alert.id)).collect::<Result<Vec<_>, _>>()?;
-    let (changed, what) = if arguments.undo {
-        (state.unacknowledge(&ids)?, "opened again")
-    } else {
-        let acknowledgement = Acknowledgement {
-            at: SystemClock.now(),
-            by: Session::person(arguments.by.as_ref()),
-            note: arguments.note.clone(),
-        };
-        (state.acknowledge(&ids, &acknowledgement)?, "acknowledged")
+    let acknowledgement = Acknowledgement {
+        at: SystemClock.now(),
+        by: Session::person(arguments.by.as_ref()),
+        note: arguments.note.clone(),
     };
+    // All are looked up before any is marked: a mistyped id changes nothing.
+    let changed = match &arguments.store {
+        None => {
+            let state = session.open_state()?;
+            let ids = arguments.ids.iter().map(|id| find_alert(&state, id).map(|alert| alert.id));
+            let ids = ids.collect::<Result<Vec<_>, _>>()?;
+            if arguments.undo { state.unacknowledge(&ids)? } else { state.acknowledge(&ids, &acknowledgement)? }
+        }
+        Some(address) => {
+            let store = HotStore::open(session, address)?;
+            let (alerts, table) = (store.find_alerts(&arguments.ids)?, store.alert_table());
+            if arguments.undo { table.unacknowledge(&alerts)? } else { table.acknowledge(&alerts, &acknowledgement)? }
+        }
+    };
+    let what = if arguments.undo { "opened again" } else { "acknowledged" };
     let line = format!("{} {what}", plural(changed, "alert", "alerts"));
     session.out.line(&line)?;
     Ok(Exit::Done)

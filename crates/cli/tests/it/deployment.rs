@@ -205,6 +205,21 @@ fn from_nothing_to_the_first_alert_and_back() {
     let alerts = account.trailhound(&list).code(0).json();
     assert!(alerts.as_array().unwrap().iter().any(|alert| alert["event_name"] == "CreateUser"), "{alerts}");
     account.trailhound(&["events", "--store", "trailhound"]).code(2);
+
+    // What is known is silenced by both functions, and listed where it is asked for.
+    let store = ["--store", "dynamodb://trailhound"];
+    let add = ["suppress", "add", "--detection", "access-key-created", "--reason", "rotation", "--until", "+1d"];
+    let silenced = account.trailhound(&[&add[..], &store].concat()).code(0).stdout();
+    assert!(silenced.ends_with("; 2 open alerts silenced\n"), "{silenced}");
+    let known = record("CreateAccessKey", "iam", "us-east-1", 20, "known");
+    account.live.add("known.json", &[of_account(known)]);
+    std::thread::sleep(Duration::from_secs(1));
+    let answer = account.run(&["invoke", "tracker"]).code(0).json();
+    assert_eq!(
+        (&answer["stored"], &answer["alerts"]["suppressed"], &answer["alerts_sent"]),
+        (&json!(1), &json!(1), &json!(0)),
+        "{answer}"
+    );
     let status = ["status", "--store", "dynamodb://trailhound"];
     assert!(account.trailhound(&status).code(4).stdout().starts_with("stack      trailhound in eu-central-1"));
     let cost = account.run(&["cost", "--events-per-month", "1000000"]).code(0).stdout();

@@ -16,6 +16,7 @@ mod live;
 mod proof;
 mod race;
 mod real_logs;
+mod silence;
 mod support;
 mod tidy;
 mod verify;

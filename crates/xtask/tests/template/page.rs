@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::rules::{actions, list, text};
+use crate::rules::{CALLS, actions, list, suppressions_alone, text};
 use crate::{Templates, deployed};
 
 const PAGE: &str = "../../docs/deploy.md";
@@ -247,6 +247,23 @@ fn deployer_may_not_do_everything() {
             assert!(!everywhere || EVERYWHERE.iter().any(|(known, _)| *known == sid), "{sid} is for every resource");
         }
     }
+}
+
+/// Whoever has this policy can do what `suppress --store` does in its tests, on those tables, and nothing else.
+#[test]
+fn silencer_may_do_what_the_commands_call() {
+    let page = fs::read_to_string(PAGE).unwrap();
+    let policy = policy(&page, "silencer");
+    let calls: Value = serde_json::from_str(CALLS).unwrap();
+    let granted = list(&policy["Statement"]).iter().flat_map(|statement| {
+        let (_, table) = text(&statement["Resource"]).split_once(":table/STACK-").unwrap();
+        actions(statement).into_iter().map(move |action| format!("{action} {table}"))
+    });
+    let mut granted: Vec<String> = granted.collect();
+    granted.sort();
+    assert_eq!(json!(granted), calls["silencer"]);
+    // Of what stands beside the suppressions nothing is theirs to change.
+    assert_eq!(policy["Statement"][0]["Condition"], suppressions_alone());
 }
 
 /// Files that the page sends people to are there.

@@ -11,6 +11,8 @@ mod storage;
 
 use serde_json::Value;
 
+pub(crate) use self::access::{CALLS, suppressions_alone};
+
 use crate::{STACK, Templates};
 
 pub(crate) struct Rule {
