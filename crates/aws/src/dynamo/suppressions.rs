@@ -154,7 +154,7 @@ mod tests {
         let read = |document: &str| serde_json::from_str::<Vec<Suppression>>(document).unwrap();
         let all = vec![in_force.clone(), over.clone(), longest.clone()];
         assert_eq!(read(&fitting(all, now).unwrap()), [in_force.clone(), over]);
-        let few = vec![longest.clone(), until("2026-01-13T00:00:00Z", 10)];
+        let few = vec![longest, until("2026-01-13T00:00:00Z", 10)];
         assert_eq!(read(&fitting(few.clone(), now).unwrap()), few, "there is room");
         let other = until("2026-04-01T00:00:00Z", ROOM / 2);
         assert_eq!(fitting(vec![in_force, other], now), None);
