@@ -4,6 +4,7 @@
 //! Both sides are release builds run as processes of their own ([`measure`]), after one pass that brings the files
 //! into the page cache. The table gives the median run.
 
+pub(crate) mod collect;
 pub(crate) mod floor;
 pub(crate) mod functions;
 mod measure;

@@ -51,6 +51,8 @@ enum Task {
     BenchVerify(bench::verify::Options),
     /// Measure the functions of a deployment as they are shipped: size, start, time, memory, what they write
     BenchFunctions(bench::functions::Options),
+    /// Measure collecting live, from the testkit's CloudTrail and a queue on this machine
+    BenchCollect(bench::collect::Options),
     /// Package what is shipped: the zip files of Lambda functions
     Package(package::Options),
     /// One side of the benchmark: gunzip and parse a folder, and nothing else
@@ -81,6 +83,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::BenchQueries(options) => bench::queries::run(&workspace, &options),
         Task::BenchVerify(options) => bench::verify::run(&workspace, &options),
         Task::BenchFunctions(options) => bench::functions::run(&workspace, &options),
+        Task::BenchCollect(options) => bench::collect::run(&workspace, &options),
         Task::Package(options) => package::run(&workspace, &options),
         Task::Floor(options) => bench::floor::run(&options),
     }

@@ -1,7 +1,7 @@
 //! What a process took: time on the wall and on the CPUs, and memory at its peak, as the kernel counted them.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 /// The kernel reports CPU time to user space in hundredths of a second on every platform Linux runs on.
 const TICKS_PER_SECOND: u64 = 100;
 /// What the process does between the last look and its end is missed, so look often.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// What one run took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,33 +23,70 @@ pub(crate) struct Usage {
 }
 
 /// Runs a process to its end, watching it; an exit code that is not accepted is an error.
-///
-/// The process is watched through `/proc`: the peak there is the kernel's own high-water mark, and a process that
-/// has ended keeps its CPU time until it is waited for.
 pub(crate) fn run(command: &mut Command, accepted: &[i32]) -> anyhow::Result<Usage> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let program = command.get_program().to_string_lossy().into_owned();
-    let started = Instant::now();
-    let mut child = command.spawn().with_context(|| format!("failed to start {program}"))?;
-    let folder = format!("/proc/{}", child.id());
-    let mut peak_memory = 0;
-    let mut cpu = Duration::ZERO;
-    let (status, wall) = loop {
-        if let Some(bytes) = fs::read_to_string(format!("{folder}/status")).ok().as_deref().and_then(high_water_mark) {
-            peak_memory = bytes;
+    Watched::start(command)?.wait(accepted)
+}
+
+/// A process that is watched through `/proc`: the peak there is the kernel's own high-water mark, and a process that has
+/// ended keeps its CPU time until it is waited for. Ends with this.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    program: String,
+    child: Child,
+    started: Instant,
+    usage: Usage,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Watched {
+    /// Starts it; what it says is thrown away.
+    pub(crate) fn start(command: &mut Command) -> anyhow::Result<Watched> {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let program = command.get_program().to_string_lossy().into_owned();
+        let started = Instant::now();
+        let child = command.spawn().with_context(|| format!("failed to start {program}"))?;
+        let usage = Usage { wall: Duration::ZERO, cpu: Duration::ZERO, peak_memory: 0 };
+        Ok(Watched { program, child, started, usage })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Looks what it has taken so far. Returns how it ended, if it has.
+    pub(crate) fn look(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        let read = |name: &str| fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).ok();
+        if let Some(bytes) = read("status").as_deref().and_then(high_water_mark) {
+            self.usage.peak_memory = bytes;
         }
-        if let Some(time) = fs::read_to_string(format!("{folder}/stat")).ok().as_deref().and_then(cpu_time) {
-            cpu = time;
+        if let Some(time) = read("stat").as_deref().and_then(cpu_time) {
+            self.usage.cpu = time;
         }
-        if let Some(status) = child.try_wait().with_context(|| format!("failed to wait for {program}"))? {
-            break (status, started.elapsed());
-        }
-        thread::sleep(LOOK_EVERY);
-    };
-    let done = status.code().is_some_and(|code| accepted.contains(&code));
-    ensure!(done, "{program} ended with {status}; run it by hand to see why");
-    ensure!(peak_memory > 0, "{program} ended before it could be measured: use more data");
-    Ok(Usage { wall, cpu, peak_memory })
+        let status = self.child.try_wait().with_context(|| format!("failed to wait for {}", self.program))?;
+        self.usage.wall = self.started.elapsed();
+        Ok(status)
+    }
+
+    /// Watches it to its end.
+    pub(crate) fn wait(mut self, accepted: &[i32]) -> anyhow::Result<Usage> {
+        let status = loop {
+            if let Some(status) = self.look()? {
+                break status;
+            }
+            thread::sleep(LOOK_EVERY);
+        };
+        let Watched { program, usage, .. } = &self;
+        let done = status.code().is_some_and(|code| accepted.contains(&code));
+        ensure!(done, "{program} ended with {status}; run it by hand to see why");
+        ensure!(usage.peak_memory > 0, "{program} ended before it could be measured: use more data");
+        Ok(*usage)
+    }
 }
 
 /// `VmHWM` of `/proc/PID/status`, in bytes.

@@ -44,9 +44,9 @@ pub(crate) struct Options {
 }
 
 /// A service of the testkit's; ends with it.
-struct Service {
+pub(super) struct Service {
     child: Child,
-    endpoint: String,
+    pub(super) endpoint: String,
 }
 
 impl Drop for Service {
@@ -58,7 +58,7 @@ impl Drop for Service {
 
 impl Service {
     /// Starts one and waits until it says where it answers.
-    fn start(command: &mut Command) -> anyhow::Result<Service> {
+    pub(super) fn start(command: &mut Command) -> anyhow::Result<Service> {
         let mut child = command.stderr(Stdio::piped()).spawn().context("failed to start the testkit")?;
         let output = child.stderr.take().context("the testkit's output is piped")?;
         for line in BufReader::new(output).lines() {
