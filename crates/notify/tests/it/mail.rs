@@ -1,12 +1,14 @@
 //! Mail over a real conversation of SMTP.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use pipeline::notify::{Parcel, Verdict};
+use serde_json::Value;
 
 use crate::{alerts, channel, hostile, one, reason};
 
@@ -161,4 +163,69 @@ fn without_starttls_nothing_is_sent() {
     assert!(matches!(verdict, Verdict::Retry { .. }), "{verdict:?}");
     let got = got.lock().unwrap().clone();
     assert!(got.mails.is_empty() && !got.commands.iter().any(|line| line.starts_with("AUTH")), "{got:?}");
+}
+
+/// A server of mail with TLS; it ends with the test.
+struct Secured {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    about: Value,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Secured {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Secured {
+    /// `None` where the tests' Python is not set up: `cargo xtask test` does that.
+    fn start() -> Option<Secured> {
+        let python = std::env::var_os("TRAILHOUND_PYTHON").filter(|path| !path.is_empty())?;
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(python);
+        command.arg("tests/smtp.py").arg(folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut server = Secured { child, lines, about: Value::Null, _folder: folder };
+        server.about = server.said();
+        Some(server)
+    }
+
+    /// The next thing it says.
+    fn said(&mut self) -> Value {
+        serde_json::from_str(&self.lines.next().unwrap().unwrap()).unwrap()
+    }
+
+    fn send(&self, security: &str, authority: Option<&str>, password: &str) -> Verdict {
+        let keys = keys(self.about[security].as_u64().unwrap() as u16);
+        let mut keys = keys.replace("security = 'none'", &format!("security = '{security}'"));
+        if let Some(authority) = authority {
+            keys += &format!("authority = '{}'\n", self.about[authority].as_str().unwrap());
+        }
+        channel(&(keys + &format!("user = 'trailhound'\npassword = '{password}'\n"))).notifier.send(&one())
+    }
+}
+
+#[test]
+fn a_mail_goes_over_tls_to_a_server_whose_authority_is_known_and_to_no_other() {
+    let Some(mut server) = Secured::start() else { return };
+    for security in ["tls", "starttls"] {
+        assert_eq!(server.send(security, Some("authority"), "pass word"), Verdict::Delivered, "{security}");
+        let got = server.said();
+        assert_eq!((&got["user"], &got["tls"]), (&"trailhound".into(), &"TLSv1.3".into()));
+        assert!(got["mail"].as_str().unwrap().contains("Subject: [CRITICAL] IAM Alert: Access Key Created"));
+        // Without it, or with another, not even the password is sent.
+        for authority in [None, Some("stranger")] {
+            let verdict = server.send(security, authority, "pass word");
+            assert!(matches!(verdict, Verdict::Retry { .. }), "{security}: {verdict:?}");
+            assert!(reason(&verdict).contains("certificate"), "{verdict:?}");
+            assert!(server.said()["broken"].is_string(), "{security}: nothing is taken");
+        }
+        let refused = server.send(security, Some("authority"), "wrong-password");
+        assert!(matches!(refused, Verdict::Retry { .. }), "{refused:?}");
+        assert!(reason(&refused).contains("535") && !reason(&refused).contains("wrong-password"), "{refused:?}");
+    }
 }
