@@ -156,6 +156,13 @@ impl Outbox for SqliteState {
     fn hold(&self, channel: &str, alerts: &[AlertId], until: Timestamp) -> Result<(), StateError> {
         self.write(failpoint::CLAIM, |transaction| outbox::hold(transaction, channel, alerts, until))
     }
+
+    fn recall(&self, channel: &str, beyond: Timestamp, now: Timestamp) -> Result<(), StateError> {
+        if !self.read(|transaction| outbox::waits_beyond(transaction, channel, beyond))? {
+            return Ok(());
+        }
+        self.write(failpoint::CLAIM, |transaction| outbox::recall(transaction, channel, beyond, now))
+    }
 }
 
 impl ObjectLedger for SqliteState {

@@ -160,6 +160,15 @@ pub trait Outbox: Ledger {
     /// # Errors
     /// [`StateError`].
     fn hold(&self, channel: &str, alerts: &[AlertId], until: Timestamp) -> Result<(), StateError>;
+
+    /// Makes due at `now` whatever of the channel's waits for a time after `beyond`: the clock was set back. Where clocks
+    /// are not set there is nothing to do.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn recall(&self, _channel: &str, _beyond: Timestamp, _now: Timestamp) -> Result<(), StateError> {
+        Ok(())
+    }
 }
 
 /// A row of the outbox, for people to look at.

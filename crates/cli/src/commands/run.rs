@@ -46,7 +46,7 @@ pub(crate) fn run(session: &mut Session, arguments: &RunArgs) -> anyhow::Result<
     let signals = Signals::listen()?;
     let state = session.open_state()?;
     let _alone = Alone::hold(&session.home)?;
-    let vitals = Arc::new(Vitals::new(SystemClock.now(), last_pass(&state)?));
+    let vitals = Arc::new(Vitals::new(last_pass(&state)?));
     session.profile.clone_from(&arguments.profile);
     let overrides = Overrides::default();
     // A mistake in the configuration ends the program when it starts, and is only told of later.
@@ -328,7 +328,7 @@ fn watch_over(
         let look = || -> Result<(), StateError> {
             let now = timer.now();
             let scope = state.scope()?;
-            let found = silences(&scope, &state.streams()?, vitals.last_pass(), vitals.since, now, rules);
+            let found = silences(&scope, &state.streams()?, vitals.pulse(), now, rules);
             let alerts: Vec<Alert> = found.iter().map(|silence| silence.alert(now)).collect();
             if !alerts.is_empty() {
                 for place in ledger.record_alerts(&alerts, routes)?.new {

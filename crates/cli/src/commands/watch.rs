@@ -28,6 +28,9 @@ const EVERY: Duration = Duration::from_millis(500);
 /// How long after its first event a commit may come: so far back what was shown is remembered.
 const REACH: i64 = 10 * 60 * 1_000_000;
 
+/// A clock that goes back by more than this was set: in microseconds.
+const SLIP: i64 = 1_000_000;
+
 /// What is new, and how it is shown.
 struct Watch<'a> {
     arguments: &'a WatchArgs,
@@ -38,6 +41,8 @@ struct Watch<'a> {
     alerts_from: Timestamp,
     /// The lake's version that was last looked at, and when.
     seen: Option<(u64, Timestamp)>,
+    /// When the last look was.
+    looked: Timestamp,
     /// What was shown, by when it was stored.
     events: BTreeMap<(Timestamp, String), ()>,
     alerts: BTreeMap<(Timestamp, String), ()>,
@@ -55,6 +60,7 @@ pub(crate) fn run(session: &mut Session, arguments: &WatchArgs) -> anyhow::Resul
         begun,
         alerts_from: begun,
         seen: None,
+        looked: begun,
         events: BTreeMap::new(),
         alerts: BTreeMap::new(),
     };
@@ -66,6 +72,7 @@ pub(crate) fn run(session: &mut Session, arguments: &WatchArgs) -> anyhow::Resul
         if lake.is_none() {
             lake = session.find_lake()?;
         }
+        watch.mind_the_clock(timer.now());
         let mut lines: Vec<(Timestamp, String)> = Vec::new();
         if let Some(lake) = lake.as_ref().filter(|_| arguments.only != Watched::Alerts) {
             watch.events(lake, &mut lines)?;
@@ -84,6 +91,16 @@ pub(crate) fn run(session: &mut Session, arguments: &WatchArgs) -> anyhow::Resul
 }
 
 impl Watch<'_> {
+    /// Where the clock was set back, looks from there: what is stored now must not wait until it has caught up.
+    fn mind_the_clock(&mut self, now: Timestamp) {
+        if now < back(self.looked, SLIP) {
+            self.begun = self.begun.min(now);
+            self.alerts_from = self.alerts_from.min(now);
+            self.seen = self.seen.map(|(version, at)| (version, at.min(now)));
+        }
+        self.looked = now;
+    }
+
     fn events(&mut self, lake: &Lake, lines: &mut Vec<(Timestamp, String)>) -> anyhow::Result<()> {
         let version = lake.version()?;
         let now = SystemClock.now();
@@ -107,7 +124,7 @@ impl Watch<'_> {
             }
             ControlFlow::Continue(())
         })?;
-        forget(shown, &mut self.begun);
+        forget(shown, &mut self.begun, now);
         Ok(())
     }
 
@@ -135,14 +152,16 @@ impl Watch<'_> {
             }
             Ok::<(), anyhow::Error>(())
         })?;
-        forget(shown, &mut self.alerts_from);
+        forget(shown, &mut self.alerts_from, self.looked);
         Ok(())
     }
 }
 
-/// Forgets what lies so far back that it is not looked at any more.
-fn forget(shown: &mut BTreeMap<(Timestamp, String), ()>, begun: &mut Timestamp) {
-    let Some(((newest, _), ())) = shown.last_key_value() else { return };
+/// Forgets what lies so far back that it is not looked at any more. What the clock has yet to come to, after it was set
+/// back, is remembered and counts for nothing.
+fn forget(shown: &mut BTreeMap<(Timestamp, String), ()>, begun: &mut Timestamp, now: Timestamp) {
+    let until_now = ..(back(now, -SLIP), String::new());
+    let Some(((newest, _), ())) = shown.range(until_now).next_back() else { return };
     let from = back(*newest, REACH);
     if from > *begun {
         *begun = from;
@@ -191,4 +210,27 @@ fn of_alert(alert: &Alert, session: &Session, format: WatchFormat) -> String {
 
 fn back(time: Timestamp, micros: i64) -> Timestamp {
     Timestamp::from_micros(time.micros() - micros).unwrap_or(Timestamp::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_forgotten_is_behind_what_is_shown_and_never_ahead_of_the_clock() {
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        let mut shown: BTreeMap<(Timestamp, String), ()> = BTreeMap::new();
+        let mut begun = at("2026-01-15T11:00:00Z");
+        for time in ["2026-01-15T11:30:00Z", "2026-01-15T12:00:00Z"] {
+            shown.insert((at(time), time.to_owned()), ());
+        }
+        forget(&mut shown, &mut begun, at("2026-01-15T12:00:00Z"));
+        assert_eq!((shown.len(), begun), (1, at("2026-01-15T11:50:00Z")));
+
+        // The clock was set back by an hour, and something new is stored.
+        begun = at("2026-01-15T11:00:00Z");
+        shown.insert((at("2026-01-15T11:00:01Z"), "new".to_owned()), ());
+        forget(&mut shown, &mut begun, at("2026-01-15T11:00:02Z"));
+        assert_eq!((shown.len(), begun), (2, at("2026-01-15T11:00:00Z")), "what comes next is not missed");
+    }
 }

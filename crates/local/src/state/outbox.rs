@@ -63,6 +63,27 @@ pub(super) fn hold(
     Ok(())
 }
 
+/// Whether anything of a channel's waits for a time after this.
+pub(super) fn waits_beyond(transaction: &Transaction<'_>, channel: &str, beyond: Timestamp) -> Result<bool, Failure> {
+    let select = "SELECT EXISTS (SELECT 1 FROM outbox WHERE state = ?1 AND at > ?2 AND channel = ?3)";
+    Ok(transaction
+        .query_row(select, params![Delivery::Pending.as_str(), beyond.micros(), channel], |row| row.get(0))?)
+}
+
+/// Makes due what waits for a time after this.
+pub(super) fn recall(
+    transaction: &Transaction<'_>,
+    channel: &str,
+    beyond: Timestamp,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    transaction.execute(
+        "UPDATE outbox SET at = ?4 WHERE state = ?1 AND at > ?2 AND channel = ?3",
+        params![Delivery::Pending.as_str(), beyond.micros(), channel, now.micros()],
+    )?;
+    Ok(())
+}
+
 /// Writes down how attempts ended. What is no longer there was silenced or has expired meanwhile.
 pub(super) fn settle(
     transaction: &Transaction<'_>,

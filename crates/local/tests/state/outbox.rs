@@ -69,6 +69,29 @@ fn what_is_acknowledged_while_it_waits_is_not_sent_unless_that_is_taken_back() {
 }
 
 #[test]
+fn what_waits_for_a_time_far_away_can_be_called_back() {
+    let state = SqliteState::in_memory().unwrap();
+    state
+        .record_alerts(
+            &alerts(1..4).into_iter().map(|alert| Alert { arrival: Arrival::Live, ..alert }).collect::<Vec<_>>(),
+            &mail(false),
+        )
+        .unwrap();
+    let (soon, far, now) = (time("2026-02-01T00:00:05Z"), time("2027-02-01T00:00:00Z"), time("2026-02-01T00:00:00Z"));
+    state.settle("mail", &[(alert(1).id, Outcome::Sent { at: far, receipt: None })]).unwrap();
+    state.settle("mail", &[(alert(2).id, Outcome::Retry { after: far, error: "away".to_owned() })]).unwrap();
+    state.hold("mail", &[alert(3).id], soon).unwrap();
+    state.recall("elsewhere", now, now).unwrap();
+    state.recall("mail", soon, now).unwrap();
+    let waiting: Vec<_> =
+        state.outbox(Delivery::Pending, 10).unwrap().into_iter().map(|row| (row.alert, row.at)).collect();
+    assert_eq!(waiting, [(alert(2).id, now), (alert(3).id, soon)]);
+    assert_eq!(state.outbox(Delivery::Sent, 10).unwrap()[0].at, far);
+    state.recall("mail", now, now).unwrap();
+    assert_eq!(claim(&state, "2026-02-01T00:00:00Z").len(), 2);
+}
+
+#[test]
 fn silencing_takes_back_what_was_not_sent_yet() {
     let state = SqliteState::in_memory().unwrap();
     let silenced = suppression("alice");

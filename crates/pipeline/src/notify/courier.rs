@@ -25,6 +25,10 @@ const MARGIN: Duration = Duration::from_secs(5 * 60);
 const STRIKES: u32 = 3;
 /// The longest that a channel is left alone, unless it asks for more.
 const REST_MAX: Duration = Duration::from_secs(60);
+/// A clock that goes back by more than this was set.
+const SLIP: Duration = Duration::from_secs(1);
+/// Nothing waits for so long: not for the end of quiet hours, of a digest's while, of a rest or of a lease.
+const WAIT_MAX: Duration = Duration::from_secs(2 * 24 * 3600);
 
 /// A place where people are told.
 pub struct Channel {
@@ -58,6 +62,8 @@ pub struct Courier<'a> {
     /// What is known of attempts and could not be written down: it is, before anything else is sent.
     unsettled: Vec<(AlertId, Outcome)>,
     rest_until: Option<Timestamp>,
+    /// The latest time that the clock has shown, since it was last set back.
+    latest: Option<Timestamp>,
     /// Rounds in a row that ended with the channel being left alone.
     rests: u32,
 }
@@ -98,6 +104,7 @@ impl<'a> Courier<'a> {
             last_digest: None,
             unsettled: Vec::new(),
             rest_until: None,
+            latest: None,
             rests: 0,
         }
     }
@@ -115,8 +122,8 @@ impl<'a> Courier<'a> {
     pub fn round(&mut self, stop: &AtomicBool) -> Result<Round, StateError> {
         self.settle()?;
         let now = self.office.clock.now();
-        // No rest is that long: where one seems to be, the clock was set back.
-        if self.rest_until.is_some_and(|until| now < until && until <= later(now, Backoff::ASKED_MAX)) {
+        self.mind_the_clock(now)?;
+        if self.rest_until.is_some_and(|until| now < until) {
             return Ok(Round::default());
         }
         let claimed = self.office.outbox.claim(self.channel(), now, later(now, LEASE), BATCH)?;
@@ -159,6 +166,23 @@ impl<'a> Courier<'a> {
         Ok(round)
     }
 
+    /// Makes due what would wait until the clock has caught up, where it was set back. What has to wait is held again.
+    fn mind_the_clock(&mut self, now: Timestamp) -> Result<(), StateError> {
+        let beyond = match self.latest {
+            // It may have been set back before this courier was made.
+            None => Some(later(now, WAIT_MAX)),
+            Some(latest) if later(now, SLIP) < latest => Some(now),
+            Some(_) => None,
+        };
+        if let Some(beyond) = beyond {
+            self.office.outbox.recall(self.channel(), beyond, now)?;
+            self.rest_until = None;
+            self.latest = Some(now);
+        }
+        self.latest = self.latest.max(Some(now));
+        Ok(())
+    }
+
     /// Makes parcels of notifications, in their order; the rest is to be held.
     fn pack(
         &mut self,
@@ -194,6 +218,8 @@ impl<'a> Courier<'a> {
         let Consignment { parcel, attempts } = consignment;
         let (verdict, receipt) = self.channel.notifier.send_for_receipt(&parcel);
         let now = self.office.clock.now();
+        // One set back while the message was under way is found by the next round.
+        self.latest = self.latest.max(Some(now));
         let (asked, reason) = match &verdict {
             Verdict::Delivered => (None, None),
             Verdict::Retry { after, reason } => (*after, Some(reason)),

@@ -120,6 +120,13 @@ impl Outbox for World {
         }
         Ok(())
     }
+
+    fn recall(&self, channel: &str, beyond: Timestamp, now: Timestamp) -> Result<(), StateError> {
+        let mut rows = self.rows.lock().unwrap();
+        let waits = rows.iter_mut().filter(|((of, _), row)| of == channel && row.state == Delivery::Pending);
+        waits.filter(|(_, row)| row.at > beyond).for_each(|(_, row)| row.at = now);
+        Ok(())
+    }
 }
 
 impl Ledger for World {
@@ -465,6 +472,52 @@ fn quiet_hours_keep_back_all_but_what_is_critical() {
         assert_eq!(world.row(&high).attempts, 0, "waiting is no attempt");
         go(world, courier, 1);
         assert_eq!(world.heard().len(), 1);
+    });
+}
+
+/// The clock is wrong by a year while something fails and something waits; then it is set right.
+#[test]
+fn a_clock_that_is_set_back_keeps_nothing_waiting() {
+    let ahead = time("2027-01-15T12:00:00Z");
+    let at = |hour| jiff::civil::Time::constant(hour, 0, 0, 0);
+    let quiet = Some(QuietHours { from: at(11), to: at(13), zone: jiff::tz::TimeZone::UTC });
+    for restarts in [false, true] {
+        let world = World::new(move |_, now| if now < ahead { Verdict::Delivered } else { Verdict::retry("HTTP 500") });
+        let world: &'static World = Box::leak(Box::new(world));
+        let (channel, routes) = (world.channel(Policy { quiet: quiet.clone(), ..Policy::default() }), routes());
+        let office = Office { outbox: world, routes: &routes, clock: world };
+        let mut courier = Courier::new(&channel, office);
+        *world.now.lock().unwrap() = ahead;
+        let failed = world.add("a", Severity::Critical);
+        let held = world.add("b", Severity::High);
+        go(world, &mut courier, 60);
+        assert!(world.row(&failed).attempts > 1);
+
+        let right = time("2026-01-15T12:30:00Z");
+        *world.now.lock().unwrap() = right;
+        if restarts {
+            courier = Courier::new(&channel, office);
+        }
+        go(world, &mut courier, 1);
+        assert_eq!(world.row(&failed).state, Delivery::Sent, "restarts: {restarts}");
+        assert_eq!(world.row(&held).at, time("2026-01-15T13:00:00Z"), "the quiet hours hold all the same");
+        go(world, &mut courier, 1801);
+        assert_eq!(world.row(&held).state, Delivery::Sent);
+    }
+}
+
+#[test]
+fn a_clock_that_slips_by_less_than_a_second_hastens_nothing() {
+    let world = World::new(|_, _| Verdict::Retry { after: Some(Duration::from_secs(60)), reason: "busy".to_owned() });
+    with(world, Policy::default(), |world, courier| {
+        let id = world.add("a", Severity::Low);
+        go(world, courier, 10);
+        {
+            let mut now = world.now.lock().unwrap();
+            *now = Timestamp::from_micros(now.micros() - 1_900_000).unwrap();
+        }
+        go(world, courier, 10);
+        assert_eq!(world.row(&id).attempts, 1);
     });
 }
 

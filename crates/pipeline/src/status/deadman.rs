@@ -39,6 +39,16 @@ impl Default for DeadManRules {
     }
 }
 
+/// How passes go, at one instant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pulse {
+    /// When one last came to its end, in this process or another.
+    pub last: Option<Timestamp>,
+    /// For how long none has, since the watch began, by a clock that never jumps: when a machine's clock is set, nothing
+    /// falls silent, and nothing is heard again.
+    pub silent_for: Duration,
+}
+
 /// Something that should be heard and is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Silence {
@@ -145,21 +155,20 @@ impl fmt::Display for Silence {
     }
 }
 
-/// What should be heard and is not, of the streams that are to be collected. `last_pass` is when a pass last came to its end, `since` when the watch began.
+/// What should be heard and is not, of the streams that are to be collected.
 #[must_use]
 pub fn silences(
     scope: &Scope,
     streams: &[StreamState],
-    last_pass: Option<Timestamp>,
-    since: Timestamp,
+    pulse: Pulse,
     now: Timestamp,
     rules: &DeadManRules,
 ) -> Vec<Silence> {
     let mut found = Vec::new();
-    if last_pass.unwrap_or(since).max(since) < earlier(now, rules.pass_within) {
-        found.push(Silence::NoPass { last: last_pass });
+    if pulse.silent_for > rules.pass_within {
+        found.push(Silence::NoPass { last: pulse.last });
     }
-    let is_old = |unknown: &&Unknown| unknown.trouble.since <= earlier(now, rules.patience);
+    let is_old = |unknown: &&Unknown| is_old(&unknown.trouble, now, rules);
     found.extend(scope.unknown.iter().filter(is_old).map(|unknown| Silence::Unknown { unknown: unknown.clone() }));
     // Whoever paused a stream knows that it says nothing.
     let is_wanted = |state: &&StreamState| state.pause.is_none() && scope.streams.contains(&state.stream);
@@ -175,9 +184,15 @@ fn access_lost(state: &StreamState, now: Timestamp, rules: &DeadManRules) -> Opt
     let could_be_read = state.health.last_success.is_some();
     // A second that was too dense, or a clock that is off, keeps nobody from reading the rest.
     let is_lost = !matches!(trouble.kind, TroubleKind::TooDense | TroubleKind::Clock);
-    let is_old = trouble.since <= earlier(now, rules.patience);
     let stream = state.stream.clone();
-    (could_be_read && is_lost && is_old).then(|| Silence::AccessLost { stream, trouble: trouble.clone() })
+    (could_be_read && is_lost && is_old(trouble, now, rules))
+        .then(|| Silence::AccessLost { stream, trouble: trouble.clone() })
+}
+
+/// Whether a trouble has lasted for so long that it is worth an alert.
+fn is_old(trouble: &Trouble, now: Timestamp, rules: &DeadManRules) -> bool {
+    // One that is yet to begin began before the clock was set back; nobody knows how long ago.
+    trouble.since <= earlier(now, rules.patience) || trouble.since > later(now, rules.patience)
 }
 
 fn silent(state: &StreamState, rules: &DeadManRules) -> Option<Silence> {
@@ -221,9 +236,8 @@ mod tests {
     }
 
     fn found(state: StreamState, now: &str) -> Vec<String> {
-        let since = time("2026-01-01T00:00:00Z");
         let scope = Scope { streams: vec![state.stream.clone()], ..Scope::default() };
-        let found = silences(&scope, &[state], Some(time(now)), since, time(now), &DeadManRules::default());
+        let found = silences(&scope, &[state], Pulse::default(), time(now), &DeadManRules::default());
         found.iter().map(Silence::subject).collect()
     }
 
@@ -250,6 +264,9 @@ mod tests {
         assert_eq!(found(state.clone(), "2026-01-31T12:20:00Z"), [""; 0]);
         let lost = ["access-lost/access-denied/123456789012/us-east-1/iam.amazonaws.com"];
         assert_eq!(found(state.clone(), "2026-01-31T12:30:00Z"), lost);
+        // Since then the clock was set back: by a little it changes nothing, by hours nobody knows.
+        assert_eq!(found(state.clone(), "2026-01-31T11:59:00Z"), [""; 0]);
+        assert_eq!(found(state.clone(), "2026-01-31T08:00:00Z"), lost);
         // It was never there: the status says so.
         state.health.last_success = None;
         assert_eq!(found(state, "2026-01-31T12:30:00Z"), [""; 0]);
@@ -260,7 +277,7 @@ mod tests {
         let (since, now) = (time("2026-01-01T00:00:00Z"), time("2026-01-01T00:30:00Z"));
         let error = LookupError::Unavailable("cut".to_owned());
         let scope = Scope { unknown: vec![Unknown::new("organization", "x:Y", &error, since)], ..Scope::default() };
-        let found = |now| silences(&scope, &[], Some(now), since, now, &DeadManRules::default());
+        let found = |now| silences(&scope, &[], Pulse::default(), now, &DeadManRules::default());
         assert_eq!(found(now).iter().map(Silence::subject).collect::<Vec<_>>(), ["unknown/organization"]);
         assert_eq!(found(since), []);
     }
@@ -275,23 +292,17 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_that_does_not_end_is_missed() {
-        let (since, now) = (time("2026-01-01T00:00:00Z"), time("2026-01-01T01:00:01Z"));
-        let rules = DeadManRules::default();
-        assert_eq!(silences(&Scope::default(), &[], None, since, now, &rules), [Silence::NoPass { last: None }]);
-        let last = Some(time("2026-01-01T00:30:00Z"));
-        assert_eq!(silences(&Scope::default(), &[], last, since, now, &rules), []);
-        // A daemon that has just been started is given its time.
-        assert_eq!(
-            silences(
-                &Scope::default(),
-                &[],
-                Some(time("2025-12-01T00:00:00Z")),
-                time("2026-01-01T00:30:00Z"),
-                now,
-                &rules
-            ),
-            []
-        );
+    fn a_pass_that_does_not_end_is_missed_whatever_the_clock_says() {
+        let last = Some(time("2026-01-01T00:00:00Z"));
+        let found = |seconds, now: &str| {
+            let pulse = Pulse { last, silent_for: Duration::from_secs(seconds) };
+            silences(&Scope::default(), &[], pulse, time(now), &DeadManRules::default())
+        };
+        let missed = [Silence::NoPass { last }];
+        assert_eq!(found(3600, "2026-01-01T01:00:00Z"), []);
+        assert_eq!(found(3601, "2026-01-01T01:00:01Z"), missed);
+        // The clock was set: by a year forward, and back to before the last pass.
+        assert_eq!(found(1, "2027-01-01T00:00:00Z"), []);
+        assert_eq!(found(3601, "2025-12-31T00:00:00Z"), missed);
     }
 }

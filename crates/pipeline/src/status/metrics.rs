@@ -1,9 +1,11 @@
 //! The figures for Prometheus, in its text format.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use event::Timestamp;
 
+use super::deadman::Pulse;
 use super::{Status, StreamStatus};
 use crate::collect::PassReport;
 use crate::history::{RecordCounts, SeverityCounts};
@@ -193,17 +195,13 @@ pub fn metrics(status: &Status, channels: &[ChannelHealth], totals: &Totals) -> 
 
 /// What is wrong with collecting, for a health check; `None` where it goes well.
 #[must_use]
-pub fn ailment(totals: &Totals, since: Timestamp, within: std::time::Duration, now: Timestamp) -> Option<String> {
-    let last = totals.last_pass.unwrap_or(since).max(since);
-    let silent = now.micros().saturating_sub(last.micros());
-    let bound = i64::try_from(within.as_micros()).unwrap_or(i64::MAX);
-    (silent > bound).then(|| format!("no pass has come to its end since {last}"))
+pub fn ailment(pulse: Pulse, within: Duration) -> Option<String> {
+    (pulse.silent_for > within)
+        .then(|| format!("no pass has come to its end for {} minutes", pulse.silent_for.as_secs() / 60))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::collect::{Rules, Scope, Stream};
     use crate::status::Expectation;
@@ -234,12 +232,10 @@ mod tests {
 
     #[test]
     fn a_process_that_gets_nothing_done_is_ill() {
-        let at = |text: &str| Timestamp::parse(text).unwrap();
-        let (since, hour) = (at("2026-04-01T12:00:00Z"), Duration::from_secs(3600));
-        let totals = Totals::default();
-        assert_eq!(ailment(&totals, since, hour, at("2026-04-01T13:00:00Z")), None);
-        assert!(ailment(&totals, since, hour, at("2026-04-01T13:00:01Z")).is_some());
-        let totals = Totals { last_pass: Some(at("2026-04-01T12:30:00Z")), ..totals };
-        assert_eq!(ailment(&totals, since, hour, at("2026-04-01T13:00:01Z")), None);
+        let silent_for = |seconds| Pulse { last: None, silent_for: Duration::from_secs(seconds) };
+        let hour = Duration::from_secs(3600);
+        assert_eq!(ailment(silent_for(3600), hour), None);
+        let told = ailment(silent_for(5400), hour);
+        assert_eq!(told.as_deref(), Some("no pass has come to its end for 90 minutes"));
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use axum::Router;
@@ -15,6 +15,7 @@ use event::Timestamp;
 use local::SystemClock;
 use local::state::SqliteState;
 use pipeline::collect::{PassReport, StreamStore};
+use pipeline::status::deadman::Pulse;
 use pipeline::status::metrics::{Totals, ailment, metrics};
 use pipeline::status::{Expectation, Status};
 use pipeline::store::Clock;
@@ -26,9 +27,9 @@ use crate::session::Session;
 
 /// How the daemon is.
 pub(super) struct Vitals {
-    /// When it began.
-    pub(super) since: Timestamp,
     totals: Mutex<Totals>,
+    /// When the last pass came to its end, or the daemon began.
+    beat: Mutex<Instant>,
     told: Mutex<Option<Told>>,
 }
 
@@ -41,8 +42,9 @@ struct Told {
 }
 
 impl Vitals {
-    pub(super) fn new(since: Timestamp, last_pass: Option<Timestamp>) -> Vitals {
-        Vitals { since, totals: Mutex::new(Totals { last_pass, ..Totals::default() }), told: Mutex::new(None) }
+    pub(super) fn new(last_pass: Option<Timestamp>) -> Vitals {
+        let totals = Totals { last_pass, ..Totals::default() };
+        Vitals { totals: Mutex::new(totals), beat: Mutex::new(Instant::now()), told: Mutex::new(None) }
     }
 
     /// Takes over what a configuration says.
@@ -58,14 +60,15 @@ impl Vitals {
 
     pub(super) fn passed(&self, report: &PassReport, seconds: f64) {
         lock(&self.totals).add(report, seconds);
+        *lock(&self.beat) = Instant::now();
     }
 
     pub(super) fn failed(&self) {
         lock(&self.totals).failed_passes += 1;
     }
 
-    pub(super) fn last_pass(&self) -> Option<Timestamp> {
-        lock(&self.totals).last_pass
+    pub(super) fn pulse(&self) -> Pulse {
+        Pulse { last: lock(&self.totals).last_pass, silent_for: lock(&self.beat).elapsed() }
     }
 }
 
@@ -117,9 +120,8 @@ impl Endpoint {
 
 async fn healthz(State(shared): State<Shared>) -> Response {
     let told = lock(&shared.vitals.told).clone();
-    let totals = lock(&shared.vitals.totals).clone();
     let within = told.map_or(Duration::from_secs(3600), |told| told.pass_within);
-    match ailment(&totals, shared.vitals.since, within, SystemClock.now()) {
+    match ailment(shared.vitals.pulse(), within) {
         None => "ok\n".into_response(),
         Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }
