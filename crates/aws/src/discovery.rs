@@ -8,7 +8,7 @@ use aws_config::Region;
 use aws_sdk_account::types::RegionOptStatus;
 use aws_sdk_organizations::types::AccountState;
 use event::Timestamp;
-use pipeline::collect::{AccountScope, Partition, Scope, streams};
+use pipeline::collect::{AccountScope, Partition, Scope, Unknown, streams};
 
 use crate::access::{Account, Aws, Role};
 use crate::date::UserAgent;
@@ -32,6 +32,8 @@ pub struct Wanted {
     pub sso_region: Option<String>,
     /// Event sources beside the identity ones.
     pub sources: Vec<String>,
+    /// What is wanted besides and cannot be asked now, such as a role whose external id is not to be had.
+    pub unknown: Vec<Unknown>,
 }
 
 /// The role that an organisation's accounts have in common.
@@ -64,7 +66,7 @@ impl Aws {
     #[must_use]
     pub fn discover(&self, wanted: &Wanted, before: &Scope, now: Timestamp, stop: &AtomicBool) -> Option<Discovery> {
         let is_stopped = || stop.load(Ordering::Relaxed);
-        let mut scope = Scope::default();
+        let mut scope = Scope { unknown: wanted.unknown.clone(), ..Scope::default() };
         let mut unknown = |subject: &str, error: AwsError| scope.unknown.push(error.unknown(subject, now));
         let mut accounts: Vec<Account> = Vec::new();
         let is_own_asked = wanted.own || wanted.organization.is_some();

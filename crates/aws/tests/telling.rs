@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 
 use aws::{Access, Aws, Role};
 use event::Timestamp;
+use event::arn::Arn;
 use notify::{
-    ChannelConfig, Edge, ImportFindings, Means, MemoryThreads, Publication, Publish, SecretSource, SecretStore,
-    Settings,
+    ChannelConfig, Edge, FindImporter, ImportFindings, Means, MemoryThreads, Publication, Publish, SecretSource,
+    SecretStore, Settings,
 };
 use pipeline::alert::Alert;
 use pipeline::notify::{Channel, Parcel, Verdict};
@@ -129,7 +130,8 @@ impl World {
         let config: ChannelConfig = serde_json::from_value(config).unwrap();
         let is_hub = matches!(config.settings, Settings::SecurityHub(_));
         // Whose Security Hub it is has to be asked.
-        let importer = is_hub.then(|| Arc::new(self.aws.own().unwrap().security_hub(None)) as Arc<_>);
+        let hub = is_hub.then(|| Arc::new(self.aws.own().unwrap().security_hub(None)) as Arc<dyn ImportFindings>);
+        let importer = hub.map(|hub| Arc::new(move || Ok(Arc::clone(&hub))) as Arc<FindImporter>);
         let means = Means {
             edge: Arc::new(Edge::new().unwrap()),
             clock: Arc::new(Noon),
@@ -395,8 +397,8 @@ fn answer(server: &TcpListener, status: u16, body: &str) {
 #[ignore = "a process that another test starts"]
 fn asks_again() {
     let secrets = World::new().aws.secrets();
-    let arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:slack-AbCdEf";
-    assert_eq!(secrets.get(arn).unwrap().expose(), "x");
-    let reason = secrets.get(arn).unwrap_err();
+    let arn = Arn::parse("arn:aws:secretsmanager:us-east-1:111122223333:secret:slack-AbCdEf").unwrap();
+    assert_eq!(secrets.get(&arn).unwrap().expose(), "x");
+    let reason = secrets.get(&arn).unwrap_err().to_string();
     assert!(reason.contains("not what it should be") && !reason.contains("hunter2"), "{reason}");
 }

@@ -1,5 +1,6 @@
 //! What collecting works with: AWS, the streams, the stores. `collect` and `run` differ in how often.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -8,23 +9,26 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use aws::{Aws, EventHistory, MemberRole, Role, Wanted};
 use detect::Registry;
+use event::Timestamp;
 use lake::{Lake, WriterOptions};
 use local::aside::JsonlAside;
 use local::state::SqliteState;
-use local::{LakeStore, SystemClock, SystemTimer};
-use notify::{SecretSource, SecretStore};
+use local::{Ballast, LakeStore, SystemClock, SystemTimer};
+use notify::{NoSecretStore, SecretError, SecretStore};
 use pipeline::collect::sources::expand;
-use pipeline::collect::{Collect, Options, PassReport, Regions, Rules, Scope, Stream, StreamStore};
+use pipeline::collect::{Collect, Options, PassReport, Regions, Rules, Scope, Stream, StreamStore, Unknown};
 use pipeline::filter::Filters;
 use pipeline::history::{RunEnd, RunId};
 use pipeline::ingest::Progress;
 use pipeline::outbox::Routes;
-use pipeline::state::{Ledger, StateStore, SuppressionStore};
+use pipeline::service::CallError;
+use pipeline::state::{Ledger, StateError, StateStore, SuppressionStore};
 use pipeline::status::Expectation;
+use pipeline::status::full::disk_full;
 use pipeline::store::Clock;
 use pipeline::suppress::Suppressions;
 
-use crate::config::Config;
+use crate::config::{AccountConfig, Config};
 use crate::exit::usage;
 use crate::proving::Keys;
 use crate::session::Session;
@@ -59,6 +63,7 @@ impl Base {
             true => Some(Keys::open(session, "collect.verify_keys", file)?),
             false => None,
         };
+        lay_ballast(state);
         let lake = session.open_or_create_lake()?;
         session.fit(state, &lake)?;
         let aside = JsonlAside::open(&session.home)
@@ -71,7 +76,10 @@ impl Base {
 pub(crate) struct Live {
     store: LakeStore,
     aws: Aws,
+    /// What is wanted besides the accounts below.
     wanted: Wanted,
+    accounts: Vec<AccountConfig>,
+    secrets: Secrets,
     regions: Regions,
     options: Options,
     history: EventHistory,
@@ -111,7 +119,9 @@ impl Live {
         Ok(Live {
             store,
             aws,
-            wanted: wanted(config, overrides, &Secrets::new(session))?,
+            wanted: wanted(config, overrides)?,
+            accounts: checked(&config.accounts)?,
+            secrets: Secrets::new(session),
             regions: Regions::default(),
             options: options(config),
             history: EventHistory::default(),
@@ -128,7 +138,12 @@ impl Live {
 
     /// Finds out what there is to read, and writes it down. What a flag narrows or widens holds for this run alone.
     pub(crate) fn discover(&mut self, state: &SqliteState, stop: &AtomicBool) -> anyhow::Result<()> {
-        let Some(found) = self.aws.discover(&self.wanted, &self.scope, SystemClock.now(), stop) else {
+        let now = SystemClock.now();
+        let mut wanted = self.wanted.clone();
+        for account in &self.accounts {
+            add(&mut wanted, account, &self.secrets, now);
+        }
+        let Some(found) = self.aws.discover(&wanted, &self.scope, now, stop) else {
             return Ok(());
         };
         if self.is_configured {
@@ -151,13 +166,38 @@ impl Live {
 
     /// Reads what there is to read of every stream, once.
     pub(crate) fn pass(&self, pass: &Pass<'_>) -> anyhow::Result<(PassReport, Duration)> {
-        let Pass { command, base, state, ledger, routes, progress, stop } = *pass;
+        let Pass { command, state, ledger, routes, .. } = *pass;
+        let outcome = match state.begin_run(command, SystemClock.now()) {
+            Ok(run) => self.attempt(pass, run).inspect_err(|error| run_failed(state, run, error)),
+            Err(error) => {
+                let error = error.into();
+                let run = make_room(state, &error).then(|| state.begin_run(command, SystemClock.now()).ok()).flatten();
+                if let Some(run) = run {
+                    run_failed(state, run, &error);
+                }
+                Err(error)
+            }
+        };
+        match &outcome {
+            Ok(_) => lay_ballast(state),
+            Err(error) if is_full(error) => {
+                let alert = disk_full(&crate::chain(error), SystemClock.now());
+                if let Err(error) = ledger.record_alerts(&[alert], routes) {
+                    crate::complain(&format!("nobody is told that the disk is full: {error}"));
+                }
+            }
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    fn attempt(&self, pass: &Pass<'_>, run: RunId) -> anyhow::Result<(PassReport, Duration)> {
+        let Pass { base, state, ledger, routes, progress, stop, .. } = *pass;
         let started = Instant::now();
         let suppressions = Suppressions::new(state.suppressions()?);
         let timer = SystemTimer::new(Arc::clone(stop));
-        let run = state.begin_run(command, timer.now())?;
         let options = Options { seed: seed(timer.now()), ..self.options.clone() };
-        let outcome = Collect {
+        let report = Collect {
             lookup: &self.history,
             streams: state,
             timer: &timer,
@@ -175,15 +215,7 @@ impl Live {
             on_trouble: &|stream, trouble| tracing::info!(%stream, message = trouble.message, "cannot be read"),
             stop,
         }
-        .pass(&self.scope.streams);
-        let report = match outcome {
-            Ok(report) => report,
-            Err(error) => {
-                let error = error.into();
-                run_failed(state, run, &error);
-                return Err(error);
-            }
-        };
+        .pass(&self.scope.streams)?;
         let unread = report.streams.iter().filter(|stream| !stream.complete && !stream.paused).count();
         let end = RunEnd {
             at: timer.now(),
@@ -205,11 +237,34 @@ impl Live {
 
 /// Writes down that a run failed, as far as that can be.
 pub(crate) fn run_failed(state: &SqliteState, run: RunId, error: &anyhow::Error) {
+    make_room(state, error);
     let (records, alerts) = Default::default();
-    let error = Some(crate::chain(error));
-    let end = RunEnd { at: SystemClock.now(), exit_code: 1, records, unread: 0, alerts, suppressed: 0, error };
-    // The failure itself is what to tell; the history may be on the same full disk.
-    let _ = state.end_run(run, &end);
+    let said = Some(crate::chain(error));
+    let end = RunEnd { at: SystemClock.now(), exit_code: 1, records, unread: 0, alerts, suppressed: 0, error: said };
+    if let Err(unwritten) = state.end_run(run, &end) {
+        crate::complain(&format!("`trailhound status` will not tell of this failure: {unwritten}"));
+    }
+}
+
+/// Throws the ballast away where the disk is full. Returns whether that made room.
+fn make_room(state: &SqliteState, error: &anyhow::Error) -> bool {
+    is_full(error) && state.folder().is_some_and(|home| Ballast::of(home).drop())
+}
+
+/// Lays ballast where there is none and room for it; without it, less can be told of a full disk.
+pub(crate) fn lay_ballast(state: &SqliteState) {
+    if let Some(Err(error)) = state.folder().map(|home| Ballast::of(home).lay()) {
+        tracing::warn!(%error, "no room is kept for telling of a full disk");
+    }
+}
+
+/// Whether it failed because a disk or a quota is full.
+fn is_full(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        matches!(kind, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+            || matches!(cause.downcast_ref::<StateError>(), Some(StateError::Full { .. }))
+    })
 }
 
 /// How a daemon writes: in less memory than a first load at full speed is given, for it stays.
@@ -217,10 +272,10 @@ pub(crate) fn frugal() -> WriterOptions {
     WriterOptions { buffered_bytes: 12 << 20, file_bytes: 8 << 20, known_ids: 250_000, ..WriterOptions::default() }
 }
 
-/// What is to be collected, by the configuration and the flags.
-fn wanted(config: &Config, overrides: &Overrides, secrets: &dyn SecretStore) -> anyhow::Result<Wanted> {
+/// What is to be collected, by the configuration and the flags, but for `[[accounts]]`.
+fn wanted(config: &Config, overrides: &Overrides) -> anyhow::Result<Wanted> {
     let collect = &config.collect;
-    let mut wanted = Wanted {
+    let wanted = Wanted {
         own: collect.own_account,
         regions: if overrides.regions.is_empty() { collect.regions.clone() } else { overrides.regions.clone() },
         sso_region: Some(collect.sso_region.clone()).filter(|region| !region.is_empty()),
@@ -234,25 +289,50 @@ fn wanted(config: &Config, overrides: &Overrides, secrets: &dyn SecretStore) -> 
     if let Some(source) = wanted.sources.iter().find(|source| !expand(source).iter().all(is_name)) {
         return Err(usage(format!("{source:?} is no event source, such as \"kms\"")));
     }
-    let secret = |source: &Option<SecretSource>| match source {
-        None => Ok(None),
-        Some(source) => source
-            .resolve(secrets)
-            .map(|secret| Some(secret.expose().to_owned()))
-            .map_err(|error| usage(format!("[[accounts]] external_id: {error}"))),
-    };
-    for account in &config.accounts {
-        let external_id = secret(&account.external_id)?;
+    Ok(wanted)
+}
+
+/// The accounts of the configuration, without mistakes that can be found without AWS.
+fn checked(accounts: &[AccountConfig]) -> anyhow::Result<Vec<AccountConfig>> {
+    for account in accounts {
         match (&account.role, &account.organization_role) {
-            (Some(arn), None) => wanted.roles.push(Role { arn: arn.clone(), external_id }),
-            (None, Some(name)) if wanted.organization.is_none() => {
-                wanted.organization = Some(MemberRole { name: name.clone(), external_id });
-            }
-            (None, Some(_)) => return Err(usage("[[accounts]]: organization_role can be given once")),
+            (Some(_), None) | (None, Some(_)) => {}
             _ => return Err(usage("[[accounts]]: each needs either a role or an organization_role")),
         }
+        // Whether AWS gives one is found out when it is needed: it says nothing about the others.
+        let found = account.external_id.as_ref().map(|source| source.resolve(&NoSecretStore));
+        if let Some(Err(error)) = found.filter(|found| !matches!(found, Err(SecretError::Aws { .. }))) {
+            return Err(usage(format!("[[accounts]] external_id: {error}")));
+        }
     }
-    Ok(wanted)
+    if accounts.iter().filter(|account| account.organization_role.is_some()).count() > 1 {
+        return Err(usage("[[accounts]]: organization_role can be given once"));
+    }
+    Ok(accounts.to_vec())
+}
+
+/// Adds an account, or what keeps us from it.
+fn add(wanted: &mut Wanted, account: &AccountConfig, secrets: &dyn SecretStore, now: Timestamp) {
+    let subject = account.role.as_deref().unwrap_or("organization");
+    let external_id = match account.external_id.as_ref().map(|source| source.resolve(secrets)).transpose() {
+        Ok(secret) => secret.map(|secret| secret.expose().to_owned()),
+        Err(error) => {
+            let what = format!("external_id of [[accounts]]: {error}");
+            let cause = match error {
+                SecretError::Aws { source, .. } => source,
+                _ => CallError::Refused(error.to_string()),
+            };
+            let mut unknown = Unknown::new(subject, "", &cause, now);
+            unknown.trouble.message = what;
+            wanted.unknown.push(unknown);
+            return;
+        }
+    };
+    match (&account.role, &account.organization_role) {
+        (Some(arn), _) => wanted.roles.push(Role { arn: arn.clone(), external_id }),
+        (None, Some(name)) => wanted.organization = Some(MemberRole { name: name.clone(), external_id }),
+        (None, None) => {}
+    }
 }
 
 pub(crate) fn rules(config: &Config) -> Rules {

@@ -3,13 +3,15 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use anyhow::Context;
-use aws::{Access, Aws};
+use aws::{Access, Aws, AwsError};
+use event::arn::Arn;
 use local::SystemClock;
 use notify::{Edge, FileThreads, Means, Secret, SecretStore};
-use pipeline::notify::{Channel, Courier, Office, Round, flush};
+use pipeline::notify::{Channel, Courier, Office, Round, flush, trouble};
 use pipeline::outbox::{Outbox, Routes};
-use pipeline::state::StateError;
+use pipeline::service::CallError;
+use pipeline::state::{Ledger, StateError};
+use pipeline::store::Clock;
 
 use crate::exit::usage;
 use crate::output::plural;
@@ -41,9 +43,12 @@ impl Tell {
             means.publisher = Some(Arc::new(Aws::open(&session.access(), None)?.topics()));
         }
         if has("security-hub") {
-            let own =
-                Aws::open(&session.access(), None)?.own().context("the channel of kind security-hub cannot be made")?;
-            means.importer = Some(Arc::new(own.security_hub(None)));
+            let aws = Aws::open(&session.access(), None)?;
+            means.importer = Some(Arc::new(move || match aws.own() {
+                Ok(own) => Ok(Arc::new(own.security_hub(None))),
+                Err(AwsError::Call { source, .. }) => Err(source),
+                Err(error) => Err(CallError::Refused(error.to_string())),
+            }));
         }
         let (channels, routes) =
             notify::build(configs, &means).map_err(|error| usage(format!("[[notify]]: {error}")))?;
@@ -56,8 +61,21 @@ impl Tell {
         self.channels.iter().map(|channel| Courier::new(channel, office)).collect()
     }
 
+    /// Says which channels cannot be told anything now, here and to the others.
+    pub(crate) fn check(&self, ledger: &dyn Ledger) {
+        for Channel { name, notifier, .. } in &self.channels {
+            let Err(reason) = notifier.ready() else { continue };
+            crate::complain(&format!("the channel {name} waits: {reason}"));
+            let alert = trouble(name, &reason, SystemClock.now());
+            if let Err(error) = ledger.record_alerts(&[alert], &self.routes.without(name)) {
+                crate::complain(&format!("{name}: {error}"));
+            }
+        }
+    }
+
     /// Sends what waits now, and says how that went. What could not be sent stays for the next run.
     pub(crate) fn send_now(&self, outbox: &dyn Outbox, stop: &AtomicBool) {
+        self.check(outbox);
         flush(self.couriers(outbox), stop, &told);
     }
 }
@@ -65,7 +83,7 @@ impl Tell {
 /// The secrets that AWS has; it is asked for the first of them.
 pub(crate) struct Secrets {
     access: Access,
-    opened: OnceLock<Result<aws::Secrets, String>>,
+    opened: OnceLock<Result<aws::Secrets, CallError>>,
 }
 
 impl Secrets {
@@ -79,8 +97,9 @@ impl Secrets {
 }
 
 impl SecretStore for Secrets {
-    fn get(&self, arn: &str) -> Result<Secret, String> {
-        let open = || Aws::open(&self.access, None).map(|aws| aws.secrets()).map_err(|error| error.to_string());
+    fn get(&self, arn: &Arn<'_>) -> Result<Secret, CallError> {
+        let unavailable = |error: AwsError| CallError::Unavailable(error.to_string());
+        let open = || Aws::open(&self.access, None).map(|aws| aws.secrets()).map_err(unavailable);
         self.opened.get_or_init(open).as_ref().map_err(Clone::clone)?.get(arn)
     }
 }

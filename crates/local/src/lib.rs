@@ -6,6 +6,7 @@
 //! **Must not** know detections' rules or print.
 
 pub mod aside;
+mod ballast;
 pub mod evidence;
 pub mod files;
 pub mod journal;
@@ -15,5 +16,6 @@ pub mod state;
 mod store;
 mod timer;
 
+pub use ballast::Ballast;
 pub use store::{LakeStore, SystemClock};
 pub use timer::SystemTimer;

@@ -38,7 +38,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use self::error::{Failure, state_error};
 pub use self::failpoint::FAILPOINTS;
-use self::failpoint::{Operation, failpoint};
+use self::failpoint::{Operation, failpoint, full_while};
 
 /// How long a writer waits for another process: longer than any transaction of ours takes, on a slow disk too.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -108,6 +108,7 @@ impl SqliteState {
     ) -> Result<T, StateError> {
         let mut connection = self.lock();
         failpoint!(operation.before);
+        full_while!(operation.full, self.folder().is_some_and(|home| crate::Ballast::of(home).is_laid()), &self.path);
         let attempt = || {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let value = body(&transaction)?;
@@ -117,6 +118,12 @@ impl SqliteState {
             Ok(value)
         };
         attempt().map_err(|failure| state_error(&self.path, failure))
+    }
+
+    /// Where the database lies; `None` for one in memory.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        Path::new(&self.path).parent().filter(|folder| !folder.as_os_str().is_empty())
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {

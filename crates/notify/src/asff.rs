@@ -11,6 +11,7 @@ use detect::Severity;
 use pipeline::alert::Alert;
 use pipeline::escape::single_line;
 use pipeline::notify::{Notifier, Parcel, Verdict};
+use pipeline::service::CallError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -35,12 +36,18 @@ pub trait ImportFindings: Send + Sync {
     fn import(&self, findings: &[Value], limit: Duration) -> Verdict;
 }
 
+/// Finds out which Security Hub takes the findings. AWS is asked for that, and may not answer.
+pub type FindImporter = dyn Fn() -> Result<Arc<dyn ImportFindings>, CallError> + Send + Sync;
+
 impl Kind for SecurityHubConfig {
     const FOR_PEOPLE: bool = false;
 
     fn build(&self, tools: &mut Tools<'_>) -> Result<Box<dyn Notifier>, BuildError> {
         match &tools.means.importer {
-            Some(importer) => Ok(Box::new(SecurityHub { importer: Arc::clone(importer), limit: tools.limit })),
+            Some(find) => {
+                let importer = find().map_err(|error| tools.away(&error.to_string(), &error))?;
+                Ok(Box::new(SecurityHub { importer, limit: tools.limit }))
+            }
             None => Err(tools.wrong("AWS Security Hub cannot be reached from here")),
         }
     }

@@ -1,13 +1,16 @@
 //! From the configuration to channels.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use pipeline::collect::TroubleKind;
+use pipeline::escape::single_line;
 use pipeline::notify::{Channel, Notifier, Parcel, Verdict};
 use pipeline::outbox::{Route, Routes};
+use pipeline::service::CallError;
 use pipeline::store::Clock;
 
-use crate::asff::ImportFindings;
+use crate::asff::FindImporter;
 use crate::config::{ChannelConfig, ConfigError, check};
 use crate::edge::Edge;
 use crate::secret::{HIDDEN, Secret, SecretError, SecretSource, SecretStore};
@@ -20,6 +23,9 @@ const SCRUBBED_MIN: usize = 6;
 /// A part of a secret address that is shorter than this is none: `hooks`, `services`.
 const PART_MIN: usize = 10;
 
+/// The most characters that are repeated of why AWS does not answer.
+const SAID_MAX: usize = 400;
+
 /// What channels are made with.
 #[derive(Clone)]
 pub struct Means {
@@ -31,8 +37,8 @@ pub struct Means {
     pub secrets: Arc<dyn SecretStore>,
     /// Amazon SNS; without it, channels of kind `sns` cannot be made.
     pub publisher: Option<Arc<dyn Publish>>,
-    /// AWS Security Hub; without it, channels of kind `security-hub` cannot be made.
-    pub importer: Option<Arc<dyn ImportFindings>>,
+    /// Finds AWS Security Hub; without it, channels of kind `security-hub` cannot be made.
+    pub importer: Option<Arc<FindImporter>>,
     /// Which of Slack's threads are whose.
     pub threads: Arc<dyn Threads>,
 }
@@ -51,6 +57,14 @@ pub enum BuildError {
         channel: String,
         /// Why.
         source: SecretError,
+    },
+    /// What the channel needs of AWS is not to be had now. It is no mistake in the configuration.
+    #[error("channel {channel:?}: {reason}")]
+    Away {
+        /// The channel.
+        channel: String,
+        /// Why, and what helps.
+        reason: String,
     },
     /// A key's value is wrong.
     #[error("channel {channel:?}: {reason}")]
@@ -75,9 +89,10 @@ pub(crate) struct Tools<'a> {
 impl Tools<'_> {
     /// Gets a secret.
     pub(crate) fn secret(&mut self, source: &SecretSource) -> Result<Secret, BuildError> {
-        let secret = source
-            .resolve(&*self.means.secrets)
-            .map_err(|source| BuildError::Secret { channel: self.channel.to_owned(), source })?;
+        let secret = source.resolve(&*self.means.secrets).map_err(|error| match &error {
+            SecretError::Aws { source, .. } => self.away(&error.to_string(), source),
+            _ => BuildError::Secret { channel: self.channel.to_owned(), source: error },
+        })?;
         self.secrets.push(secret.clone());
         Ok(secret)
     }
@@ -97,21 +112,38 @@ impl Tools<'_> {
         }
     }
 
+    /// Says that AWS does not give what the channel needs.
+    pub(crate) fn away(&self, said: &str, error: &CallError) -> BuildError {
+        let mut reason = single_line(said, SAID_MAX).into_owned();
+        if let Some(advice) = TroubleKind::of(error).advice() {
+            reason.push_str("; ");
+            reason.push_str(advice);
+        }
+        BuildError::Away { channel: self.channel.to_owned(), reason }
+    }
+
     /// Says that something is wrong with the channel's configuration.
     pub(crate) fn wrong(&self, reason: impl Into<String>) -> BuildError {
         BuildError::Value { channel: self.channel.to_owned(), reason: reason.into() }
     }
 }
 
-/// Makes the channels, and the routes to them. Those that are not enabled are left out. Names must be unique.
+/// Makes the channels, and the routes to them. Those that are not enabled are left out. Names must be unique. One that
+/// needs something of AWS that is not to be had now says so by [`Notifier::ready`], and is made when it is first needed.
 ///
 /// # Errors
-/// [`BuildError`]: the first mistake, or the first secret that is not to be had.
+/// [`BuildError`]: the first mistake.
 pub fn build(configs: &[ChannelConfig], means: &Means) -> Result<(Vec<Channel>, Routes), BuildError> {
     check(configs)?;
     let mut channels = Vec::new();
     for config in configs.iter().filter(|config| config.common.enabled) {
-        channels.push(channel(config, means)?);
+        channels.push(match channel(config, means) {
+            Err(BuildError::Away { reason, .. }) => {
+                let notifier = Late { config: config.clone(), means: means.clone(), reason, made: OnceLock::new() };
+                around(config, Box::new(notifier))?
+            }
+            built => built?,
+        });
     }
     let routes = channels.iter().map(|channel: &Channel| channel.route.clone()).collect();
     Ok((channels, Routes { channels: routes, backfill: false }))
@@ -121,7 +153,11 @@ pub(crate) fn channel(config: &ChannelConfig, means: &Means) -> Result<Channel, 
     let limit = Duration::from_secs(config.common.timeout_seconds.into());
     let mut tools = Tools { means, channel: &config.name, limit, secrets: Vec::new() };
     let notifier = config.settings.build(&mut tools)?;
-    let notifier = Box::new(Scrubbed { notifier, secrets: tools.secrets });
+    around(config, Box::new(Scrubbed { notifier, secrets: tools.secrets }))
+}
+
+/// The channel that a notifier is the way of.
+fn around(config: &ChannelConfig, notifier: Box<dyn Notifier>) -> Result<Channel, BuildError> {
     let route = Route {
         channel: config.name.clone(),
         at_least: config.common.severity,
@@ -129,6 +165,50 @@ pub(crate) fn channel(config: &ChannelConfig, means: &Means) -> Result<Channel, 
         accounts: config.common.accounts.clone(),
     };
     Ok(Channel { name: config.name.clone(), route, policy: config.policy()?, notifier })
+}
+
+/// A notifier that could not be made when the program began. It is made as soon as there is something to send and AWS
+/// gives what it needs; until then nothing is given up.
+struct Late {
+    config: ChannelConfig,
+    means: Means,
+    /// Why it could not be made.
+    reason: String,
+    made: OnceLock<Box<dyn Notifier>>,
+}
+
+impl Late {
+    fn notifier(&self) -> Result<&dyn Notifier, String> {
+        if let Some(made) = self.made.get() {
+            return Ok(&**made);
+        }
+        match channel(&self.config, &self.means) {
+            Ok(channel) => Ok(&**self.made.get_or_init(|| channel.notifier)),
+            Err(BuildError::Away { reason, .. }) => Err(reason),
+            Err(mistake) => Err(mistake.to_string()),
+        }
+    }
+}
+
+impl Notifier for Late {
+    fn send(&self, parcel: &Parcel) -> Verdict {
+        self.send_for_receipt(parcel).0
+    }
+
+    fn send_for_receipt(&self, parcel: &Parcel) -> (Verdict, Option<String>) {
+        match self.notifier() {
+            Ok(notifier) => notifier.send_for_receipt(parcel),
+            Err(reason) => (Verdict::retry(reason), None),
+        }
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        if self.made.get().is_some() { Ok(()) } else { Err(self.reason.clone()) }
+    }
+
+    fn preview(&self, parcel: &Parcel) -> String {
+        self.notifier().map_or_else(|reason| format!("nothing now: {reason}"), |notifier| notifier.preview(parcel))
+    }
 }
 
 /// A notifier whose words are looked through for its secrets: the other end may repeat them.

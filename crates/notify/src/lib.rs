@@ -37,7 +37,7 @@ mod template;
 mod threads;
 mod webhook;
 
-pub use asff::{ImportFindings, asff};
+pub use asff::{FindImporter, ImportFindings, asff};
 pub use build::{BuildError, Means, build};
 pub use config::{ChannelConfig, Common, ConfigError, DigestConfig, QuietConfig, RateConfig, TEMPLATE, check};
 pub use edge::{Edge, EdgeError};

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use event::arn::Arn;
+use pipeline::service::CallError;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -74,13 +76,19 @@ pub enum SecretError {
         /// What the system says.
         reason: String,
     },
-    /// AWS does not give it.
-    #[error("{arn}: {reason}")]
+    /// There can be no such secret.
+    #[error(
+        "what aws = names is no ARN such as arn:aws:secretsmanager:us-east-1:111122223333:secret:slack-AbCdEf or \
+         arn:aws:ssm:us-east-1:111122223333:parameter/slack"
+    )]
+    Arn,
+    /// AWS does not give it. All the others are mistakes in the configuration.
+    #[error("{arn}: {source}")]
     Aws {
         /// Which secret.
         arn: String,
-        /// What the service says.
-        reason: String,
+        /// Why.
+        source: CallError,
     },
     /// It is there and says nothing.
     #[error("{0} is empty")]
@@ -92,8 +100,8 @@ pub trait SecretStore: Send + Sync {
     /// The secret of this ARN. The error says what the service says, without the secret.
     ///
     /// # Errors
-    /// The service's own words.
-    fn get(&self, arn: &str) -> Result<Secret, String>;
+    /// [`CallError`].
+    fn get(&self, arn: &Arn<'_>) -> Result<Secret, CallError>;
 }
 
 /// Where there is no AWS.
@@ -101,8 +109,8 @@ pub trait SecretStore: Send + Sync {
 pub struct NoSecretStore;
 
 impl SecretStore for NoSecretStore {
-    fn get(&self, _: &str) -> Result<Secret, String> {
-        Err("secrets of AWS cannot be read here".to_owned())
+    fn get(&self, _: &Arn<'_>) -> Result<Secret, CallError> {
+        Err(CallError::Refused("secrets of AWS cannot be read here".to_owned()))
     }
 }
 
@@ -118,12 +126,24 @@ impl SecretSource {
             SecretSource::File(path) => {
                 Secret(read(path).map_err(|error| SecretError::File { path: path.clone(), reason: error.to_string() })?)
             }
-            SecretSource::Aws(arn) => store.get(arn).map_err(|reason| SecretError::Aws { arn: arn.clone(), reason })?,
+            SecretSource::Aws(text) => {
+                let arn = Arn::parse(text).filter(is_secret).ok_or(SecretError::Arn)?;
+                store.get(&arn).map_err(|source| SecretError::Aws { arn: text.clone(), source })?
+            }
         };
         if secret.0.trim().is_empty() {
             return Err(SecretError::Empty(self.to_string()));
         }
         Ok(secret)
+    }
+}
+
+/// Whether this is a secret of Secrets Manager or a parameter of Systems Manager.
+fn is_secret(arn: &Arn<'_>) -> bool {
+    match arn.service {
+        "secretsmanager" => arn.resource.starts_with("secret:"),
+        "ssm" => arn.resource.starts_with("parameter/"),
+        _ => false,
     }
 }
 
@@ -235,7 +255,21 @@ mod tests {
         std::fs::write(&path, "\n").unwrap();
         assert!(matches!(source.resolve(&NoSecretStore), Err(SecretError::Empty(_))));
         assert!(matches!(resolve(r#"{"file": "/no/such"}"#), Err(SecretError::File { .. })));
-        assert!(matches!(resolve(r#"{"aws": "arn:x"}"#), Err(SecretError::Aws { .. })));
+        let parameter = r#"{"aws": "arn:aws:ssm:us-east-1:111122223333:parameter/slack"}"#;
+        assert!(matches!(resolve(parameter), Err(SecretError::Aws { .. })));
+    }
+
+    #[test]
+    fn an_arn_tells_which_service_and_no_other_is_asked() {
+        let is = |text: &str| Arn::parse(text).is_some_and(|arn| is_secret(&arn));
+        assert!(is("arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:slack-AbCdEf"));
+        assert!(is("arn:aws-us-gov:ssm:us-gov-west-1:111122223333:parameter/team/slack"));
+        assert!(!is("arn:aws:ssm:us-east-1:111122223333:document/slack"));
+        for wrong in ["hunter2", "arn:aws:iam::111122223333:role/slack"] {
+            let error = SecretSource::Aws(wrong.to_owned()).resolve(&NoSecretStore).unwrap_err();
+            assert_eq!(error, SecretError::Arn);
+            assert!(!error.to_string().contains("hunter2"), "a secret in the wrong place is not repeated");
+        }
     }
 
     #[test]

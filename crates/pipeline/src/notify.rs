@@ -39,6 +39,14 @@ pub trait Notifier: Send + Sync {
         (self.send(parcel), None)
     }
 
+    /// Whether anything could be sent now, as far as is known without trying.
+    ///
+    /// # Errors
+    /// Why not, fit to be shown.
+    fn ready(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// What [`send`](Notifier::send) would send, for people to look at: no secret stands in it.
     fn preview(&self, parcel: &Parcel) -> String;
 }

@@ -12,7 +12,7 @@ use testkit::http::{HttpFaults, Setup, serve};
 
 use crate::support::{Ran, World};
 
-const ACCOUNT: &str = "111122223333";
+pub(crate) const ACCOUNT: &str = "111122223333";
 /// Streams of one account in the service's three regions, without a home region of Identity Center.
 const STREAMS: u64 = 12;
 
@@ -295,6 +295,69 @@ fn accounts_are_read_by_their_roles_and_one_that_fails_stops_no_other() {
     let shown =
         Ran(live.command().env("THEIR_ID", "hush-hush").args(["config", "show"]).output().unwrap()).code(0).stdout();
     assert!(!shown.contains("hush-hush"), "{shown}");
+}
+
+#[test]
+fn an_external_id_that_aws_does_not_give_stops_no_other_account() {
+    let live = Live::with(|_| (), &[record("CreateUser", "iam", "us-east-1", 60, "1")]);
+    let secret = |arn: &str| {
+        live.configure(&format!(
+            "[[accounts]]\nrole = 'arn:aws:iam::444455556666:role/trailhound'\nexternal_id = {{ aws = '{arn}' }}\n"
+        ))
+    };
+    secret("arn:aws:secretsmanager:us-east-1:111122223333:secret:theirs-AbCdEf");
+    let ran = live.run(["collect"]).code(4);
+    assert!(
+        ran.stderr().contains("arn:aws:iam::444455556666:role/trailhound: external_id of [[accounts]]: "),
+        "{}",
+        ran.stderr()
+    );
+    assert_eq!(live.ids(), BTreeSet::from(["CreateUser-1".to_owned()]));
+    let status = live.run(["status"]).code(4).stdout();
+    assert!(status.contains("not known since") && status.contains("secret:theirs-AbCdEf: "), "{status}");
+    // What can be seen without AWS is a mistake.
+    secret("theirs");
+    assert!(live.collect().code(2).stderr().contains("external_id: what aws = names is no ARN"));
+}
+
+/// The disk takes no file of the lake, and of the state nothing as long as there is ballast.
+#[test]
+fn a_full_disk_is_in_the_status_and_people_are_told() {
+    let live = Live::new(|_| ());
+    live.collect().code(0);
+    live.add("1.json", &[record("CreateUser", "iam", "us-east-1", 60, "1")]);
+    std::thread::sleep(Duration::from_millis(1100));
+    let alerts = live.world.path("alerts.jsonl");
+    live.configure(&format!("[[notify]]\nname = 'file'\nkind = 'file'\npath = '{}'\n", alerts.display()));
+    let ballast = live.world.home().join("ballast");
+    let full = |points: &str| {
+        let points = format!("{}=return;{points}", lake::PUT_FULL);
+        Ran(live.command().args(["collect"]).env("FAILPOINTS", points).output().unwrap()).code(1)
+    };
+    let of_state = "state::end-run::full=return;state::record-alerts::full=return";
+    for points in [of_state.to_owned(), format!("{of_state};state::begin-run::full=return")] {
+        assert!(ballast.exists());
+        let ran = full(&points);
+        assert!(ran.stderr().contains("the disk is full"), "{}", ran.stderr());
+        assert!(!ballast.exists(), "it made room");
+        let status = live.run(["status"]).code(4).stdout();
+        assert!(status.contains("the last pass failed"), "{status}");
+        let failed = status.lines().find(|line| line.starts_with("failed ")).unwrap();
+        assert!(
+            failed.contains("(collect, ") && failed.contains("the disk is full: ") && failed.contains("make room"),
+            "{failed}"
+        );
+        assert!(!status.contains("unfinished"), "{status}");
+        // Somebody makes room; whatever comes next lays it again.
+        live.run(["collect", "--region", "us-west-2"]).code(0);
+    }
+    let told = std::fs::read_to_string(&alerts).unwrap();
+    assert!(told.contains("disk-full"), "{told}");
+    // What was missed is read.
+    live.collect().code(0);
+    assert_eq!(live.ids(), BTreeSet::from(["CreateUser-1".to_owned()]));
+    let status = live.run(["status"]).code(0).stdout();
+    assert!(!status.contains("failed  "), "{status}");
 }
 
 #[test]

@@ -6,6 +6,8 @@ pub(super) struct Operation {
     pub(super) before: &'static str,
     pub(super) before_commit: &'static str,
     pub(super) after_commit: &'static str,
+    /// There is no room for it, as long as there is ballast.
+    pub(super) full: &'static str,
 }
 
 macro_rules! operations {
@@ -14,6 +16,7 @@ macro_rules! operations {
             before: concat!("state::", $name, "::before"),
             before_commit: concat!("state::", $name, "::before-commit"),
             after_commit: concat!("state::", $name, "::after-commit"),
+            full: concat!("state::", $name, "::full"),
         };)*
 
         /// Every failpoint of the state: around each transaction that writes, and between the parts of the one that
@@ -61,4 +64,12 @@ macro_rules! failpoint {
         fail::fail_point!(_name, |_| std::process::abort());
     }};
 }
-pub(super) use failpoint;
+
+/// Finds the disk full as long as something holds, if a test set the point so.
+macro_rules! full_while {
+    ($name:expr, $holds:expr, $path:expr) => {{
+        let _name: &str = $name;
+        fail::fail_point!(_name, $holds, |_| Err(StateError::Full { path: $path.to_owned() }));
+    }};
+}
+pub(super) use {failpoint, full_while};

@@ -60,7 +60,10 @@ fn means_with(aws: &Arc<Aws>) -> Means {
         clock: Arc::new(Noon),
         secrets: Arc::new(NoSecretStore),
         publisher: Some(Arc::clone(aws) as Arc<dyn Publish>),
-        importer: Some(Arc::clone(aws) as Arc<dyn ImportFindings>),
+        importer: Some(Arc::new({
+            let aws = Arc::clone(aws);
+            move || Ok(Arc::clone(&aws) as Arc<dyn ImportFindings>)
+        })),
         threads: Arc::new(MemoryThreads::default()),
     }
 }

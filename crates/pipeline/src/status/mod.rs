@@ -4,6 +4,7 @@
 //! if the ledger says so; everything else that should be there is a gap with a reason.
 
 pub mod deadman;
+pub mod full;
 pub mod metrics;
 
 use std::fmt;
