@@ -7,6 +7,7 @@ mod alone;
 mod endpoint;
 mod signals;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -15,10 +16,10 @@ use event::Timestamp;
 use local::state::SqliteState;
 use local::{SystemClock, SystemTimer};
 use pipeline::alert::Alert;
-use pipeline::collect::{Scope, StreamStore, Timer};
+use pipeline::collect::{PassReport, Scope, StreamStore, Timer};
 use pipeline::ingest::Progress;
 use pipeline::notify::{Bell, deliver};
-use pipeline::outbox::Routes;
+use pipeline::outbox::{Outbox, Routes};
 use pipeline::state::{Ledger, Recorded, StateError, StateStore};
 use pipeline::status::deadman::{DeadManRules, silences};
 use pipeline::store::Clock;
@@ -37,7 +38,7 @@ use crate::trails::{Reader, follow};
 
 /// Pages of one walk in one pass: what is new comes before the rest of a long first load.
 const PAGES: u64 = 200;
-/// How often the dead-man switch looks.
+/// How often the dead-man switch looks; more often where passes are made more often.
 const WATCH: Duration = Duration::from_secs(30);
 /// How soon regions and accounts are looked up again where that failed.
 const DISCOVER_AGAIN: Duration = Duration::from_secs(300);
@@ -45,20 +46,19 @@ const DISCOVER_AGAIN: Duration = Duration::from_secs(300);
 pub(crate) fn run(session: &mut Session, arguments: &RunArgs) -> anyhow::Result<Exit> {
     let signals = Signals::listen()?;
     let state = session.open_state()?;
-    let _alone = Alone::hold(&session.home)?;
+    let alone = Alone::hold(&session.home)?;
     let vitals = Arc::new(Vitals::new(last_pass(&state)?));
     session.profile.clone_from(&arguments.profile);
     let overrides = Overrides::default();
     // A mistake in the configuration ends the program when it starts, and is only told of later.
     let mut turn = Turn::open(session, &state, &overrides, &signals.stop)?;
-    let listen = match arguments.listen {
-        Some(address) => Some(address),
-        None => match session.config().run.listen.as_str() {
-            "" => None,
-            text => Some(text.parse().map_err(|_| usage(format!("run.listen: {text:?} is no address and port")))?),
-        },
-    };
-    let _endpoint = listen.map(|address| Endpoint::start(address, session, &vitals)).transpose()?;
+    if alone.follows_a_crash {
+        // Nobody will come back to what that one had claimed.
+        let now = SystemClock.now();
+        turn.tell.channels.iter().try_for_each(|channel| state.recall(&channel.name, now, now))?;
+    }
+    let mut listen = address(session, arguments)?;
+    let mut _endpoint = listen.map(|address| Endpoint::start(address, session, &vitals)).transpose()?;
     loop {
         vitals.configure(session);
         match turn.serve(session, &state, &vitals, &signals)? {
@@ -67,15 +67,37 @@ pub(crate) fn run(session: &mut Session, arguments: &RunArgs) -> anyhow::Result<
         }
         signals.begin();
         let before = session.loaded.clone();
-        match session.reload().and_then(|()| Turn::open(session, &state, &overrides, &signals.stop)) {
-            Ok(next) => {
+        let read_again = |session: &mut Session| -> anyhow::Result<(Turn, Option<SocketAddr>)> {
+            session.reload()?;
+            let wanted = address(session, arguments)?;
+            Ok((Turn::open(session, &state, &overrides, &signals.stop)?, wanted))
+        };
+        match read_again(session) {
+            Ok((next, wanted)) => {
                 turn = next;
+                if wanted != listen {
+                    match wanted.map(|address| Endpoint::start(address, session, &vitals)).transpose() {
+                        Ok(started) => (_endpoint, listen) = (started, wanted),
+                        Err(error) => crate::complain(&format!("run.listen stays as it was: {}", crate::chain(&error))),
+                    }
+                }
                 crate::note("the configuration was read again");
             }
             Err(error) => {
                 crate::complain(&format!("the configuration stays as it was: {}", crate::chain(&error)));
                 session.loaded = before;
             }
+        }
+    }
+}
+
+/// Where the health check and the figures are served.
+fn address(session: &Session, arguments: &RunArgs) -> anyhow::Result<Option<SocketAddr>> {
+    match (arguments.listen, session.config().run.listen.as_str()) {
+        (Some(address), _) => Ok(Some(address)),
+        (None, "") => Ok(None),
+        (None, text) => {
+            Ok(Some(text.parse().map_err(|_| usage(format!("run.listen: {text:?} is no address and port")))?))
         }
     }
 }
@@ -162,6 +184,7 @@ impl Turn {
         let stop = &signals.stop;
         let Turn { base, live, tell, overrides, every, discover_every, deadman } = self;
         let (base, tell, deadman, every) = (&*base, &*tell, &*deadman, *every);
+        tell.check(&ringing);
         let outcome = std::thread::scope(|scope| {
             // Whatever ends one of the threads, a panic too, ends them all: half of a daemon is worse than none.
             let _ends = Ends { stop, bell: &bell };
@@ -171,7 +194,7 @@ impl Turn {
             });
             scope.spawn(|| {
                 let _ends = Ends { stop, bell: &bell };
-                watch_over(state, vitals, &ringing, &tell.routes, deadman, stop);
+                watch_over(state, vitals, &ringing, &tell.routes, deadman, every, stop);
             });
             for trail in &config.trails {
                 let ledger = &ringing;
@@ -277,10 +300,7 @@ impl Passes<'_> {
             stop,
         })?;
         self.session.fit(self.state, &self.base.lake)?;
-        // A pass in which nobody answered is none; where there is nobody to ask, as with trails alone, it is one.
-        let has_nobody = self.live.scope == Scope::default();
-        let is_pass = has_nobody || report.streams.iter().any(|stream| stream.calls > 0 || stream.paused);
-        if !report.totals.interrupted && is_pass {
+        if !report.totals.interrupted && is_pass(&report, &self.live.scope) {
             self.vitals.passed(&report, took.as_secs_f64());
         }
         let mut problems = problems(&report, &self.live.scope);
@@ -314,6 +334,14 @@ impl Passes<'_> {
     }
 }
 
+/// Whether a pass was one: not where nobody answered. Where there is nobody to ask, as with trails alone or where all
+/// streams are paused, it is.
+fn is_pass(report: &PassReport, scope: &Scope) -> bool {
+    *scope == Scope::default()
+        || report.streams.iter().any(|stream| stream.calls > 0)
+        || (!report.streams.is_empty() && report.is_complete())
+}
+
 /// The dead-man switch, on a thread of its own: a pass that hangs cannot say so itself.
 fn watch_over(
     state: &SqliteState,
@@ -321,6 +349,7 @@ fn watch_over(
     ledger: &dyn Ledger,
     routes: &Routes,
     rules: &DeadManRules,
+    every: Duration,
     stop: &Arc<AtomicBool>,
 ) {
     let timer = SystemTimer::new(Arc::clone(stop));
@@ -340,7 +369,7 @@ fn watch_over(
         if let Err(error) = look() {
             tracing::warn!(%error, "the dead-man switch cannot look");
         }
-        timer.sleep(WATCH);
+        timer.sleep(WATCH.min(every));
     }
 }
 

@@ -100,6 +100,13 @@ pub(crate) fn run(session: &mut Session, arguments: &StatusArgs) -> anyhow::Resu
         Some(failure) => format!("{verdict}; the last {} failed", of_kind(&failure.command)),
         None => verdict,
     };
+    let down: Vec<&str> =
+        channels.iter().filter(|channel| channel.is_down()).map(|channel| channel.channel.as_str()).collect();
+    let verdict = match down.len() {
+        0 => verdict,
+        1 => format!("{verdict}; the channel {} does not take alerts", down[0]),
+        number => format!("{verdict}; {number} channels do not take alerts, the first {}", down[0]),
+    };
     if arguments.format == DocumentFormat::Json {
         let document = json!({
             "verdict": verdict,
@@ -338,7 +345,35 @@ fn missing(coverage: &Status) -> Vec<String> {
     lines
 }
 
+/// What is wrong with a channel, and what helps.
+fn ailment(channel: &ChannelHealth) -> Option<String> {
+    let ChannelHealth { channel: name, configured, waiting, retrying, failed, last_error, .. } = channel;
+    let error = last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+    let waits = |number: u64| plural(number, "alert waits", "alerts wait");
+    let what = match (configured, waiting + retrying, *retrying, *failed) {
+        (false, 1.., ..) => {
+            format!(
+                "{}, and the configuration has no such channel; add it, or acknowledge them",
+                waits(waiting + retrying)
+            )
+        }
+        (_, _, 1.., _) => format!(
+            "{}{error}; it is tried again for a day: mend that, and see with `trailhound alerts test --channel {name}`",
+            waits(*retrying)
+        ),
+        (_, _, _, 1..) => {
+            let given_up = plural(*failed, "alert was given up", "alerts were given up");
+            format!("{given_up}{error}; `trailhound alerts` has them")
+        }
+        _ => return None,
+    };
+    Some(format!("channel {name}: {what}"))
+}
+
 fn tell_channels(channels: &[ChannelHealth], session: &mut Session) -> anyhow::Result<()> {
+    for line in channels.iter().filter_map(ailment) {
+        session.out.line(&escape::terminal(&line))?;
+    }
     let mut rows = Rows::new(&["channel", "sent", "waiting", "retrying", "failed", "last sent", "last error"]);
     for channel in channels {
         let name = if channel.configured { channel.channel.clone() } else { format!("{} (gone)", channel.channel) };

@@ -35,6 +35,12 @@ impl ChannelHealth {
     pub fn is_ill(&self) -> bool {
         self.retrying > 0 || self.failed > 0 || (!self.configured && self.waiting > 0)
     }
+
+    /// Whether it does not take what it is sent, as far as is known: what was given up long ago may be mended since.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        self.retrying > 0 || (self.failed > 0 && self.last_sent.is_none()) || (!self.configured && self.waiting > 0)
+    }
 }
 
 /// How the channels are: those that the configuration knows and those that the outbox knows, in the order of their names.
@@ -71,9 +77,11 @@ mod tests {
         };
         let channels = health(["pager", "quiet"], vec![known("pager", 1, 1), known("gone", 1, 0), known("old", 0, 0)]);
         let [gone, old, pager, quiet] = channels.try_into().unwrap();
-        assert!(gone.is_ill() && !gone.configured);
+        assert!(gone.is_ill() && gone.is_down() && !gone.configured);
         assert!(!old.is_ill());
-        assert!(pager.is_ill() && pager.configured);
+        assert!(pager.is_ill() && pager.is_down() && pager.configured);
+        let mended = ChannelHealth { failed: 1, last_sent: Some(Timestamp::MIN), ..quiet.clone() };
+        assert!(mended.is_ill() && !mended.is_down());
         assert!(!quiet.is_ill() && quiet.configured);
         let written = serde_json::to_value(&quiet).unwrap();
         assert_eq!(written["last_sent"], serde_json::Value::Null);

@@ -1,7 +1,7 @@
 //! One daemon a home: two would ask CloudTrail everything twice, within one limit.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -11,7 +11,16 @@ const NAME: &str = "run.lock";
 
 /// Held as long as the daemon lives; the system lets it go, however the process ends.
 pub(super) struct Alone {
-    _file: File,
+    file: File,
+    /// Whether the daemon before this one was killed, or fell.
+    pub(super) follows_a_crash: bool,
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        // Who ends by itself leaves nothing undone. If this fails, the next one looks for it in vain.
+        let _ = self.file.set_len(0);
+    }
 }
 
 impl Alone {
@@ -20,13 +29,14 @@ impl Alone {
         let path = home.join(NAME);
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = open.with_context(|| format!("failed to open {}", path.display()))?;
-        match file.try_lock() {
+        let locked = file.try_lock();
+        let mut holder = String::new();
+        // For the message, and for whether there is any; the number of a process is at most ten characters long.
+        let _ = (&file).take(10).read_to_string(&mut holder);
+        let holder: String = holder.chars().filter(char::is_ascii_digit).collect();
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // Only for the message; the number of a process is at most ten characters long.
-                let _ = (&file).take(10).read_to_string(&mut holder);
-                let holder: String = holder.chars().filter(char::is_ascii_digit).collect();
                 bail!("another `trailhound run` works on {} already: process {holder}", home.display());
             }
             Err(TryLockError::Error(error)) => {
@@ -34,7 +44,8 @@ impl Alone {
             }
         }
         file.set_len(0)?;
+        file.rewind()?;
         write!(file, "{}", std::process::id())?;
-        Ok(Alone { _file: file })
+        Ok(Alone { file, follows_a_crash: !holder.is_empty() })
     }
 }
