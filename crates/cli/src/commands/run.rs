@@ -40,6 +40,8 @@ use crate::trails::{Reader, follow};
 const PAGES: u64 = 200;
 /// How often the dead-man switch looks; more often where passes are made more often.
 const WATCH: Duration = Duration::from_secs(30);
+/// How soon a turn begins that follows one that ended by itself.
+const AGAIN: Duration = Duration::from_secs(5);
 /// How soon regions and accounts are looked up again where that failed.
 const DISCOVER_AGAIN: Duration = Duration::from_secs(300);
 
@@ -64,6 +66,10 @@ pub(crate) fn run(session: &mut Session, arguments: &RunArgs) -> anyhow::Result<
         match turn.serve(session, &state, &vitals, &signals)? {
             Ending::Stop => return Ok(Exit::Done),
             Ending::Reload => {}
+            Ending::Unasked => {
+                crate::complain("a part of the daemon has ended by itself; it begins anew");
+                SystemTimer::new(Arc::clone(&signals.end)).sleep(AGAIN);
+            }
         }
         signals.begin();
         let before = session.loaded.clone();

@@ -359,6 +359,17 @@ fn a_pass_in_which_nobody_answers_is_none_whatever_is_paused() {
     eventually("a pass", || metric(&address, "trailhound_passes_total").filter(|passes| *passes >= 1.0));
 }
 
+#[test]
+fn a_daemon_that_has_nobody_to_tell_goes_about_its_work() {
+    let live = Live::new(|_| ());
+    let _daemon = live.daemon();
+    let address = live.address();
+    eventually("a pass", || metric(&address, "trailhound_passes_total").filter(|passes| *passes >= 1.0));
+    std::thread::sleep(Duration::from_secs(1));
+    let log = live.log();
+    assert!(!log.contains("read again") && !log.contains("begins anew"), "{log}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_reload_moves_what_is_served() {

@@ -12,6 +12,8 @@ pub(super) enum Ending {
     Stop,
     /// The configuration is to be read again.
     Reload,
+    /// Nobody asked for it: one of the turn's threads has ended.
+    Unasked,
 }
 
 /// The signals that came.
@@ -19,7 +21,7 @@ pub(super) struct Signals {
     /// The turn is to end.
     pub(super) stop: Arc<AtomicBool>,
     /// And the program with it.
-    end: Arc<AtomicBool>,
+    pub(super) end: Arc<AtomicBool>,
     asked: Arc<AtomicBool>,
 }
 
@@ -41,7 +43,7 @@ impl Signals {
                 match runtime.block_on(listener.next()) {
                     Ending::Stop if end.swap(true, Ordering::SeqCst) => crate::give_up(),
                     Ending::Stop => crate::complain("stopping: keeping what was read so far (again to end at once)"),
-                    Ending::Reload => asked.store(true, Ordering::SeqCst),
+                    Ending::Reload | Ending::Unasked => asked.store(true, Ordering::SeqCst),
                 }
                 stop.store(true, Ordering::SeqCst);
             }
@@ -51,8 +53,12 @@ impl Signals {
 
     /// Why the turn that has just ended did.
     pub(super) fn ending(&self) -> Ending {
-        self.asked.store(false, Ordering::SeqCst);
-        if self.end.load(Ordering::SeqCst) { Ending::Stop } else { Ending::Reload }
+        let was_asked = self.asked.swap(false, Ordering::SeqCst);
+        match self.end.load(Ordering::SeqCst) {
+            true => Ending::Stop,
+            false if was_asked => Ending::Reload,
+            false => Ending::Unasked,
+        }
     }
 
     /// Begins another turn. What is signalled meanwhile ends that at once.
