@@ -72,6 +72,11 @@ fn a_queue_that_refuses_ends_the_run_and_says_why() {
 }
 
 #[test]
+fn objects_that_are_denied_are_told_beside_a_queue_that_is_read() {
+    queue::denied_objects();
+}
+
+#[test]
 fn a_stop_gives_back_at_once_what_was_not_begun() {
     queue::stopped();
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use detect::Registry;
 use event::{Event, Timestamp};
 use pipeline::alert::{Arrival, News};
+use pipeline::collect::TroubleKind;
 use pipeline::filter::{FilterConfig, Filters};
 use pipeline::ingest::{IngestError, Progress};
 use pipeline::outbox::Routes;
@@ -451,6 +452,43 @@ pub(crate) fn refused() {
     let trouble = report.trouble.unwrap();
     assert_eq!(trouble.message, "access denied: sqs:ReceiveMessage is not allowed (no)");
     assert_eq!((report.calls, report.messages.received), (0, 0));
+}
+
+/// A bucket that denies every object.
+struct Denied(World);
+
+impl Bucket for Denied {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn list(&self, prefix: &str, after: Option<&str>) -> Result<pipeline::trail::ListedPage, CallError> {
+        self.0.list(prefix, after)
+    }
+
+    fn folders(&self, prefix: &str) -> Result<Vec<String>, CallError> {
+        self.0.folders(prefix)
+    }
+
+    fn get(&self, _: &str, _: u64) -> Result<pipeline::trail::Object, CallError> {
+        Err(CallError::AccessDenied { action: "s3:GetObject".to_owned(), message: "no".to_owned() })
+    }
+}
+
+pub(crate) fn denied_objects() {
+    let queue = Notebook { messages: Mutex::new(vec![message()]), ..Notebook::default() };
+    let buckets: [Arc<dyn Bucket>; 1] = [Arc::new(Denied(World::new(0)))];
+    let (_, report) = with(&queue, Slow(World::new(0)), &Options::default(), |consumer| {
+        let consumer = Consumer { buckets: &buckets, ..*consumer };
+        let session = Session::new(&consumer);
+        session.turn().unwrap();
+        session.end(None).unwrap()
+    });
+    assert_eq!((report.messages.failed, report.objects.failed, report.messages.acknowledged), (1, 1, 0));
+    assert_eq!(report.trouble, None);
+    let unread = report.unread.unwrap();
+    assert_eq!(unread.kind, TroubleKind::AccessDenied);
+    assert!(unread.message.contains("s3:GetObject is not allowed"), "{}", unread.message);
 }
 
 pub(crate) fn stopped() {

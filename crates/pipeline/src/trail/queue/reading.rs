@@ -10,6 +10,7 @@ use super::held::Place;
 use super::session::Session;
 use crate::alert::Occasion;
 use crate::aside::Rejection;
+use crate::collect::TroubleKind;
 use crate::ingest::IngestError;
 use crate::intake::item::Reading;
 use crate::intake::lock;
@@ -25,8 +26,8 @@ use crate::trail::port::{Bucket, Message, location};
 pub(super) enum NotRead {
     /// It will never be: no message we know, an object that is not ours to read, gone, or too large.
     Never(String),
-    /// It may be another time.
-    ThisTime(String),
+    /// It may be another time: the words for people, and what failed.
+    ThisTime(String, CallError),
     /// Somebody wants the run to end.
     Stopped,
 }
@@ -45,14 +46,20 @@ impl Session<'_> {
                 self.hand_over(place);
                 self.problem(name, format!("set aside: {reason}"));
             }
-            Err(NotRead::Never(reason) | NotRead::ThisTime(reason)) => {
-                self.counts().messages.failed += 1;
-                self.give_back(place);
-                self.problem(name, format!("left in the queue (delivery {}): {reason}", message.receives));
+            Err(NotRead::Never(reason)) => self.leave(place, message, name, &reason),
+            Err(NotRead::ThisTime(reason, error)) => {
+                self.note_unread(TroubleKind::of(&error), &reason);
+                self.leave(place, message, name, &reason);
             }
             Err(NotRead::Stopped) => self.give_back_at_once(place),
         }
         Ok(())
+    }
+
+    fn leave(&self, place: Place, message: &Message, name: String, reason: &str) {
+        self.counts().messages.failed += 1;
+        self.give_back(place);
+        self.problem(name, format!("left in the queue (delivery {}): {reason}", message.receives));
     }
 
     fn problem(&self, name: String, reason: String) {
@@ -127,7 +134,7 @@ impl Session<'_> {
             Ok(Fate::Left(Kind::Insights)) => &mut counts.insights,
             Ok(Fate::Left(Kind::Foreign | Kind::Logs)) => &mut counts.foreign,
             Err(NotRead::Never(_)) => &mut counts.refused,
-            Err(NotRead::ThisTime(_) | NotRead::Stopped) => &mut counts.failed,
+            Err(NotRead::ThisTime(..) | NotRead::Stopped) => &mut counts.failed,
         } += 1;
         Ok(outcome.map(drop))
     }
@@ -166,7 +173,7 @@ impl Session<'_> {
             Err(error) => {
                 let reason = format!("{} cannot be read: {error}", shortened(&name));
                 let is_final = matches!(error, CallError::NotFound(_) | CallError::TooLarge { .. });
-                return Ok(Err(if is_final { NotRead::Never(reason) } else { NotRead::ThisTime(reason) }));
+                return Ok(Err(if is_final { NotRead::Never(reason) } else { NotRead::ThisTime(reason, error) }));
             }
         };
         let occasion = |event: &Event<'_>| self.occasion(event);
@@ -186,7 +193,8 @@ impl Session<'_> {
         }
         // The version is gone where the network failed; damage comes the same another time and counts as read.
         let Some(version) = lock(&version).take() else {
-            return Ok(Err(NotRead::ThisTime(format!("{} was cut off", shortened(&name)))));
+            let cut = CallError::Unavailable("the connection was cut".to_owned());
+            return Ok(Err(NotRead::ThisTime(format!("{} was cut off", shortened(&name)), cut)));
         };
         self.note_object(version, read.evidence);
         Ok(Ok(Fate::Read))
@@ -203,7 +211,7 @@ fn rank(read: &Result<(), NotRead>) -> u8 {
     match read {
         Ok(()) => 0,
         Err(NotRead::Never(_)) => 1,
-        Err(NotRead::ThisTime(_)) => 2,
+        Err(NotRead::ThisTime(..)) => 2,
         Err(NotRead::Stopped) => 3,
     }
 }

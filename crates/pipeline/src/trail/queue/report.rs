@@ -30,6 +30,8 @@ pub struct QueueReport {
     pub totals: Report,
     /// Why the queue can be read no longer.
     pub trouble: Option<Trouble>,
+    /// Why something that messages brought could not be read this time: the first of them.
+    pub unread: Option<Trouble>,
 }
 
 /// Messages: `received = acknowledged + unacknowledged + returned`.

@@ -61,6 +61,8 @@ pub struct Session<'c> {
     /// Objects whose records were handed over since the last commit.
     read: Mutex<Vec<ObjectVersion>>,
     last_commit: Mutex<LastCommit>,
+    /// What first kept something from being read that may be read another time.
+    unread: Mutex<Option<Trouble>>,
     counts: Mutex<Counts>,
 }
 
@@ -87,6 +89,7 @@ impl<'c> Session<'c> {
             held: Mutex::default(),
             read: Mutex::default(),
             last_commit: Mutex::new(LastCommit { at: consumer.timer.monotonic(), received: 0 }),
+            unread: Mutex::default(),
             counts: Mutex::default(),
         }
     }
@@ -190,10 +193,17 @@ impl<'c> Session<'c> {
             last: ended,
         });
         let queue = queue.name().to_owned();
-        let started = self.started;
-        let mut report = QueueReport { queue, started, ended, calls, failed_calls, messages, objects, totals, trouble };
+        let (started, unread) = (self.started, lock(&self.unread).take());
+        let mut report =
+            QueueReport { queue, started, ended, calls, failed_calls, messages, objects, totals, trouble, unread };
         report.reconcile().map_err(IngestError::Unreconciled)?;
         Ok(report)
+    }
+
+    /// Takes note that something could not be read this time; the first of many is kept.
+    pub(super) fn note_unread(&self, kind: TroubleKind, message: &str) {
+        let now = self.consumer.timer.now();
+        lock(&self.unread).get_or_insert_with(|| Trouble { kind, message: message.to_owned(), since: now, last: now });
     }
 
     pub(super) fn counts(&self) -> MutexGuard<'_, Counts> {
