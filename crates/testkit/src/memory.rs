@@ -172,7 +172,7 @@ impl StreamStore for Process {
             let mut streams = lock(&self.disk.streams);
             for StreamChange { stream, since, covered, walks, health } in changes {
                 let state = streams.entry(stream.clone()).or_insert_with(|| StreamState::new(stream.clone()));
-                state.since = state.since.or(*since);
+                state.since = [state.since, *since].into_iter().flatten().min();
                 state.coverage.union(covered);
                 state.walks.clone_from(walks);
                 state.health.clone_from(health);

@@ -203,7 +203,7 @@ impl StreamStore for ControlTable {
                     set("processing_status", text(if trouble.is_some() { "error" } else { "active" }));
                 }
                 let times = [
-                    ("since", state.since.or(*since)),
+                    ("since", [state.since, *since].into_iter().flatten().min()),
                     ("last_execution_time", health.last_run),
                     ("last_success_time", health.last_success),
                     ("last_event_time", health.last_event),

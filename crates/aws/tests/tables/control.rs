@@ -66,6 +66,13 @@ fn process() {
     expected.union(&first.covered);
     assert_eq!((&state.coverage, state.since, state.walks.len()), (&expected, first.since, 0));
 
+    // When it was first asked for is the earliest time that anybody wrote: a clock may have been ahead.
+    let early = first.since.unwrap().micros() - 86_400_000_000;
+    let early = StreamChange { since: Timestamp::from_micros(early), ..first.clone() };
+    table.save_streams(&[early.clone()]).unwrap();
+    table.save_streams(&[first.clone()]).unwrap();
+    assert_eq!(table.streams().unwrap()[0].since, early.since);
+
     // A pause outlives whatever is written of the stream.
     let pause = Pause { at: time("2026-01-15T12:00:00Z"), by: "bob".to_owned(), reason: "noise".to_owned() };
     assert!(table.pause_stream(&ours, Some(&pause)).unwrap());

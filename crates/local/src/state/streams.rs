@@ -33,7 +33,8 @@ pub(super) fn save(transaction: &Transaction<'_>, changes: &[StreamChange]) -> R
         "INSERT INTO streams (id, since, last_run, last_success, last_event, events, calls, trouble, trouble_message,
             trouble_since, trouble_last)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-         ON CONFLICT (id) DO UPDATE SET since = coalesce(since, excluded.since), last_run = excluded.last_run,
+         ON CONFLICT (id) DO UPDATE SET
+            since = min(coalesce(since, excluded.since), coalesce(excluded.since, since)), last_run = excluded.last_run,
             last_success = excluded.last_success, last_event = excluded.last_event, events = excluded.events,
             calls = excluded.calls, trouble = excluded.trouble, trouble_message = excluded.trouble_message,
             trouble_since = excluded.trouble_since, trouble_last = excluded.trouble_last",

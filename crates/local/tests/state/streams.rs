@@ -89,6 +89,21 @@ fn coverage_only_grows_and_the_rest_is_what_was_written_last() {
 }
 
 #[test]
+fn a_stream_was_first_asked_for_at_the_earliest_time_written() {
+    let state = SqliteState::in_memory().unwrap();
+    let written = |since: Option<&str>| {
+        state.save_streams(&[StreamChange { since: since.map(time), ..stream_change() }]).unwrap();
+        only(&state).since
+    };
+    assert_eq!(written(None), None);
+    // A clock that was a day ahead, and then set right.
+    assert_eq!(written(Some("2026-02-02T00:00:00Z")), Some(time("2026-02-02T00:00:00Z")));
+    assert_eq!(written(Some("2026-02-01T00:00:00Z")), Some(time("2026-02-01T00:00:00Z")));
+    assert_eq!(written(None), Some(time("2026-02-01T00:00:00Z")));
+    assert_eq!(written(Some("2026-03-01T00:00:00Z")), Some(time("2026-02-01T00:00:00Z")));
+}
+
+#[test]
 fn a_pause_outlives_what_a_running_pass_writes() {
     let state = SqliteState::in_memory().unwrap();
     let stream = stream_change().stream;

@@ -48,6 +48,8 @@ pub struct Options {
     pub rate: Option<f64>,
     /// How long a call that is throttled or not answered is tried again before its stream is left for the next pass.
     pub patience: Duration,
+    /// How long that is where the last pass had no answer either: a region that is away must not hold up the others.
+    pub less_patience: Duration,
     /// How long events may wait for a commit.
     pub commit_every: Duration,
     /// How many pages of one walk are read in a pass before the others' turn comes; the rest is read by the next pass,
@@ -66,6 +68,7 @@ impl Default for Options {
             max_workers: 8,
             rate: Some(2.0),
             patience: Duration::from_secs(300),
+            less_patience: Duration::from_secs(10),
             commit_every: Duration::from_secs(15),
             max_pages: None,
             limits: Limits::default(),

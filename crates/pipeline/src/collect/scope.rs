@@ -47,10 +47,33 @@ impl Scope {
     /// Takes over the beginnings of troubles that were there before.
     pub fn continue_from(&mut self, before: &Scope) {
         for unknown in &mut self.unknown {
-            let is_same = |old: &&Unknown| old.subject == unknown.subject && old.trouble.kind == unknown.trouble.kind;
-            if let Some(old) = before.unknown.iter().find(is_same) {
-                unknown.trouble.since = old.trouble.since;
-            }
+            let old = before.unknown.iter().find(|old| old.subject == unknown.subject);
+            unknown.trouble = unknown.trouble.clone().continued(old.map(|old| &old.trouble));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unknown(error: &LookupError, at: &str) -> Unknown {
+        let now = event::Timestamp::parse(at).expect("a time");
+        Unknown::new("organization", "organizations:ListAccounts", error, now)
+    }
+
+    #[test]
+    fn what_cannot_be_found_out_lasts_whatever_hinders() {
+        let before = unknown(&LookupError::Unavailable("cut".to_owned()), "2026-04-01T12:00:00Z");
+        let mut scope =
+            Scope { unknown: vec![unknown(&LookupError::Throttled, "2026-04-01T12:20:00Z")], ..Scope::default() };
+        scope.continue_from(&Scope { unknown: vec![before.clone()], ..Scope::default() });
+        let Unknown { trouble, .. } = &scope.unknown[0];
+        assert_eq!((trouble.kind, trouble.since), (TroubleKind::Throttled, before.trouble.since));
+        let dense = Trouble { kind: TroubleKind::TooDense, ..before.trouble };
+        let denied = Trouble { kind: TroubleKind::AccessDenied, ..trouble.clone() };
+        let denied = Trouble { since: denied.last, ..denied };
+        // A second that was too dense is no beginning of what came behind it.
+        assert_eq!(denied.clone().continued(Some(&dense)), denied);
     }
 }

@@ -83,7 +83,7 @@ impl StreamState {
 pub struct StreamChange {
     /// Which one.
     pub stream: Stream,
-    /// When it was first asked for; the first one that is written stays.
+    /// When it was first asked for; the earliest one that is written stays.
     pub since: Option<Timestamp>,
     /// What is covered in addition. Added to what the store has, never put in its place: two processes may collect.
     pub covered: Coverage,
@@ -129,6 +129,14 @@ pub struct Trouble {
 }
 
 impl Trouble {
+    /// The same trouble, as long as the one before it lasts: of what kind it is may change on the way. A second that was
+    /// too dense kept nobody from reading the rest.
+    #[must_use]
+    pub fn continued(self, before: Option<&Trouble>) -> Trouble {
+        let before = before.filter(|before| before.kind != TroubleKind::TooDense || self.kind == TroubleKind::TooDense);
+        Trouble { since: before.map_or(self.since, |before| before.since.min(self.since)), ..self }
+    }
+
     /// What happened and what helps, in one line.
     #[must_use]
     pub fn with_advice(&self) -> String {
@@ -151,6 +159,8 @@ pub enum TroubleKind {
     Throttled,
     /// The service cannot be reached, or fails.
     Unavailable,
+    /// What is to be read is not there: a bucket, a queue.
+    NotFound,
     /// The service refused for another reason.
     Refused,
     /// One second holds more events than can be read before the page token expires.
@@ -169,17 +179,21 @@ impl TroubleKind {
             TroubleKind::Credentials => "renew the credentials",
             TroubleKind::Throttled => "find out who else calls LookupEvents in that account and region",
             TroubleKind::Unavailable => "check the network; it is tried again by itself",
+            TroubleKind::NotFound => {
+                "find out whether it was renamed or deleted, and name what is there now in [[trails]]"
+            }
             TroubleKind::TooDense => "ingest the trail's files of that second, if there is a trail",
             TroubleKind::Clock => "set this machine's clock",
         })
     }
 
     /// Every kind.
-    pub const ALL: [TroubleKind; 7] = [
+    pub const ALL: [TroubleKind; 8] = [
         TroubleKind::AccessDenied,
         TroubleKind::Credentials,
         TroubleKind::Throttled,
         TroubleKind::Unavailable,
+        TroubleKind::NotFound,
         TroubleKind::Refused,
         TroubleKind::TooDense,
         TroubleKind::Clock,
@@ -193,6 +207,7 @@ impl TroubleKind {
             TroubleKind::Credentials => "credentials",
             TroubleKind::Throttled => "throttled",
             TroubleKind::Unavailable => "unavailable",
+            TroubleKind::NotFound => "not-found",
             TroubleKind::Refused => "refused",
             TroubleKind::TooDense => "too-dense",
             TroubleKind::Clock => "clock",
@@ -209,7 +224,8 @@ impl TroubleKind {
             LookupError::Unavailable(_) => TroubleKind::Unavailable,
             LookupError::TokenExpired => TroubleKind::TooDense,
             LookupError::InvalidTimeRange(_) => TroubleKind::Clock,
-            LookupError::NotFound(_) | LookupError::TooLarge { .. } | LookupError::Refused(_) => TroubleKind::Refused,
+            LookupError::NotFound(_) => TroubleKind::NotFound,
+            LookupError::TooLarge { .. } | LookupError::Refused(_) => TroubleKind::Refused,
         }
     }
 }

@@ -68,6 +68,11 @@ fn without_faults_no_call_is_in_vain() {
 }
 
 #[test]
+fn a_region_that_is_away_holds_up_the_others_once() {
+    assert_eq!(scenario::away(), Ok(()));
+}
+
+#[test]
 fn what_bars_one_region_or_stream_stops_no_other() {
     assert_eq!(scenario::barred(), Ok(()));
 }

@@ -1,5 +1,6 @@
 //! One world, several processes one after the other, and the checks behind each of them.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
@@ -10,6 +11,7 @@ use event::Timestamp;
 use pipeline::alert::Arrival;
 use pipeline::collect::{
     Collect, Options, PassReport, Pause, Regions, Rules, Scope, Stream, StreamChange, StreamState, StreamStore,
+    TroubleKind,
 };
 use pipeline::coverage::{Coverage, Interval};
 use pipeline::filter::{FilterConfig, Filters};
@@ -75,6 +77,8 @@ struct Scenario {
     registry: &'static Registry,
     ledger: Ledger,
     options: Options,
+    /// The true time by which a stream had first been answered.
+    asked: RefCell<BTreeMap<Stream, Timestamp>>,
 }
 
 fn time(micros: i64) -> Timestamp {
@@ -121,13 +125,14 @@ impl Scenario {
         static REGISTRY: LazyLock<Registry> =
             LazyLock::new(|| Registry::new(&detect::DetectConfig::default()).unwrap());
         let truth = world.truth();
-        Scenario { world, disk: Arc::default(), streams, truth, registry: &REGISTRY, ledger, options }
+        let (disk, asked) = (Arc::default(), RefCell::default());
+        Scenario { world, disk, streams, truth, registry: &REGISTRY, ledger, options, asked }
     }
 
     fn pass(&self, process: &Process, regions: &Regions) -> Result<PassReport, IngestError> {
         let broken = NewestEvent(process);
         let streams: &dyn StreamStore = if self.ledger == Ledger::Ours { process } else { &broken };
-        Collect {
+        let report = Collect {
             lookup: &self.world,
             streams,
             timer: &self.world,
@@ -145,7 +150,12 @@ impl Scenario {
             on_trouble: &|_, _| (),
             stop: &AtomicBool::new(false),
         }
-        .pass(&self.streams)
+        .pass(&self.streams)?;
+        let now = time(self.world.true_now());
+        for answered in report.streams.iter().filter(|stream| stream.calls > 0) {
+            self.asked.borrow_mut().entry(answered.stream.clone()).or_insert(now);
+        }
+        Ok(report)
     }
 
     /// The pages that cannot be saved, as things stand on the disk: `now` is what the collector takes for it.
@@ -218,6 +228,11 @@ impl Scenario {
         let mut sinces: BTreeMap<String, Timestamp> = BTreeMap::new();
         for state in self.states() {
             let since = state.since.ok_or_else(|| format!("{} was never asked for", state.stream))?;
+            // What happened behind it is news, whatever our clock said then.
+            let asked = self.asked.borrow().get(&state.stream).copied();
+            if asked.is_none_or(|asked| since > asked) {
+                return Err(format!("{} was first asked for at {asked:?}, and remembers {since}", state.stream));
+            }
             let latest = sinces.entry(state.stream.region.clone()).or_insert(since);
             *latest = since.max(*latest);
         }
@@ -238,7 +253,7 @@ fn faults(chance: &mut fastrand::Rng) -> Faults {
     let mut some = |share: f64| if chance.u32(0..3) == 0 { share } else { 0.0 };
     let (throttled, unavailable, cut, token_lost) = (some(0.6), some(0.2), some(0.1), some(0.02));
     let denied = (chance.u32(0..6) == 0).then(|| "eu-west-1".to_owned());
-    Faults { throttled, unavailable, cut, token_lost, denied }
+    Faults { throttled, unavailable, cut, token_lost, denied, away: None }
 }
 
 /// A world with everything that can go wrong.
@@ -379,4 +394,41 @@ pub(crate) fn barred() -> Result<(), String> {
     }
     let trouble = scenario.states().into_iter().filter(|state| state.health.trouble.is_some()).count();
     if trouble == 2 { Ok(()) } else { Err(format!("{trouble} streams remember their trouble")) }
+}
+
+/// A region that is away holds up the first pass for as long as patience lasts, and those behind it hardly. Since when it
+/// cannot be read stays what it was, whatever hinders meanwhile.
+pub(crate) fn away() -> Result<(), String> {
+    let mut chance = fastrand::Rng::with_seed(1);
+    let mut scenario = Scenario::new(1, &mut chance, Ledger::Ours);
+    (scenario.options.max_workers, scenario.options.max_pages) = (1, None);
+    scenario.streams = ["us-east-1/iam", "eu-west-1/iam", "eu-west-1/sts"]
+        .map(|text| format!("000000000001/{text}.amazonaws.com").parse().unwrap())
+        .to_vec();
+    let (world, regions) = (&scenario.world, Regions::default());
+    let away = Faults { away: Some("eu-west-1".to_owned()), ..Faults::default() };
+    let denied = Faults { denied: Some("eu-west-1".to_owned()), ..Faults::default() };
+    let mut seen = Vec::new();
+    for faults in [away.clone(), denied, away.clone(), away, Faults::default()] {
+        world.set_faults(faults);
+        let began = world.true_now();
+        let process = Process::new(Arc::clone(&scenario.disk), -1, false);
+        let report = scenario.pass(&process, &regions).map_err(|error| error.to_string())?;
+        let took = (world.true_now() - began) / SECOND;
+        let trouble = report.streams[2].trouble.as_ref();
+        seen.push((took, trouble.map(|trouble| (trouble.kind, trouble.since)), report.is_complete()));
+        world.pass_time(MINUTE);
+    }
+    let [first, denied, second, third, last] = &seen[..] else { return Err(format!("{seen:?}")) };
+    let since = first.1.map(|(_, since)| since);
+    let kinds = [first, denied, second, third].map(|pass| pass.1.map(|(kind, _)| kind));
+    let expected =
+        [TroubleKind::Unavailable, TroubleKind::AccessDenied, TroubleKind::Unavailable, TroubleKind::Unavailable];
+    let is_kept = [denied, second, third].iter().all(|pass| pass.1.map(|(_, since)| since) == since);
+    // Where the last pass was answered, if only by a refusal, the next one is patient.
+    let is_quick = first.0 >= 300 && second.0 >= 300 && third.0 <= 30;
+    if kinds != expected.map(Some) || !is_kept || !is_quick || last.1.is_some() || !last.2 {
+        return Err(format!("{seen:?}"));
+    }
+    Ok(())
 }

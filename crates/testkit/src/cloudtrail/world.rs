@@ -26,6 +26,8 @@ pub struct Faults {
     pub token_lost: f64,
     /// A region in which nothing is allowed.
     pub denied: Option<String>,
+    /// A region that never answers.
+    pub away: Option<String>,
 }
 
 /// What the world has seen of us.
@@ -256,6 +258,10 @@ impl Lookup for World {
             calls.failed += 1;
             let action = "cloudtrail:LookupEvents".to_owned();
             return Err(LookupError::AccessDenied { action, message: "no policy allows it".to_owned() });
+        }
+        if faults.away.as_deref() == Some(region) {
+            calls.failed += 1;
+            return Err(LookupError::Unavailable("no answer in time".to_owned()));
         }
         if hits(faults.throttled) || history.admit(account, region, now).is_err() {
             calls.failed += 1;

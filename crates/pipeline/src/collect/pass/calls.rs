@@ -22,14 +22,15 @@ pub(super) enum Called {
 }
 
 impl Collect<'_> {
-    /// Makes a call, within the region's pace.
+    /// Makes a call, within the region's pace, and tries it again for as long as `patience` lasts.
     pub(super) fn call(
         &self,
         request: &LookupRequest<'_>,
+        patience: Duration,
         chance: &mut fastrand::Rng,
         report: &mut StreamReport,
     ) -> Called {
-        let given_up = self.timer.monotonic() + self.options.patience;
+        let given_up = self.timer.monotonic() + patience;
         let mut unanswered = 0;
         loop {
             if !self.wait_for_turn(request) {

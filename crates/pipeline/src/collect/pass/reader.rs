@@ -1,12 +1,13 @@
 //! One stream's part in a pass.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use event::decode::{self, Batch, Rejected};
 use event::{Event, Timestamp};
 
 use super::calls::Called;
-use super::{Collect, Shared};
+use super::{Collect, Options, Shared};
 use crate::alert::Occasion;
 use crate::collect::port::{LookupError, LookupEvent, LookupPage, LookupRequest};
 use crate::collect::report::StreamReport;
@@ -25,6 +26,8 @@ pub(super) struct Reader<'r> {
     covered: Coverage,
     report: StreamReport,
     chance: fastrand::Rng,
+    /// How long a call is tried again.
+    patience: Duration,
 }
 
 /// How a walk came to a rest.
@@ -39,12 +42,15 @@ enum Rest {
 
 impl<'r> Reader<'r> {
     pub(super) fn new(collect: &'r Collect<'r>, shared: &'r Shared<'r>, state: StreamState) -> Reader<'r> {
+        let Options { patience, less_patience, .. } = *collect.options;
+        let was_away = state.health.trouble.as_ref().is_some_and(|trouble| trouble.kind == TroubleKind::Unavailable);
         let mut reader = Reader {
             collect,
             shared,
             since: Timestamp::MIN,
             covered: Coverage::default(),
             report: StreamReport::new(state.stream.clone()),
+            patience: if was_away { patience.min(less_patience) } else { patience },
             chance: fastrand::Rng::with_seed(collect.options.seed ^ hash(&state.stream.to_string())),
             state,
         };
@@ -124,8 +130,11 @@ impl<'r> Reader<'r> {
             }
             let (window, token) = walk.request();
             let request = LookupRequest { stream: &self.state.stream, window, token };
-            let page = match self.collect.call(&request, &mut self.chance, &mut self.report) {
-                Called::Page(page) => page,
+            let page = match self.collect.call(&request, self.patience, &mut self.chance, &mut self.report) {
+                Called::Page(page) => {
+                    self.patience = self.collect.options.patience;
+                    page
+                }
                 Called::Stopped => return Ok(Rest::Left),
                 Called::Failed(error) => {
                     let step = match &error {
@@ -151,6 +160,7 @@ impl<'r> Reader<'r> {
                     continue;
                 }
             };
+            self.note_since(&page);
             if self.note_clock(&page) && is_first && may_replan {
                 // What was asked for came from a wrong clock: its events are taken, and nothing is claimed.
                 self.hand_over(&page)?;
@@ -250,6 +260,14 @@ impl<'r> Reader<'r> {
         Ok(())
     }
 
+    /// When the stream was first asked for, by the service's clock: ours may have been wrong then, and what lies before it
+    /// is told to nobody.
+    fn note_since(&mut self, page: &LookupPage) {
+        let Some(theirs) = page.at else { return };
+        self.since = self.state.since.map_or(theirs, |since| since.min(theirs));
+        self.state.since = Some(self.since);
+    }
+
     fn note_clock(&self, page: &LookupPage) -> bool {
         let Collect { timer, regions, options, .. } = self.collect;
         page.at.is_some_and(|theirs| {
@@ -280,9 +298,7 @@ impl<'r> Reader<'r> {
 
     fn meet(&mut self, kind: TroubleKind, message: String) {
         let last = self.collect.timer.now();
-        let known = self.state.health.trouble.as_ref().filter(|known| known.kind == kind);
-        let since = known.map_or(last, |known| known.since.min(last));
-        let trouble = Trouble { kind, message, since, last };
+        let trouble = Trouble { kind, message, since: last, last }.continued(self.state.health.trouble.as_ref());
         self.state.health.trouble = Some(trouble.clone());
         self.report.trouble = Some(trouble);
     }
