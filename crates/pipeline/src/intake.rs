@@ -128,6 +128,9 @@ impl<'a> Intake<'a> {
                 alerts.push(alert);
             });
         }
+        let now = self.clock.now();
+        let newest = batch.events.iter().map(|event| event.event_time).filter(|time| *time <= now).max();
+        tally.newest = tally.newest.max(newest);
         let read = batch.events.len() + batch.rejected.len();
         tally.read += read as u64;
         tally.rejected += batch.rejected.len() as u64;
@@ -156,7 +159,7 @@ impl<'a> Intake<'a> {
         if let Some(pending) = &self.pending {
             self.queue(pending, alerts)?;
         }
-        let appended = self.store.append(&batch.events, name, self.clock.now())?;
+        let appended = self.store.append(&batch.events, name, now)?;
         tally.stored += appended.stored;
         tally.duplicates += appended.duplicates;
         tally.variants += appended.variants.len() as u64;

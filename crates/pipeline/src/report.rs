@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use detect::Severity;
+use event::Timestamp;
 use serde::Serialize;
 
 use crate::history::{RecordCounts, SeverityCounts};
@@ -63,6 +64,9 @@ pub struct Report {
     /// Log files of this run, read or named, that are not what CloudTrail wrote.
     #[serde(skip_serializing_if = "is_zero")]
     pub failed_objects: u64,
+    /// The newest event that was read and lies in no future.
+    #[serde(skip)]
+    pub newest: Option<Timestamp>,
     #[serde(skip)]
     pub(crate) late_duplicates: u64,
     #[serde(skip)]
@@ -159,6 +163,7 @@ impl Report {
         self.insights += other.insights;
         self.digests += other.digests;
         self.problems += other.problems;
+        self.newest = self.newest.max(other.newest);
     }
 
     /// Records of the six fates, as far as they are known yet.

@@ -10,6 +10,7 @@ use crate::collect::scope::{Scope, Unknown};
 use crate::collect::state::{StreamState, Trouble, TroubleKind};
 use crate::collect::stream::Stream;
 use crate::collect::walk::{earlier, later};
+use crate::coverage::{Coverage, Interval};
 
 /// When silence is worth an alert.
 #[derive(Debug, Clone, Copy)]
@@ -200,10 +201,11 @@ fn silent(state: &StreamState, rules: &DeadManRules) -> Option<Silence> {
     if state.health.events < rules.least_events {
         return None;
     }
-    // What was not read cannot be silent: only what is covered counts.
-    let covered = state.coverage.intervals();
-    let read_to = state.coverage.span()?.to;
-    let speaking = covered.iter().filter(|interval| interval.from <= last_event);
+    // What was not read cannot be silent: only what is covered counts. A queue covers nothing, and was asked all along.
+    let asked = || Some(Coverage::from_iter([Interval::new(state.since?, state.health.last_success?)]));
+    let covered = if state.coverage.is_empty() { asked()? } else { state.coverage.clone() };
+    let read_to = covered.span()?.to;
+    let speaking = covered.intervals().iter().filter(|interval| interval.from <= last_event);
     let spoken: Duration = speaking.map(|interval| interval.duration()).sum();
     let usual = spoken / u32::try_from(state.health.events).unwrap_or(u32::MAX);
     let bound = (usual * rules.silence).max(rules.least_silence);
@@ -216,7 +218,6 @@ mod tests {
     use super::*;
     use crate::collect::LookupError;
     use crate::collect::state::{Health, Pause};
-    use crate::coverage::{Coverage, Interval};
 
     fn time(text: &str) -> Timestamp {
         Timestamp::parse(text).expect("a time")
@@ -250,6 +251,18 @@ mod tests {
         assert_eq!(found(state("2026-01-31T01:00:00Z"), "2026-02-09T00:00:00Z"), [""; 0]);
         let pause = Some(Pause { at: time("2026-02-01T00:00:00Z"), by: "bob".to_owned(), reason: String::new() });
         assert_eq!(found(StreamState { pause, ..state("2026-02-04T00:00:00Z") }, "2026-02-04T00:15:00Z"), [""; 0]);
+    }
+
+    #[test]
+    fn a_queue_that_used_to_tell_is_missed() {
+        let of_queue = |read_to: &str| StreamState {
+            coverage: Coverage::default(),
+            since: Some(time("2026-01-01T00:00:00Z")),
+            ..state(read_to)
+        };
+        let silent = ["silent/123456789012/us-east-1/iam.amazonaws.com"];
+        assert_eq!(found(of_queue("2026-02-01T00:00:00Z"), "2026-02-01T00:15:00Z"), [""; 0]);
+        assert_eq!(found(of_queue("2026-02-04T00:00:00Z"), "2026-02-04T00:15:00Z"), silent);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod deadman;
 pub mod full;
 pub mod metrics;
+pub mod trails;
 
 use std::fmt;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use crate::collect::walk::earlier;
 use crate::coverage::{Coverage, Interval};
 
 /// What is expected of streams.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Expectation {
     /// The rules they are collected by.
     pub rules: Rules,

@@ -4,10 +4,12 @@
 //! and no more is held than a page of each. An object is written into the ledger behind the commit of its events, in the
 //! version that was read.
 //!
-//! **Invariant:** every key of a day that is asked for is compared with the ledger, whatever was read before it.
+//! **Invariant:** every key of a day that is asked for is compared with the ledger, whatever was read before it. Days are
+//! claimed as covered only where every folder was listed to its end and every new object in them was read to its end.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use event::{Day, Timestamp};
@@ -16,6 +18,8 @@ use super::layout::{DIGESTS, Days, Kind, Trail, day_folder, is_account, is_organ
 use super::parallel;
 use super::port::{Bucket, Listed, ListedPage, location};
 use crate::alert::News;
+use crate::collect::TroubleKind;
+use crate::coverage::{Coverage, Interval};
 use crate::intake::lock;
 use crate::proof::Metadata;
 use crate::service::CallError;
@@ -96,7 +100,19 @@ pub struct BucketSource<'s> {
     unreadable: VecDeque<Unreadable>,
     /// The versions that were read since the last commit.
     read: Arc<Mutex<Vec<ObjectVersion>>>,
+    /// How many objects were read to their end, committed or not.
+    read_to_their_end: Arc<AtomicU64>,
+    failure: Arc<Mutex<Option<Failure>>>,
     found: Found,
+}
+
+/// What first kept something from being listed or read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Of what kind.
+    pub kind: TroubleKind,
+    /// What could not be read, and why.
+    pub message: String,
 }
 
 /// A day of one account in one region, and how far it was listed.
@@ -148,8 +164,32 @@ impl<'s> BucketSource<'s> {
             new: VecDeque::new(),
             unreadable: VecDeque::new(),
             read: Arc::default(),
+            read_to_their_end: Arc::default(),
+            failure: Arc::default(),
             found: Found::default(),
         }
+    }
+
+    /// What first kept something from being listed or read, if anything did.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        lock(&self.failure).clone()
+    }
+
+    /// What is read completely once everything that was handed over is committed: the days that were asked for, up to
+    /// `delivered`, before which everything had been delivered when the listing was begun. Nothing where anything is
+    /// missing, or where there is no trail.
+    #[must_use]
+    pub fn covered(&self, delivered: Timestamp) -> Coverage {
+        let is_listed =
+            self.is_discovered && self.folders.is_empty() && self.new.is_empty() && self.found.is_complete();
+        let is_read = self.read_to_their_end.load(Ordering::Relaxed) == self.found.to_read;
+        // A prefix under which no account has files is a mistake, and no account in which nothing happens.
+        let Some(first) = self.days.first.start().filter(|_| is_listed && is_read && self.found.accounts > 0) else {
+            return Coverage::default();
+        };
+        let behind = Day::from_days(self.days.last.days() + 1).start().unwrap_or(Timestamp::MAX);
+        Coverage::from_iter([Interval::new(first, behind.min(delivered))])
     }
 
     /// What was found so far.
@@ -183,6 +223,10 @@ impl<'s> BucketSource<'s> {
         }
         folders.sort();
         self.folders = folders.into();
+        if self.found.accounts == 0 && self.found.is_complete() {
+            let root = location(self.bucket.name(), &self.trail.root());
+            note(&self.failure, TroubleKind::NotFound, || format!("{root}: no account has log files there"));
+        }
     }
 
     /// Takes note of what a folder holds.
@@ -262,7 +306,8 @@ impl<'s> BucketSource<'s> {
                     }
                 },
                 Ok(Err(error)) => {
-                    self.unreadable(&folder.prefix, format!("cannot be compared with the ledger: {error}"));
+                    let reason = format!("cannot be compared with the ledger: {error}");
+                    self.unreadable(&folder.prefix, TroubleKind::Refused, reason);
                 }
                 Err(error) => {
                     self.fail(&folder.prefix, &error);
@@ -301,7 +346,7 @@ impl<'s> BucketSource<'s> {
         let others = self.folders.len();
         let rest =
             if ends_all && others > 0 { format!("; {others} more folders are not listed") } else { String::new() };
-        self.unreadable(prefix, format!("cannot be listed: {error}{rest}"));
+        self.unreadable(prefix, TroubleKind::of(error), format!("cannot be listed: {error}{rest}"));
         if ends_all {
             self.found.failed += others as u64;
             self.folders.clear();
@@ -309,9 +354,11 @@ impl<'s> BucketSource<'s> {
         ends_all
     }
 
-    fn unreadable(&mut self, prefix: &str, reason: String) {
+    fn unreadable(&mut self, prefix: &str, kind: TroubleKind, reason: String) {
         self.found.failed += 1;
-        self.unreadable.push_back(Unreadable { name: location(self.bucket.name(), prefix), reason });
+        let name = location(self.bucket.name(), prefix);
+        note(&self.failure, kind, || format!("{name}: {reason}"));
+        self.unreadable.push_back(Unreadable { name, reason });
     }
 
     fn item(&self, object: Listed) -> Item {
@@ -323,14 +370,27 @@ impl<'s> BucketSource<'s> {
         let name = location(self.bucket.name(), &key);
         let beside: Arc<Mutex<Metadata>> = Arc::default();
         let found = Arc::clone(&beside);
-        let open = move || {
-            let (content, metadata) = open(&*bucket, &key, max_object, &reading).map_err(io::Error::other)?;
-            *lock(&found) = metadata;
-            Ok(content)
+        let (failed, cut) = (Arc::clone(&self.failure), Arc::clone(&self.failure));
+        let (to_open, to_read) = (name.clone(), name.clone());
+        let open = move || match open(&*bucket, &key, max_object, &reading) {
+            Ok((content, metadata)) => {
+                *lock(&found) = metadata;
+                Ok(content)
+            }
+            Err(error) => {
+                note(&failed, TroubleKind::of(&error), || format!("{to_open}: cannot be read: {error}"));
+                Err(io::Error::other(error))
+            }
         };
+        let read_to_their_end = Arc::clone(&self.read_to_their_end);
         let receipt = move || {
             let version = lock(&version).take();
             let is_read = version.is_some();
+            if is_read {
+                read_to_their_end.fetch_add(1, Ordering::Relaxed);
+            } else {
+                note(&cut, TroubleKind::Unavailable, || format!("{to_read}: the connection was cut"));
+            }
             lock(&read).extend(version);
             is_read
         };
@@ -338,6 +398,11 @@ impl<'s> BucketSource<'s> {
             .with_receipt(receipt)
             .with_metadata(move || std::mem::take(&mut *lock(&beside)))
     }
+}
+
+/// Keeps a failure, unless there was one before.
+fn note(failure: &Mutex<Option<Failure>>, kind: TroubleKind, message: impl FnOnce() -> String) {
+    lock(failure).get_or_insert_with(|| Failure { kind, message: message() });
 }
 
 /// Where a listing goes on.

@@ -8,6 +8,8 @@ use std::time::Duration;
 use event::decode::Limits;
 use event::{Day, Timestamp};
 use pipeline::alert::{Arrival, News, Occasion};
+use pipeline::collect::TroubleKind;
+use pipeline::coverage::{Coverage, Interval};
 use pipeline::filter::{FilterConfig, Filters};
 use pipeline::ingest::{Ingest, IngestError, Progress};
 use pipeline::outbox::Routes;
@@ -85,7 +87,7 @@ impl Scenario {
         }
     }
 
-    fn pass(&self, process: &Process, threads: usize) -> Result<(Report, Found), IngestError> {
+    fn pass(&self, process: &Process, threads: usize) -> Result<(Report, Found, Coverage), IngestError> {
         let last_key = LastKey { process, disk: Arc::clone(&self.disk) };
         let ledger: &dyn ObjectLedger = if self.ledger == Ledger::Ours { process } else { &last_key };
         let day = |text: &str| Day::parse(text).unwrap();
@@ -113,7 +115,16 @@ impl Scenario {
             stop: &AtomicBool::new(false),
         }
         .run(&mut source)?;
-        Ok((report, source.found().clone()))
+        Ok((report, source.found().clone(), source.covered(time(START))))
+    }
+
+    /// What is claimed to be covered was read: every file that lies in the bucket.
+    fn check_claim(&self, covered: &Coverage) -> Result<(), String> {
+        let known = self.world.known(&self.disk);
+        match self.truth.keys().find(|key| !known.contains(*key)) {
+            Some(key) if !covered.is_empty() => Err(format!("{covered:?} is claimed, and {key} was not read")),
+            _ => Ok(()),
+        }
     }
 
     /// What counts as read is stored.
@@ -147,16 +158,23 @@ pub(crate) fn run(seed: u64, ledger: Ledger) -> Result<(), String> {
         match outcome {
             Err(error) if !process.is_dead() => return Err(format!("the pass failed: {error}")),
             Err(_) => {}
-            Ok((_, found)) if found.objects != found.known + found.left + found.to_read => {
+            Ok((_, found, _)) if found.objects != found.known + found.left + found.to_read => {
                 return Err(format!("counts do not add up: {found:?}"));
             }
-            Ok(_) => {}
+            Ok((_, _, covered)) => scenario.check_claim(&covered)?,
         }
     }
     scenario.world.set_faults(Faults::default());
     let process = Process::new(Arc::clone(&scenario.disk), -1, false);
-    let (_, found) = scenario.pass(&process, threads).map_err(|error| error.to_string())?;
+    let (_, found, covered) = scenario.pass(&process, threads).map_err(|error| error.to_string())?;
     scenario.check()?;
+    scenario.check_claim(&covered)?;
+    let all = Interval::new(Day::parse("2026-03-20").unwrap().start().unwrap(), time(START));
+    // Without any log file nobody knows whether there is a trail.
+    let expected: &[Interval] = if scenario.truth.is_empty() { &[] } else { &[all] };
+    if covered.intervals() != expected {
+        return Err(format!("{covered:?} is claimed of {} files", scenario.truth.len()));
+    }
     let happened: BTreeMap<&str, bool> =
         scenario.truth.values().flatten().map(|truth| (truth.id.as_str(), truth.is_found)).collect();
     let stored: BTreeSet<String> = scenario.disk.events.lock().unwrap().keys().cloned().collect();
@@ -174,7 +192,7 @@ pub(crate) fn run(seed: u64, ledger: Ledger) -> Result<(), String> {
     drop(alerts);
     // Once more: nothing is opened again.
     let reads = scenario.world.reads();
-    let (report, found) = scenario.pass(&process, threads).map_err(|error| error.to_string())?;
+    let (report, found, _) = scenario.pass(&process, threads).map_err(|error| error.to_string())?;
     if scenario.world.reads() != reads || report.items != 0 || found.known != found.objects {
         return Err(format!("read again: {found:?}"));
     }
@@ -221,4 +239,7 @@ pub(crate) fn folders() {
     let unreadable = source.next_item().unwrap().unwrap_err();
     assert_eq!(unreadable.name, "s3://trail/AWSLogs/");
     assert!(source.next_item().is_none() && !source.found().is_complete());
+    let kind = source.failure().unwrap().kind;
+    assert!(matches!(kind, TroubleKind::Throttled | TroubleKind::Unavailable), "{kind:?}");
+    assert!(source.covered(time(START)).is_empty());
 }
