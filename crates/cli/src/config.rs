@@ -188,7 +188,7 @@ impl Default for RunConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrailConfig {
-    /// The bucket: listed where there is no queue; else the one that messages may name.
+    /// The bucket: listed, beside a queue once a day; the one that the queue's messages may name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bucket: Option<String>,
     /// The region of the bucket, where it is another than the credentials'.
@@ -200,7 +200,7 @@ pub(crate) struct TrailConfig {
     /// The address of the SQS queue that S3, SNS or EventBridge fills.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) queue: Option<String>,
-    /// How many days back are listed.
+    /// How many days back are listed, and are to be covered.
     #[serde(default = "trail_days")]
     pub(crate) days: u16,
     /// Only these accounts; none for all.

@@ -1,4 +1,10 @@
 //! Trails: their files as they lie in a bucket, or as a queue tells of them.
+//!
+//! Read in this order: [`part`] (what is read of a trail, and what it is remembered as), [`Reader`] (once), [`follow`]
+//! (again and again).
+
+mod follow;
+mod part;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,7 +16,8 @@ use event::{Day, Timestamp};
 use local::state::SqliteState;
 use local::{LakeStore, SystemTimer};
 use pipeline::alert::{Arrival, News, Occasion};
-use pipeline::collect::{Stream, StreamChange, StreamState, StreamStore, Timer, Trouble, TroubleKind};
+use pipeline::collect::{Stream, StreamChange, StreamState, StreamStore, Trouble, TroubleKind};
+use pipeline::coverage::{Coverage, Interval};
 use pipeline::history::{RunEnd, RunId};
 use pipeline::ingest::{Ingest, Progress};
 use pipeline::outbox::Routes;
@@ -31,19 +38,20 @@ use crate::output::{count, plural};
 use crate::proving::Keys;
 use crate::tell::Secrets;
 
+pub(crate) use self::follow::follow;
+use self::part::{Part, Way, command_of, parts};
+pub(crate) use self::part::{check, expected, is_command, is_trail, streams};
+
 /// What stands in the place of an account where a trail is remembered among the streams.
 const ACCOUNT: &str = "trail";
 /// How often all days of a bucket are listed; the last two are at every pass.
 const ALL_DAYS: Duration = Duration::from_secs(24 * 3600);
+/// How long CloudTrail may take to deliver a file, at the most; about five minutes are usual.
+const DELIVERY: Duration = Duration::from_secs(30 * 60);
 /// How long a queue is followed before what is remembered of it is renewed.
 const FOLLOW: Duration = Duration::from_secs(300);
-/// How soon a trail that failed is tried again.
-const AGAIN: Duration = Duration::from_secs(30);
-
-/// What a trail is remembered as, among the streams.
-pub(crate) fn stream_of(trail: &TrailConfig) -> anyhow::Result<Stream> {
-    Ok(Stream::new(ACCOUNT, trail.region.as_deref().unwrap_or("-"), &name_of(trail)?))
-}
+/// How often it is looked whether somebody has paused a queue that is followed.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What trails are read with.
 pub(crate) struct Reader<'a> {
@@ -61,7 +69,7 @@ pub(crate) struct Reader<'a> {
 
 /// How far a trail is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum How {
+enum How {
     /// All days of a bucket; a queue until it is empty.
     Once,
     /// The last two days of a bucket.
@@ -85,11 +93,32 @@ pub(crate) struct TrailReport {
     pub(crate) problems: Vec<String>,
     /// Why not everything that there is was read, where it was not.
     pub(crate) trouble: Option<Trouble>,
+    /// Whether somebody paused it, and so nothing was asked.
+    pub(crate) paused: bool,
+}
+
+/// What was read of a trail, and what that covers.
+struct Outcome {
+    report: TrailReport,
+    covered: Coverage,
+    /// Whether nobody ended it before its end.
+    to_its_end: bool,
 }
 
 impl TrailReport {
+    /// Whether there is no use in asking again at once: what a queue brings may be read while some of it is not.
+    fn is_barred(&self) -> bool {
+        match &self.queue {
+            Some(queue) => queue.trouble.is_some(),
+            None => self.trouble.is_some(),
+        }
+    }
+
     /// The summary, as people read it.
     pub(crate) fn lines(&self) -> Vec<String> {
+        if self.paused {
+            return vec![format!("{}: paused", self.name)];
+        }
         let mut first = format!("{}: ", self.name);
         if let Some(found) = &self.found {
             let new = plural(found.to_read, "new object", "new objects");
@@ -116,31 +145,65 @@ impl TrailReport {
 }
 
 impl Reader<'_> {
-    /// Reads what is new of a trail.
-    pub(crate) fn read(&self, trail: &TrailConfig, how: How) -> anyhow::Result<TrailReport> {
-        let name = name_of(trail)?;
+    /// Reads what is new of all trails once: queues until they are empty, buckets whose listing is due.
+    pub(crate) fn read_all(&self, trails: &[TrailConfig]) -> anyhow::Result<Vec<TrailReport>> {
+        let mut reports = Vec::new();
+        for part in parts(trails)? {
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            if part.way != Way::DailyListing || self.is_listing_due(&part)? {
+                reports.push(self.read(&part, How::Once)?);
+            }
+        }
+        Ok(reports)
+    }
+
+    /// Whether the last complete listing was begun a day ago.
+    fn is_listing_due(&self, part: &Part<'_>) -> anyhow::Result<bool> {
+        let listed = self.before(&part.stream)?.coverage.span();
+        let now = SystemTimer::new(Arc::clone(self.stop)).now();
+        Ok(listed.is_none_or(|listed| Interval::new(listed.to, now).duration() >= ALL_DAYS + DELIVERY))
+    }
+
+    /// Reads what is new of a part of a trail.
+    fn read(&self, part: &Part<'_>, how: How) -> anyhow::Result<TrailReport> {
+        let Part { trail, stream, .. } = part;
+        let name = part.name().to_owned();
         let timer = SystemTimer::new(Arc::clone(self.stop));
         let started = timer.now();
+        let before = self.before(stream)?;
+        if before.pause.is_some() {
+            let totals = Report::default();
+            let (problems, trouble) = (Vec::new(), None);
+            return Ok(TrailReport { name, found: None, queue: None, totals, problems, trouble, paused: true });
+        }
         let account = match self.account(trail) {
             Ok(account) => account,
-            Err(error) => return self.unreachable(trail, name, started, &error),
+            Err(error) => return self.unreachable(before, name, started, &error),
         };
         let region = trail.region.clone().unwrap_or_else(|| TrailBucket::region_of(&account));
-        let before = self.before(&stream_of(trail)?)?;
         let rules = rules(self.config);
-        // A file comes minutes after what it tells of: nobody could have seen that before.
-        let since = before.since.unwrap_or(started).micros() - i64::try_from(rules.settle.as_micros()).unwrap_or(0);
+        // A clock that was ahead the first time must not make backfill of what is news. And a file comes minutes after what
+        // it tells of: nobody could have seen that before.
+        let since = before.since.map_or(started, |since| since.min(started));
+        let since = since.micros() - i64::try_from(rules.settle.as_micros()).unwrap_or(0);
         let news = News { since: Timestamp::from_micros(since).unwrap_or(Timestamp::MIN), late: rules.late };
-        let run = self.state.begin_run("trail", started)?;
-        let outcome = match &trail.queue {
-            Some(url) => self.queue(trail, &account, &region, url, how, news, run),
-            None => self.bucket(trail, &account, &region, how, news, run),
+        // By its name: a trail that is read must not hide that another is not.
+        let run = self.state.begin_run(&command_of(stream), started)?;
+        let outcome = match (&trail.queue, part.way) {
+            (Some(url), Way::Queue) => self.queue(part, &account, &region, url, how, news, run),
+            _ => self.bucket(trail, &account, &region, how, news, run, started),
         };
-        let report = match outcome {
-            Ok(report) => report,
+        let Outcome { report, covered, to_its_end } = match outcome {
+            Ok(outcome) => outcome,
             Err(error) => {
                 crate::live::run_failed(self.state, run, &error);
-                return Err(error);
+                // A name that is none is this trail's trouble; a store that fails is everybody's.
+                return match error.downcast_ref::<aws::AwsError>() {
+                    Some(_) => self.unreachable(before, name, started, &error),
+                    None => Err(error),
+                };
             }
         };
         let end = RunEnd {
@@ -157,7 +220,8 @@ impl Reader<'_> {
             error: None,
         };
         self.state.end_run(run, &end)?;
-        self.remember(before, started, timer.now(), report.totals.stored, report.trouble.clone())?;
+        let ended = Some(timer.now()).filter(|_| to_its_end && report.trouble.is_none());
+        self.remember(before, started, ended, covered, &report.totals, report.trouble.clone())?;
         Ok(report)
     }
 
@@ -178,6 +242,7 @@ impl Reader<'_> {
         Ok(LakeStore::new(&self.base.lake, frugal())?)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what one trail is read with")]
     fn bucket(
         &self,
         trail: &TrailConfig,
@@ -186,11 +251,12 @@ impl Reader<'_> {
         how: How,
         news: News,
         run: RunId,
-    ) -> anyhow::Result<TrailReport> {
+        started: Timestamp,
+    ) -> anyhow::Result<Outcome> {
         let name = trail.bucket.clone().unwrap_or_default();
         let timer = SystemTimer::new(Arc::clone(self.stop));
         let bucket: Arc<dyn Bucket> = Arc::new(TrailBucket::new(account, &name, region)?);
-        let today = timer.now().day();
+        let today = started.day();
         let back = if how == How::Recent { 1 } else { i32::from(trail.days) };
         let days = Days { first: Day::from_days(today.days() - back), last: today };
         let layout = Trail {
@@ -226,30 +292,33 @@ impl Reader<'_> {
         .run(&mut source)?;
         let found = source.found().clone();
         let mut problems = problems.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let is_read = found.is_complete() && totals.unreadable == 0;
-        if !is_read && problems.is_empty() {
-            problems.push(format!("{name}: {} could not be listed", plural(found.failed, "folder", "folders")));
+        let trouble = source.failure().map(|failure| trouble(failure.kind, &failure.message, timer.now()));
+        if let Some(trouble) = &trouble
+            && let Some(advice) = trouble.kind.advice()
+        {
+            problems.push(format!("{name}: {advice}"));
         }
-        // What kind of trouble it is stands in the words alone.
-        let trouble =
-            problems.first().filter(|_| !is_read).map(|problem| trouble(TroubleKind::Refused, problem, timer.now()));
-        Ok(TrailReport { name, found: Some(found), queue: None, totals, problems, trouble })
+        let delivered = started.micros() - i64::try_from(DELIVERY.as_micros()).unwrap_or(i64::MAX);
+        let covered = source.covered(Timestamp::from_micros(delivered).unwrap_or(Timestamp::MIN));
+        let to_its_end = !totals.interrupted;
+        let report = TrailReport { name, found: Some(found), queue: None, totals, problems, trouble, paused: false };
+        Ok(Outcome { report, covered, to_its_end })
     }
 
     #[expect(clippy::too_many_arguments, reason = "what one trail is read with")]
     fn queue(
         &self,
-        trail: &TrailConfig,
+        part: &Part<'_>,
         account: &Account,
         region: &str,
         url: &str,
         how: How,
         news: News,
         run: RunId,
-    ) -> anyhow::Result<TrailReport> {
+    ) -> anyhow::Result<Outcome> {
         let queue = TrailQueue::new(account, url, None)?;
         let mut buckets: Vec<Arc<dyn Bucket>> = Vec::new();
-        if let Some(name) = &trail.bucket {
+        if let Some(name) = &part.trail.bucket {
             buckets.push(Arc::new(TrailBucket::new(account, name, region)?));
         }
         let timer = SystemTimer::new(Arc::clone(self.stop));
@@ -294,10 +363,17 @@ impl Reader<'_> {
         let report = std::thread::scope(|scope| {
             scope.spawn(|| {
                 let started = Instant::now();
+                let mut looked = started;
                 let is_over =
                     || self.stop.load(Ordering::Relaxed) || (how == How::Follow && started.elapsed() >= FOLLOW);
                 while !done.load(Ordering::Relaxed) && !is_over() {
                     std::thread::sleep(Duration::from_millis(50));
+                    if looked.elapsed() >= LOOK {
+                        looked = Instant::now();
+                        if self.before(&part.stream).is_ok_and(|state| state.pause.is_some()) {
+                            break;
+                        }
+                    }
                 }
                 over.store(true, Ordering::Relaxed);
             });
@@ -309,8 +385,12 @@ impl Reader<'_> {
         if let Some(trouble) = &report.trouble {
             problems.push(format!("{}: {}", report.queue, trouble.with_advice()));
         }
-        let (totals, trouble) = (report.totals.clone(), report.trouble.clone());
-        Ok(TrailReport { name: name_of(trail)?, found: None, queue: Some(report), totals, problems, trouble })
+        // A queue that is read and brings nothing that can be read is no trail that is read.
+        let (totals, trouble) = (report.totals.clone(), report.trouble.clone().or_else(|| report.unread.clone()));
+        let name = part.name().to_owned();
+        let report = TrailReport { name, found: None, queue: Some(report), totals, problems, trouble, paused: false };
+        // A queue has no end.
+        Ok(Outcome { report, covered: Coverage::default(), to_its_end: true })
     }
 
     /// What is remembered of a trail.
@@ -323,59 +403,40 @@ impl Reader<'_> {
         &self,
         before: StreamState,
         started: Timestamp,
-        ended: Timestamp,
-        stored: u64,
+        ended: Option<Timestamp>,
+        covered: Coverage,
+        totals: &Report,
         trouble: Option<Trouble>,
     ) -> anyhow::Result<()> {
         let mut health = before.health;
         health.last_run = Some(started);
-        health.events += stored;
-        if trouble.is_none() {
-            health.last_success = Some(ended);
-        }
-        let since = health.trouble.as_ref().map(|trouble| trouble.since);
-        health.trouble = trouble.map(|trouble| Trouble { since: since.unwrap_or(trouble.since), ..trouble });
+        health.events += totals.stored;
+        health.last_event = health.last_event.max(totals.newest);
+        health.last_success = ended.or(health.last_success);
+        health.trouble = trouble.map(|trouble| trouble.continued(health.trouble.as_ref()));
         let StreamState { stream, walks, .. } = before;
-        let change = StreamChange { stream, since: Some(started), covered: Default::default(), walks, health };
+        let change = StreamChange { stream, since: Some(started), covered, walks, health };
         Ok(self.state.save_streams(&[change])?)
     }
 
     /// A trail that nobody's credentials reach: it is told and remembered, and stops nothing else.
     fn unreachable(
         &self,
-        trail: &TrailConfig,
+        before: StreamState,
         name: String,
         started: Timestamp,
         error: &anyhow::Error,
     ) -> anyhow::Result<TrailReport> {
-        let before = self.before(&stream_of(trail)?)?;
         let kind = match error.downcast_ref::<aws::AwsError>() {
             Some(aws::AwsError::Call { source, .. }) => TroubleKind::of(source),
             _ => TroubleKind::of(&CallError::Refused(String::new())),
         };
         let trouble = trouble(kind, &crate::chain(error), started);
         let problems = vec![format!("{name}: {}", trouble.with_advice())];
-        self.remember(before, started, started, 0, Some(trouble.clone()))?;
-        Ok(TrailReport { name, found: None, queue: None, totals: Report::default(), problems, trouble: Some(trouble) })
-    }
-}
-
-/// Finds mistakes in the configuration of trails.
-pub(crate) fn check(trails: &[TrailConfig]) -> anyhow::Result<()> {
-    trails.iter().try_for_each(|trail| name_of(trail).map(|_| ()))
-}
-
-/// What a trail is called: the bucket that is listed, or the queue.
-fn name_of(trail: &TrailConfig) -> anyhow::Result<String> {
-    let name = match (&trail.queue, &trail.bucket) {
-        (Some(url), _) => url.rsplit('/').next().unwrap_or_default(),
-        (None, Some(bucket)) => bucket,
-        (None, None) => return Err(usage("[[trails]]: each needs a bucket or a queue")),
-    };
-    let region = trail.region.as_deref().unwrap_or("-");
-    match Stream::new(ACCOUNT, region, name).to_string().parse::<Stream>() {
-        Ok(_) => Ok(name.to_owned()),
-        Err(_) => Err(usage(format!("[[trails]]: {name:?} in {region:?} is no bucket and no queue"))),
+        let totals = Report::default();
+        self.remember(before, started, None, Coverage::default(), &totals, Some(trouble.clone()))?;
+        let trouble = Some(trouble);
+        Ok(TrailReport { name, found: None, queue: None, totals, problems, trouble, paused: false })
     }
 }
 
@@ -390,43 +451,5 @@ fn keep(problems: &std::sync::Mutex<Vec<String>>, problem: &Problem) {
     let mut problems = problems.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if problems.len() < PROBLEMS {
         problems.push(format!("{}: {}", problem.name, problem.reason));
-    }
-}
-
-/// Reads a trail again and again, until the program is to end.
-pub(crate) fn follow(reader: &Reader<'_>, trail: &TrailConfig, every: Duration) {
-    let timer = SystemTimer::new(Arc::clone(reader.stop));
-    let mut all_days: Option<Instant> = None;
-    while !reader.stop.load(Ordering::Relaxed) {
-        let how = match &trail.queue {
-            Some(_) => How::Follow,
-            None if all_days.is_none_or(|at| at.elapsed() >= ALL_DAYS) => How::Once,
-            None => How::Recent,
-        };
-        let pause = match reader.read(trail, how) {
-            Ok(report) => {
-                if how == How::Once && report.trouble.is_none() {
-                    all_days = Some(Instant::now());
-                }
-                for problem in &report.problems {
-                    crate::complain(problem);
-                }
-                if report.totals.stored > 0 {
-                    for line in report.lines() {
-                        crate::complain(&line);
-                    }
-                }
-                match (report.trouble.is_none(), how) {
-                    (true, How::Follow) => Duration::ZERO,
-                    (true, _) => every,
-                    (false, _) => every.max(AGAIN),
-                }
-            }
-            Err(error) => {
-                crate::complain(&format!("a trail could not be read: {}", crate::chain(&error)));
-                AGAIN
-            }
-        };
-        timer.sleep(pause);
     }
 }

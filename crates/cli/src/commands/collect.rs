@@ -28,7 +28,7 @@ use crate::output::{count, plural};
 use crate::progress::Bar;
 use crate::session::{Session, tidy};
 use crate::tell::Tell;
-use crate::trails::{How, Reader, TrailReport};
+use crate::trails::{Reader, TrailReport, is_trail, streams};
 
 /// What event sources end with.
 const SUFFIX: &str = ".amazonaws.com";
@@ -90,19 +90,11 @@ fn pass(session: &mut Session, arguments: &CollectPassArgs) -> anyhow::Result<Ex
         progress: &progress,
         stop: &stop,
     };
-    let mut read = Vec::new();
-    let outcome = outcome.and_then(|report| {
-        for trail in trails {
-            if !stop.load(Ordering::Relaxed) {
-                read.push(reader.read(trail, How::Once)?);
-            }
-        }
-        Ok(report)
-    });
+    let outcome = outcome.and_then(|report| Ok((report, reader.read_all(trails)?)));
     bar.finish();
     // What was found before a failure is told of, too.
     tell.send_now(&state, &stop);
-    let (report, took) = outcome?;
+    let ((report, took), read) = outcome?;
     session.fit(&state, &base.lake)?;
     if !stop.load(Ordering::Relaxed) {
         tidy(&base.lake).into_iter().for_each(|problem| crate::note(&problem));
@@ -217,7 +209,8 @@ fn pause(session: &mut Session, patterns: &[String], pause: Option<&Pause>) -> a
     let state = session.open_state()?;
     let scope = state.scope()?;
     let remembered = state.streams()?;
-    let known = scope.streams.iter().chain(remembered.iter().map(|state| &state.stream));
+    let trails = streams(&session.config().trails)?;
+    let known = scope.streams.iter().chain(&trails).chain(remembered.iter().map(|state| &state.stream));
     let known: std::collections::BTreeSet<&Stream> = known.collect();
     let mut chosen: Vec<Stream> = Vec::new();
     for text in patterns {
@@ -236,7 +229,7 @@ fn pause(session: &mut Session, patterns: &[String], pause: Option<&Pause>) -> a
         } else {
             let mut stream: Stream =
                 text.parse().map_err(|error: pipeline::collect::stream::NoStream| usage(error.to_string()))?;
-            if !stream.source.contains('.') {
+            if !stream.source.contains('.') && !is_trail(&stream) {
                 stream.source.push_str(SUFFIX);
             }
             chosen.push(stream);

@@ -16,7 +16,7 @@ use event::Timestamp;
 use local::state::SqliteState;
 use local::{SystemClock, SystemTimer};
 use pipeline::alert::Alert;
-use pipeline::collect::{PassReport, Scope, StreamStore, Timer};
+use pipeline::collect::{PassReport, Scope, Stream, StreamStore, Timer};
 use pipeline::ingest::Progress;
 use pipeline::notify::{Bell, deliver};
 use pipeline::outbox::{Outbox, Routes};
@@ -34,7 +34,7 @@ use crate::exit::{Exit, usage};
 use crate::live::{Base, Live, Overrides, Pass, frugal};
 use crate::session::{Session, tidy};
 use crate::tell::{Tell, told};
-use crate::trails::{Reader, follow};
+use crate::trails::{Reader, follow, streams};
 
 /// Pages of one walk in one pass: what is new comes before the rest of a long first load.
 const PAGES: u64 = 200;
@@ -191,6 +191,7 @@ impl Turn {
         let Turn { base, live, tell, overrides, every, discover_every, deadman } = self;
         let (base, tell, deadman, every) = (&*base, &*tell, &*deadman, *every);
         tell.check(&ringing);
+        let trails = &streams(&config.trails)?;
         let outcome = std::thread::scope(|scope| {
             // Whatever ends one of the threads, a panic too, ends them all: half of a daemon is worse than none.
             let _ends = Ends { stop, bell: &bell };
@@ -200,7 +201,7 @@ impl Turn {
             });
             scope.spawn(|| {
                 let _ends = Ends { stop, bell: &bell };
-                watch_over(state, vitals, &ringing, &tell.routes, deadman, every, stop);
+                watch_over(state, vitals, &ringing, &tell.routes, deadman, trails, every, stop);
             });
             for trail in &config.trails {
                 let ledger = &ringing;
@@ -355,6 +356,7 @@ fn watch_over(
     ledger: &dyn Ledger,
     routes: &Routes,
     rules: &DeadManRules,
+    trails: &[Stream],
     every: Duration,
     stop: &Arc<AtomicBool>,
 ) {
@@ -362,7 +364,8 @@ fn watch_over(
     while !stop.load(Ordering::Relaxed) {
         let look = || -> Result<(), StateError> {
             let now = timer.now();
-            let scope = state.scope()?;
+            let mut scope = state.scope()?;
+            scope.streams.extend_from_slice(trails);
             let found = silences(&scope, &state.streams()?, vitals.pulse(), now, rules);
             let alerts: Vec<Alert> = found.iter().map(|silence| silence.alert(now)).collect();
             if !alerts.is_empty() {

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use event::Timestamp;
 use local::state::SqliteState;
-use pipeline::collect::{StreamState, StreamStore};
+use pipeline::collect::{Pause, Stream, StreamStore};
 use pipeline::escape;
 use pipeline::history::{PastRun, SEVERITIES};
 use pipeline::notify::{ChannelHealth, health};
 use pipeline::proof::ProofStore;
 use pipeline::state::{AlertFilter, StateStore, SuppressionStore};
+use pipeline::status::trails::{TrailStatus, Trails};
 use pipeline::status::{Gap, Status, StreamStatus};
 use serde_json::json;
 
@@ -22,7 +23,7 @@ use crate::hot::stack_of;
 use crate::live::expectation;
 use crate::output::{Rows, count, plural};
 use crate::session::Session;
-use crate::trails::stream_of;
+use crate::trails::{expected, is_command};
 
 /// How many past runs are shown.
 const RUNS: usize = 5;
@@ -41,7 +42,7 @@ pub(crate) fn run(session: &mut Session, arguments: &StatusArgs) -> anyhow::Resu
     // A daemon makes a run a minute, most of which tell nothing.
     let latest = state.runs(LOOK_BACK)?;
     let is_idle = |run: &PastRun| {
-        let is_daemons = matches!(run.command.as_str(), "run" | "trail");
+        let is_daemons = run.command == "run" || is_command(&run.command, None);
         is_daemons && run.end.as_ref().is_some_and(|end| end.exit_code == 0 && end.records.stored == 0)
     };
     let runs: Vec<&PastRun> = latest
@@ -62,19 +63,15 @@ pub(crate) fn run(session: &mut Session, arguments: &StatusArgs) -> anyhow::Resu
     let variants = lines_of(&session.home.join("variants.jsonl"))?;
     let scope = state.scope()?;
     let known = state.streams()?;
-    let of_trail = |trail| -> anyhow::Result<StreamState> {
-        let stream = stream_of(trail)?;
-        let state = known.iter().find(|state| state.stream == stream).cloned();
-        Ok(state.unwrap_or_else(|| StreamState::new(stream)))
-    };
-    let trails = session.config().trails.iter().map(of_trail).collect::<anyhow::Result<Vec<StreamState>>>()?;
+    let trails = Trails::new(&expected(session.config(), &known)?, session.now);
+    let streams_of_trails: Vec<Stream> = trails.trails.iter().map(|trail| trail.trail.clone()).collect();
     let coverage = Status::new(&scope, &known, &expectation(session.config()), session.now);
     let is_collecting = !scope.streams.is_empty() || !scope.unknown.is_empty();
     let channels = channels(&state, session.config().notify.iter().map(|channel| channel.name.as_str()))?;
-    let failures = failures(&latest);
+    let failures = failures(&latest, &streams_of_trails);
     let is_well = (!is_collecting || coverage.is_covered())
         && failures.iter().all(|run| run.command == "ingest")
-        && trails.iter().all(|trail| trail.health.trouble.is_none() && trail.health.last_success.is_some());
+        && trails.is_well();
     let exit = if is_well { Exit::Done } else { Exit::Found };
     // A run that was cut off is over when a later one of its kind has come to its end.
     let is_made_up =
@@ -96,6 +93,7 @@ pub(crate) fn run(session: &mut Session, arguments: &StatusArgs) -> anyhow::Resu
         }
     };
     let verdict = if is_collecting { format!("{verdict}; {}", coverage.verdict) } else { verdict };
+    let verdict = if trails.trails.is_empty() { verdict } else { format!("{verdict}; {}", trails.verdict) };
     let verdict = match failures.first() {
         Some(failure) => format!("{verdict}; the last {} failed", of_kind(&failure.command)),
         None => verdict,
@@ -121,7 +119,7 @@ pub(crate) fn run(session: &mut Session, arguments: &StatusArgs) -> anyhow::Resu
             "collecting": is_collecting.then_some(&coverage),
             "channels": channels,
             "proofs": (!proven.is_empty()).then_some(proven),
-            "trails": trails.iter().map(|trail| json!({"trail": trail.stream, "health": trail.health})).collect::<Vec<_>>(),
+            "trails": trails.trails,
         });
         session.out.json(&document)?;
         return Ok(exit);
@@ -209,8 +207,8 @@ pub(crate) fn run(session: &mut Session, arguments: &StatusArgs) -> anyhow::Resu
         session.out.line("")?;
         tell_channels(&channels, session)?;
     }
-    if !trails.is_empty() {
-        tell_trails(&trails, session)?;
+    if !trails.trails.is_empty() {
+        tell_trails(&trails.trails, session)?;
     }
     if is_collecting {
         streams(session, &coverage, arguments.all)?;
@@ -226,11 +224,13 @@ fn of_kind(command: &str) -> &str {
     }
 }
 
-/// Of each kind the latest run that came to an end, where that was a failure. The latest runs come first.
-fn failures(latest: &[PastRun]) -> Vec<&PastRun> {
+/// Of each kind the latest run that came to an end, where that was a failure: each trail is a kind of its own, those that
+/// are no longer read are none. The latest runs come first.
+fn failures<'r>(latest: &'r [PastRun], trails: &[Stream]) -> Vec<&'r PastRun> {
     let mut kinds = BTreeSet::new();
     let ended = latest.iter().filter_map(|run| Some((run, run.end.as_ref()?)));
     ended
+        .filter(|(run, _)| !is_command(&run.command, None) || is_command(&run.command, Some(trails)))
         .filter(|(run, _)| kinds.insert(of_kind(&run.command)))
         .filter(|(_, end)| end.error.is_some())
         .map(|(run, _)| run)
@@ -390,31 +390,49 @@ fn tell_channels(channels: &[ChannelHealth], session: &mut Session) -> anyhow::R
     Ok(rows.write(Format::Table, 7, &mut session.out)?)
 }
 
-fn tell_trails(trails: &[StreamState], session: &mut Session) -> anyhow::Result<()> {
+fn tell_trails(trails: &[TrailStatus], session: &mut Session) -> anyhow::Result<()> {
     session.out.line("")?;
-    for trail in trails {
-        if let Some(trouble) = &trail.health.trouble {
-            session.out.line(&escape::terminal(&format!("{}: {}", trail.stream.source, trouble.with_advice())))?;
+    for TrailStatus { trail, health, gaps, pause, .. } in trails {
+        if let Some(trouble) = &health.trouble {
+            session.out.line(&escape::terminal(&format!("{}: {}", trail.source, trouble.with_advice())))?;
+        }
+        // What a trouble or a pause keeps from being read is told with it.
+        let untold = gaps.iter().filter(|gap| health.trouble.is_none() && pause.is_none() && gap.from < gap.to);
+        for Gap { from, to, reason } in untold {
+            session.out.line(&escape::terminal(&format!("gap: {} from {from} to {to}: {reason}", trail.source)))?;
+        }
+        if let Some(Pause { at, by, reason }) = pause {
+            let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            let line = format!("paused: {trail} since {} by {by}{reason}; resume the stream", at.whole_second());
+            session.out.line(&escape::terminal(&line))?;
         }
     }
     let time = |at: Option<Timestamp>| json!(at.map(|at| at.whole_second().to_string()));
-    let mut rows = Rows::new(&["trail", "region", "state", "events", "last run", "last success"]);
-    for StreamState { stream, health, .. } in trails {
+    let columns =
+        ["trail", "region", "state", "covered from", "covered to", "gaps", "events", "last run", "last success"];
+    let mut rows = Rows::new(&columns);
+    for TrailStatus { trail, provable, covered_from, covered_to, gaps, health, pause, .. } in trails {
+        // A queue does not say what it never told.
+        let covered_to = if *provable { time(*covered_to) } else { "not provable".into() };
         rows.push(vec![
-            stream.source.clone().into(),
-            stream.region.clone().into(),
-            match &health.trouble {
-                Some(trouble) => trouble.kind.as_str(),
-                None if health.last_success.is_none() => "not read yet",
-                None => "read",
+            trail.source.clone().into(),
+            trail.region.clone().into(),
+            match (&health.trouble, pause) {
+                (_, Some(_)) => "paused",
+                (Some(trouble), None) => trouble.kind.as_str(),
+                (None, None) if health.last_success.is_none() => "not read yet",
+                (None, None) => "read",
             }
             .into(),
+            time(*covered_from),
+            covered_to,
+            gaps.len().into(),
             health.events.into(),
             time(health.last_run),
             time(health.last_success),
         ]);
     }
-    Ok(rows.write(Format::Table, 6, &mut session.out)?)
+    Ok(rows.write(Format::Table, columns.len(), &mut session.out)?)
 }
 
 /// A length of time, as people say it.

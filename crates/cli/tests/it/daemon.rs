@@ -109,7 +109,7 @@ fn signal(daemon: &Daemon, signal: &str) {
     assert!(sent.success());
 }
 
-fn get(address: &str, path: &str) -> String {
+pub(crate) fn get(address: &str, path: &str) -> String {
     let mut connection = std::net::TcpStream::connect(address).unwrap();
     write!(connection, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -579,8 +579,7 @@ fn a_trail_is_read_by_listing_and_by_its_queue() {
     live.collect().code(0);
     assert_eq!(live.ids().len(), 12);
     let status = live.run(["status"]).stdout();
-    // What the configuration names now, not what it named before.
-    assert!(status.contains("our-trail-told") && !status.contains("our-trail "), "{status}");
+    assert!(status.contains("our-trail-told") && status.contains("our-trail.logs"), "{status}");
     // Shown where somebody looks (--no-capture); a figure is no test.
     println!("seconds from the message to the channel: {waits:.3?}");
 }

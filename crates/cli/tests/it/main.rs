@@ -19,4 +19,5 @@ mod real_logs;
 mod silence;
 mod support;
 mod tidy;
+mod trails;
 mod verify;

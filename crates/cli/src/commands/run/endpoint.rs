@@ -17,13 +17,16 @@ use local::state::SqliteState;
 use pipeline::collect::{PassReport, StreamStore};
 use pipeline::status::deadman::Pulse;
 use pipeline::status::metrics::{Totals, ailment, metrics};
+use pipeline::status::trails::as_stream;
 use pipeline::status::{Expectation, Status};
 use pipeline::store::Clock;
 
 use crate::commands::status::channels;
+use crate::config::Config;
 use crate::exit::usage;
 use crate::live::expectation;
 use crate::session::Session;
+use crate::trails::expected;
 
 /// How the daemon is.
 pub(super) struct Vitals {
@@ -39,6 +42,7 @@ struct Told {
     expectation: Expectation,
     pass_within: Duration,
     channels: Vec<String>,
+    config: Config,
 }
 
 impl Vitals {
@@ -54,6 +58,7 @@ impl Vitals {
             expectation: expectation(config),
             pass_within: Duration::from_secs(u64::from(config.run.pass_within_minutes.max(1)) * 60),
             channels: config.notify.iter().map(|channel| channel.name.clone()).collect(),
+            config: config.clone(),
         };
         *lock(&self.told) = Some(told);
     }
@@ -139,7 +144,9 @@ async fn page(State(shared): State<Shared>) -> Response {
 fn render(shared: &Shared) -> anyhow::Result<String> {
     let Some(told) = lock(&shared.vitals.told).clone() else { return Ok(String::new()) };
     let state = SqliteState::open(&shared.state)?;
-    let status = Status::new(&state.scope()?, &state.streams()?, &told.expectation, SystemClock.now());
+    let (known, now) = (state.streams()?, SystemClock.now());
+    let mut status = Status::new(&state.scope()?, &known, &told.expectation, now);
+    status.streams.extend(expected(&told.config, &known)?.iter().map(|trail| as_stream(trail, now)));
     let channels = channels(&state, told.channels.iter().map(String::as_str))?;
     let totals = lock(&shared.vitals.totals).clone();
     Ok(metrics(&status, &channels, &totals))
