@@ -7,6 +7,7 @@
 
 mod builder;
 pub mod cloudtrail;
+pub mod command;
 pub mod deployment;
 pub mod http;
 pub mod memory;

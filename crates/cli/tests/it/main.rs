@@ -15,6 +15,7 @@ mod formats;
 mod live;
 mod proof;
 mod race;
+mod readme;
 mod real_logs;
 mod silence;
 mod support;

@@ -21,19 +21,21 @@ pub struct Data {
     folder: PathBuf,
     read: BTreeMap<PathBuf, (u64, Option<SystemTime>)>,
     ids: BTreeSet<String>,
+    doubled: bool,
     looked: i64,
     /// What it holds.
     pub history: EventHistory,
 }
 
 impl Data {
-    /// Nothing yet.
+    /// Nothing yet. Whether a record that the logs hold twice is in the history twice is `doubled`.
     #[must_use]
-    pub fn new(folder: &Path) -> Data {
+    pub fn new(folder: &Path, doubled: bool) -> Data {
         Data {
             folder: folder.to_owned(),
             read: BTreeMap::new(),
             ids: BTreeSet::new(),
+            doubled,
             looked: i64::MIN / 2,
             history: EventHistory::default(),
         }
@@ -68,7 +70,7 @@ impl Data {
         Decoder::default().decode(Content::Bytes(&bytes), &mut |batch| {
             // The event history has no data events.
             for event in batch.events.iter().filter(|event| event.event_category() != Some("Data")) {
-                if self.ids.insert(event.id().to_owned()) {
+                if self.ids.insert(event.id().to_owned()) || self.doubled {
                     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
                     let key = (text(event.account_id()), text(event.aws_region()), event.source().to_owned());
                     streams.entry(key).or_default().push(entry(event, now));

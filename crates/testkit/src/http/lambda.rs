@@ -101,7 +101,7 @@ fn converse(connection: &TcpStream, shared: &Shared) {
                 Answer { status: 202, ..Answer::json(String::new()) }
             }
         };
-        if wire::write(connection, &answer, false).is_err() {
+        if wire::write(connection, &answer, super::now(), false).is_err() {
             return;
         }
     }

@@ -36,6 +36,32 @@ pub struct HttpFaults {
     pub seed: u64,
 }
 
+/// What changes while the service runs; a clone turns the same service.
+#[derive(Debug, Clone, Default)]
+pub struct Dial(Arc<Mutex<Turned>>);
+
+#[derive(Debug, Clone, Default)]
+struct Turned {
+    denied: Vec<String>,
+    ahead: i64,
+}
+
+impl Dial {
+    /// Denies LookupEvents in these regions from now on, and in no others.
+    pub fn deny(&self, regions: &[&str]) {
+        self.lock().denied = regions.iter().map(|&region| region.to_owned()).collect();
+    }
+
+    /// Sets how far the service's clock is ahead of the machine's, in microseconds.
+    pub fn set_clock(&self, ahead: i64) {
+        self.lock().ahead = ahead;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Turned> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// How the service is set up.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
@@ -47,6 +73,10 @@ pub struct Setup {
     pub unlimited: bool,
     /// Regions in which LookupEvents and ListPublicKeys are denied.
     pub denied: Vec<String>,
+    /// What may change.
+    pub dial: Dial,
+    /// Whether a record that the logs hold twice is in the history twice.
+    pub doubled: bool,
     /// How long tokens are taken.
     pub token_life: Option<Duration>,
     /// The trails there are.
@@ -70,8 +100,8 @@ struct Service {
 /// # Errors
 /// The folder or the keys cannot be read, or the listener fails.
 pub fn serve(listener: &TcpListener, setup: Setup, ready: impl FnOnce()) -> io::Result<()> {
-    let mut data = Data::new(&setup.data);
-    data.refresh(now())?;
+    let mut data = Data::new(&setup.data, setup.doubled);
+    data.refresh(now() + setup.dial.lock().ahead)?;
     if setup.unlimited {
         data.history.rate = None;
     }
@@ -97,13 +127,18 @@ fn converse(connection: &TcpStream, service: &Service) {
     while let Ok(Some(request)) = wire::read(&mut reader) {
         let answer = protocol::answer(service, &request);
         let is_cut = request.is_lookup() && service.hits(service.setup.faults.cut);
-        if wire::write(connection, &answer, is_cut).is_err() || is_cut {
+        if wire::write(connection, &answer, service.now(), is_cut).is_err() || is_cut {
             return;
         }
     }
 }
 
 impl Service {
+    /// The time by its own clock, in microseconds.
+    fn now(&self) -> i64 {
+        now() + self.setup.dial.lock().ahead
+    }
+
     fn hits(&self, share: f64) -> bool {
         share > 0.0 && self.chance.lock().unwrap_or_else(PoisonError::into_inner).f64() < share
     }

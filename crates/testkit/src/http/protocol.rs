@@ -79,7 +79,8 @@ fn body(request: &Request) -> Value {
 fn denied(service: &Service, request: &Request, operation: &str) -> Option<Answer> {
     let (_, region) = signed(request);
     let message = format!("User is not authorized to perform: cloudtrail:{operation}");
-    let is_denied = service.setup.denied.iter().any(|denied| denied == region);
+    let turned = service.setup.dial.lock().denied.clone();
+    let is_denied = service.setup.denied.iter().chain(&turned).any(|denied| denied == region);
     is_denied.then(|| error(400, "AccessDeniedException", &message))
 }
 
@@ -87,7 +88,7 @@ fn list_public_keys(service: &Service, request: &Request) -> Answer {
     if let Some(denied) = denied(service, request, "ListPublicKeys") {
         return denied;
     }
-    let (region, now) = (signed(request).1, now() as f64 / SECOND as f64);
+    let (region, now) = (signed(request).1, service.now() as f64 / SECOND as f64);
     match trails::list_keys(&service.public_keys, region, &body(request), now, service.setup.keys_per_page) {
         Some(keys) => json_answer(&keys),
         None => refusal(Refusal::InvalidTimeRange),
@@ -112,7 +113,7 @@ fn lookup(service: &Service, request: &Request) -> Answer {
     if token.is_some() && service.hits(faults.token_lost) {
         return refusal(Refusal::InvalidToken);
     }
-    let now = now();
+    let now = service.now();
     let mut data = service.data.lock().unwrap_or_else(PoisonError::into_inner);
     if let Err(failure) = data.refresh(now) {
         return error(500, "InternalFailure", &failure.to_string());

@@ -93,7 +93,7 @@ impl Shared {
             self.calls.lock().unwrap_or_else(PoisonError::into_inner).extend(calls(&request, &operation));
             if let Some(answer) = self.fault(&request) {
                 self.count(&operation, true);
-                if wire::write(connection, &answer, false).is_err() {
+                if wire::write(connection, &answer, super::now(), false).is_err() {
                     return;
                 }
                 continue;

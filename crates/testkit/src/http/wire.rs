@@ -76,12 +76,11 @@ pub(super) fn read(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
     Ok(Some(request))
 }
 
-/// Writes an answer, or only half of it.
-pub(super) fn write(mut connection: &TcpStream, answer: &Answer, is_cut: bool) -> io::Result<()> {
+/// Writes an answer of this time, or only half of it.
+pub(super) fn write(mut connection: &TcpStream, answer: &Answer, now: i64, is_cut: bool) -> io::Result<()> {
     let Answer { status, content_type, error, headers, body } = answer;
     let reason = if *status < 300 { "OK" } else { "Error" };
-    let seconds = super::now() / 1_000_000;
-    let date = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    let date = jiff::Timestamp::from_second(now / 1_000_000).unwrap_or_default();
     let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date).unwrap_or_default();
     let error = error.as_ref().map(|error| format!("x-amzn-ErrorType: {error}\r\n")).unwrap_or_default();
     let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
