@@ -69,8 +69,8 @@ fn process() {
     // When it was first asked for is the earliest time that anybody wrote: a clock may have been ahead.
     let early = first.since.unwrap().micros() - 86_400_000_000;
     let early = StreamChange { since: Timestamp::from_micros(early), ..first.clone() };
-    table.save_streams(&[early.clone()]).unwrap();
-    table.save_streams(&[first.clone()]).unwrap();
+    table.save_streams(std::slice::from_ref(&early)).unwrap();
+    table.save_streams(std::slice::from_ref(&first)).unwrap();
     assert_eq!(table.streams().unwrap()[0].since, early.since);
 
     // A pause outlives whatever is written of the stream.
