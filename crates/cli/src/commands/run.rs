@@ -201,7 +201,7 @@ impl Turn {
             });
             scope.spawn(|| {
                 let _ends = Ends { stop, bell: &bell };
-                watch_over(state, vitals, &ringing, &tell.routes, deadman, trails, every, stop);
+                watch_over(&ringing, vitals, &tell.routes, deadman, trails, every, stop);
             });
             for trail in &config.trails {
                 let ledger = &ringing;
@@ -351,9 +351,8 @@ fn is_pass(report: &PassReport, scope: &Scope) -> bool {
 
 /// The dead-man switch, on a thread of its own: a pass that hangs cannot say so itself.
 fn watch_over(
-    state: &SqliteState,
+    ringing: &Ringing<'_>,
     vitals: &Vitals,
-    ledger: &dyn Ledger,
     routes: &Routes,
     rules: &DeadManRules,
     trails: &[Stream],
@@ -364,12 +363,12 @@ fn watch_over(
     while !stop.load(Ordering::Relaxed) {
         let look = || -> Result<(), StateError> {
             let now = timer.now();
-            let mut scope = state.scope()?;
+            let mut scope = ringing.state.scope()?;
             scope.streams.extend_from_slice(trails);
-            let found = silences(&scope, &state.streams()?, vitals.pulse(), now, rules);
+            let found = silences(&scope, &ringing.state.streams()?, vitals.pulse(), now, rules);
             let alerts: Vec<Alert> = found.iter().map(|silence| silence.alert(now)).collect();
             if !alerts.is_empty() {
-                for place in ledger.record_alerts(&alerts, routes)?.new {
+                for place in ringing.record_alerts(&alerts, routes)?.new {
                     crate::complain(&alerts[place].summary);
                 }
             }
