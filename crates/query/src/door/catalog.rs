@@ -11,7 +11,8 @@ use datafusion::catalog::{MemTable, SchemaProvider, TableProvider};
 use datafusion::common::cast::as_string_array;
 use datafusion::common::exec_datafusion_err;
 use datafusion::error::DataFusionError;
-use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::FunctionRegistry;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::expr_fn::SimpleScalarUDF;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Signature, TypeSignature, Volatility};
 use datafusion::prelude::SessionContext;
@@ -102,12 +103,35 @@ impl Catalog {
         context.register_udtf("pg_get_keywords", Arc::clone(&self.tables.pg_get_keywords) as _);
         // As `setup_pg_catalog` does: names of types like `regclass`, and series of what `array_upper` returns.
         let existing = state.read().clone();
-        *state.write() =
-            SessionStateBuilder::new_from_existing(existing).with_type_planner(Arc::new(PgOidTypePlanner)).build();
+        let planner = Arc::new(PgOidTypePlanner);
+        let mut built = SessionStateBuilder::new_from_existing(existing.clone()).with_type_planner(planner).build();
+        keep_names(&existing, &mut built)?;
+        *state.write() = built;
         CoerceIntArgsToBigInt::widen(context);
         register_own(context, user, pid, settings);
         Ok(())
     }
+}
+
+/// Gives a name that two functions claim, one of them as its alias, back to the one that had it: a state that is built
+/// anew registers every function once more, in whatever order.
+fn keep_names(before: &SessionState, built: &mut SessionState) -> Result<(), DataFusionError> {
+    for (name, function) in before.scalar_functions() {
+        if built.scalar_functions().get(name).is_none_or(|other| !Arc::ptr_eq(other, function)) {
+            built.register_udf(Arc::clone(function))?;
+        }
+    }
+    for (name, function) in before.aggregate_functions() {
+        if built.aggregate_functions().get(name).is_none_or(|other| !Arc::ptr_eq(other, function)) {
+            built.register_udaf(Arc::clone(function))?;
+        }
+    }
+    for (name, function) in before.window_functions() {
+        if built.window_functions().get(name).is_none_or(|other| !Arc::ptr_eq(other, function)) {
+            built.register_udwf(Arc::clone(function))?;
+        }
+    }
+    Ok(())
 }
 
 /// Adds functions that answer for this session, and those that `datafusion-pg-catalog` lacks.
@@ -252,4 +276,31 @@ fn current_setting(settings: Arc<Mutex<Settings>>) -> ScalarUDF {
     };
     let function = SimpleScalarUDF::new_with_signature("current_setting", signature, DataType::Utf8, Arc::new(answer));
     ScalarUDF::from(function)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Athena's functions are not given away to namesakes of the engine's: `element_at` is an alias of one of those.
+    #[test]
+    fn functions_keep_their_names() {
+        let context = SessionContext::new();
+        crate::functions::register(&context).expect("functions");
+        let before = context.state();
+        let catalog = Catalog::load().expect("a catalogue");
+        let settings = Arc::new(Mutex::new(Settings::new("reader")));
+        catalog.add_to(&context, "reader", 1, &settings).expect("added");
+        let after = context.state();
+        // The door's own `version()` takes the place of the engine's.
+        for (name, function) in before.scalar_functions() {
+            assert_eq!(after.scalar_functions()[name].name(), function.name(), "{name}");
+        }
+        for (name, function) in before.aggregate_functions() {
+            assert_eq!(after.aggregate_functions()[name].name(), function.name(), "{name}");
+        }
+        for (name, function) in before.window_functions() {
+            assert_eq!(after.window_functions()[name].name(), function.name(), "{name}");
+        }
+    }
 }
