@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use aws::athena::Scan;
 use lake::Lake;
+use local::SystemClock;
 use pipeline::escape;
-use query::{Answer, Cost, Engine, EngineOptions, QueryError, RowTable};
+use pipeline::store::Clock;
+use query::{Answer, Cost, Engine, EngineOptions, Now, QueryError, RowTable, Source};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
@@ -64,8 +66,9 @@ impl Asker {
             threads => usize::from(threads),
         };
         let memory = usize::try_from(config.query.memory).unwrap_or(usize::MAX);
-        let options = EngineOptions { now: session.now, memory, spill: None, threads };
-        let engine = Arc::new(Engine::new(lake, tables, options)?);
+        let options = EngineOptions { now: now(session), memory, spill: None, threads };
+        let source = lake.map_or_else(|| Source::folder(session.lake_path()), Source::lake);
+        let engine = Arc::new(Engine::new(source, tables, options)?);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("query")
@@ -119,6 +122,14 @@ impl Drop for Asker {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+/// The time that was given; without one the clock, because a prompt or a door may be open for days.
+fn now(session: &Session) -> Now {
+    match session.global.now {
+        Some(_) => Now::Fixed(session.now),
+        None => Now::Clock(|| SystemClock.now()),
     }
 }
 

@@ -3,6 +3,7 @@
 mod answer;
 mod asker;
 mod session;
+mod source;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,22 +16,39 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::SessionConfig;
 use event::Timestamp;
-use lake::Lake;
-use url::Url;
 
 pub use answer::{Answer, Block, Cost, ParquetFile};
 pub use session::{ColumnInfo, Session};
+pub use source::Source;
 
 use crate::QueryError;
-use crate::tables::{EventsTable, LazyTable, RowTable, STORE};
+use crate::tables::{EventsTable, LazyTable, RowTable};
 use crate::views::Views;
 use crate::{functions, views};
+
+/// What tells the time.
+#[derive(Debug, Clone, Copy)]
+pub enum Now {
+    /// It is always this time.
+    Fixed(Timestamp),
+    /// A clock, read once a statement: a session may last for days.
+    Clock(fn() -> Timestamp),
+}
+
+impl Now {
+    fn read(self) -> Timestamp {
+        match self {
+            Now::Fixed(time) => time,
+            Now::Clock(clock) => clock(),
+        }
+    }
+}
 
 /// What a question may cost, and when it is asked.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
     /// What "now" is.
-    pub now: Timestamp,
+    pub now: Now,
     /// Bytes that sorting, grouping and joining may hold in memory; beyond it they use the disk.
     pub memory: usize,
     /// Where they put it; the system's folder for temporary files if `None`.
@@ -48,7 +66,7 @@ const NAMED_CONSUMERS: usize = 3;
 
 /// Answers questions about one lake.
 pub struct Engine {
-    lake: Option<Lake>,
+    source: Arc<Source>,
     tables: Vec<Arc<dyn RowTable>>,
     options: EngineOptions,
     runtime: Arc<RuntimeEnv>,
@@ -61,16 +79,12 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Prepares to answer. Without a lake the tables of events are empty.
+    /// Prepares to answer. As long as there is no lake the tables of events are empty.
     ///
     /// # Errors
     ///
     /// If the folder for temporary files cannot be used.
-    pub fn new(
-        lake: Option<Lake>,
-        tables: Vec<Arc<dyn RowTable>>,
-        options: EngineOptions,
-    ) -> Result<Engine, QueryError> {
+    pub fn new(source: Source, tables: Vec<Arc<dyn RowTable>>, options: EngineOptions) -> Result<Engine, QueryError> {
         let named = std::num::NonZeroUsize::new(NAMED_CONSUMERS).expect("three is not zero");
         let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory), named);
         let disk = match &options.spill {
@@ -81,17 +95,13 @@ impl Engine {
             .with_memory_pool(Arc::new(pool))
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
             .build_arc()?;
-        if let Some(lake) = &lake {
-            let url = Url::parse(STORE).expect("the store's name is a URL");
-            runtime.register_object_store(&url, lake.object_store());
-        }
-        Ok(Engine { lake, tables, options, runtime })
+        Ok(Engine { source: Arc::new(source), tables, options, runtime })
     }
 
     /// What "now" is.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.options.now
+        self.options.now.read()
     }
 
     /// A session of its own: every table, view and function. Sessions share memory and caches.
@@ -110,7 +120,7 @@ impl Engine {
         views::register(&context);
         let catalog = context.catalog(CATALOG).ok_or_else(|| internal_datafusion_err!("the catalog is missing"))?;
         catalog.register_schema(SCHEMA, Arc::new(Views::of(&context)))?;
-        context.register_table("events", Arc::new(EventsTable::new(self.lake.clone())))?;
+        context.register_table("events", Arc::new(EventsTable::new(Arc::clone(&self.source))))?;
         for table in &self.tables {
             context.register_table(table.name(), Arc::new(LazyTable::new(Arc::clone(table))))?;
         }

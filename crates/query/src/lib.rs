@@ -18,6 +18,6 @@ mod functions;
 mod tables;
 mod views;
 
-pub use engine::{Answer, Block, ColumnInfo, Cost, Engine, EngineOptions, ParquetFile, Session};
+pub use engine::{Answer, Block, ColumnInfo, Cost, Engine, EngineOptions, Now, ParquetFile, Session, Source};
 pub use error::{QueryError, nearest};
 pub use tables::{RowTable, RowType};

@@ -271,54 +271,6 @@ fn a_strangers_text_stays_text() {
     assert!(!ran.stderr().contains('\u{1b}'), "{:?}", ran.stderr());
 }
 
-/// The door on a free port, with the real `psql`: the right password, a wrong one, a write, and ctrl-C.
-#[test]
-#[cfg(unix)]
-fn other_tools_ask_through_the_door() {
-    use std::io::{BufRead, BufReader};
-    use std::process::Command;
-
-    let world = world();
-    let mut door = world
-        .command()
-        .args(["sql", "--serve", "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(door.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let address = lines.next().unwrap();
-    let port = address.split("127.0.0.1:").nth(1).unwrap().split(',').next().unwrap().to_owned();
-    let password = lines.next().unwrap().split("password ").nth(1).unwrap().to_owned();
-    let psql = |password: &str, sql: &str| {
-        let program = std::env::var_os("TRAILHOUND_PSQL").unwrap_or_else(|| "psql".into());
-        let ran = Command::new(program)
-            .args(["-h", "127.0.0.1", "-p", &port, "-U", "trailhound", "-X", "-A", "-t", "trailhound", "-c", sql])
-            .env("PGPASSWORD", password)
-            .output();
-        ran.expect("psql is there: `cargo xtask test` installs it")
-    };
-    let answered = psql(&password, "SELECT event_name, user_name FROM events WHERE error_code IS NOT NULL");
-    let refused = psql("wrong", "SELECT 1");
-    let written = psql(&password, "DELETE FROM events");
-    let id = door.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-    let ended = door.wait().unwrap();
-    assert_eq!(String::from_utf8_lossy(&answered.stdout), "CreateUser|alice\n");
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("password authentication failed"), "{refused:?}");
-    assert!(String::from_utf8_lossy(&written.stderr).contains("only queries are allowed"), "{written:?}");
-    assert_eq!(ended.code(), Some(0));
-}
-
-#[test]
-fn the_door_is_not_opened_to_other_machines_by_accident() {
-    let world = world();
-    let ran = world.run(["sql", "--serve", "0.0.0.0:0"]).code(2);
-    assert!(ran.stderr().contains("--serve-beyond-loopback"), "{}", ran.stderr());
-    let ran = world.run(["sql", "--serve", "nowhere"]).code(1);
-    assert!(ran.stderr().contains("failed to listen at nowhere"), "{}", ran.stderr());
-}
-
 /// A join that takes days and never comes up for air: ctrl-C ends it all the same.
 #[test]
 #[cfg(unix)]

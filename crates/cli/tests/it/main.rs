@@ -10,6 +10,8 @@ mod crash;
 mod daemon;
 mod deployment;
 mod detective;
+#[cfg(unix)]
+mod door;
 mod everyday;
 mod formats;
 mod live;

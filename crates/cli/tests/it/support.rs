@@ -44,6 +44,17 @@ impl World {
 
     /// The same of the binary at another place, or in another home.
     pub(crate) fn command_of(&self, binary: &Path, home: &Path) -> Command {
+        let mut command = self.by_the_clock(binary, home);
+        command.args(["--now", NOW]);
+        command
+    }
+
+    /// The same, with this machine's time.
+    pub(crate) fn command_by_the_clock(&self) -> Command {
+        self.by_the_clock(Path::new(env!("CARGO_BIN_EXE_trailhound")), &self.home())
+    }
+
+    fn by_the_clock(&self, binary: &Path, home: &Path) -> Command {
         let mut command = Command::new(binary);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("TRAILHOUND_") {
@@ -51,7 +62,7 @@ impl World {
             }
         }
         command.env_remove("FAILPOINTS").env("USER", "tester").env("NO_COLOR", "1").env_remove("COLUMNS");
-        command.arg("--home").arg(home).args(["--now", NOW]);
+        command.arg("--home").arg(home);
         command
     }
 

@@ -78,7 +78,7 @@ impl Session {
     pub(super) async fn extended(&mut self, request: Request) -> Result<(), Failure> {
         match request {
             Request::Parse { name, sql, types } => self.parse(name, &sql, &types).await,
-            Request::Bind(bind) => self.bind(&bind),
+            Request::Bind(bind) => self.bind(&bind).await,
             Request::Describe { kind: b'S', name } => self.describe_statement(&name),
             Request::Describe { kind: b'P', name } => self.describe_portal(&name),
             Request::Execute { portal, max_rows } => {
@@ -120,16 +120,21 @@ impl Session {
 
     async fn prepare(&mut self, statement: Statement, types: &[u32]) -> Result<Prepared, Failure> {
         self.begin_statement(&statement.verb)?;
-        let plan = match &statement.verb {
-            Verb::Query => self.plan(&statement.sql, statement.before).await?,
-            Verb::Declare { query, before, .. } => self.plan(query, *before).await?,
-            _ => return Ok(Prepared::Command(statement.verb)),
-        };
+        let Some(plan) = self.planned(&statement).await? else { return Ok(Prepared::Command(statement.verb)) };
         let parameters = Parameters::of(&plan, types)?;
         Ok(Prepared::Query(Box::new(Query { statement, plan, parameters })))
     }
 
-    fn bind(&mut self, bind: &Bind) -> Result<(), Failure> {
+    /// The plan of a query, or of a cursor's.
+    async fn planned(&mut self, statement: &Statement) -> Result<Option<LogicalPlan>, Failure> {
+        Ok(match &statement.verb {
+            Verb::Query => Some(self.plan(&statement.sql, statement.before).await?),
+            Verb::Declare { query, before, .. } => Some(self.plan(query, *before).await?),
+            _ => None,
+        })
+    }
+
+    async fn bind(&mut self, bind: &Bind) -> Result<(), Failure> {
         let prepared = self.prepared_statement(&bind.statement)?;
         if !bind.portal.is_empty() && self.portals.contains_key(&bind.portal) {
             return Err(Problem::new("42P03", format!("cursor \"{}\" already exists", bind.portal)).into());
@@ -141,7 +146,13 @@ impl Session {
             Prepared::Query(query) => {
                 let Query { statement, plan, parameters } = query.as_ref();
                 let values = parameters.values(bind)?;
-                let plan = plan.clone().replace_params_with_values(&values).map_err(Problem::from)?;
+                let mut plan = plan.clone();
+                // A plan has in it what time it is; a statement with a name may have been prepared days ago.
+                if !bind.statement.is_empty() {
+                    self.begin_statement(&statement.verb)?;
+                    plan = self.planned(statement).await?.unwrap_or(plan);
+                }
+                let plan = plan.replace_params_with_values(&values).map_err(Problem::from)?;
                 match &statement.verb {
                     Verb::Query => {
                         // Says now what is wrong with the formats.

@@ -4,6 +4,7 @@ use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
 use event::Timestamp;
 
+use super::Now;
 use super::answer::Answer;
 use crate::QueryError;
 use crate::dialect;
@@ -12,7 +13,7 @@ use crate::error::{nearest, of_plan};
 /// One conversation with the engine.
 pub struct Session {
     context: SessionContext,
-    now: Timestamp,
+    now: Now,
 }
 
 impl std::fmt::Debug for Session {
@@ -31,7 +32,7 @@ pub struct ColumnInfo {
 }
 
 impl Session {
-    pub(super) fn new(context: SessionContext, now: Timestamp) -> Session {
+    pub(super) fn new(context: SessionContext, now: Now) -> Session {
         Session { context, now }
     }
 
@@ -46,7 +47,7 @@ impl Session {
     ///
     /// [`QueryError`] if the statement is refused, wrong, or cannot be begun.
     pub async fn ask(&self, sql: &str) -> Result<Answer, QueryError> {
-        let plan = plan(&self.context, sql, self.now).await?;
+        let plan = plan(&self.context, sql, self.now.read()).await?;
         Answer::begin(&self.context, plan).await
     }
 

@@ -12,28 +12,31 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, Pa
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use futures::future::BoxFuture;
-use lake::{DataFile, Lake};
+use lake::{DataFile, LakeError};
+use url::Url;
 
 use super::prune::{self, PARTITION};
+use crate::engine::Source;
 
 /// The name under which a session knows the lake's store.
-pub(crate) const STORE: &str = "lake://events";
+const STORE: &str = "lake://events";
 /// Bytes read from a file's end at first: the footer of a file of usual size is among them.
 const FOOTER: usize = 64 << 10;
 
 /// The lake as a table. A lake that is not there is an empty table.
 #[derive(Debug)]
 pub(crate) struct EventsTable {
-    lake: Option<Lake>,
+    source: Arc<Source>,
     columns: TableSchema,
 }
 
 impl EventsTable {
-    pub(crate) fn new(lake: Option<Lake>) -> EventsTable {
+    pub(crate) fn new(source: Arc<Source>) -> EventsTable {
         let view = |field: &Arc<Field>| match field.data_type() {
             // Views are compared and grouped without being copied.
             DataType::Utf8 => Field::new(field.name(), DataType::Utf8View, field.is_nullable()),
@@ -42,16 +45,25 @@ impl EventsTable {
         let file = Schema::new(lake::file_schema().fields().iter().map(view).collect::<Vec<_>>());
         let partition = Arc::new(Field::new(PARTITION, DataType::Date32, false));
         EventsTable {
-            lake,
+            source,
             columns: TableSchema::builder(Arc::new(file)).with_table_partition_cols(vec![partition]).build(),
         }
     }
 
-    async fn files(&self) -> Result<Vec<Arc<DataFile>>> {
-        let Some(lake) = self.lake.clone() else { return Ok(Vec::new()) };
-        let files = tokio::task::spawn_blocking(move || lake.active_files()).await;
-        let files = files.map_err(|error| DataFusionError::External(Box::new(error)))?;
-        files.map_err(|error| DataFusionError::External(Box::new(error)))
+    /// The files of the newest version; `runtime` is told where they lie.
+    async fn files(&self, runtime: &RuntimeEnv) -> Result<Vec<Arc<DataFile>>> {
+        let source = Arc::clone(&self.source);
+        let found = tokio::task::spawn_blocking(move || match source.find()? {
+            Some(lake) => Ok(Some((lake.active_files()?, lake.object_store()))),
+            None => Ok::<_, LakeError>(None),
+        });
+        let found = found.await.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let Some((files, store)) = found.map_err(|error| DataFusionError::External(Box::new(error)))? else {
+            return Ok(Vec::new());
+        };
+        let url = Url::parse(STORE).expect("the store's name is a URL");
+        runtime.register_object_store(&url, store);
+        Ok(files)
     }
 
     fn partitioned(&self, file: &DataFile) -> PartitionedFile {
@@ -138,14 +150,14 @@ fn scan<'a>(
     limit: Option<usize>,
 ) -> BoxFuture<'a, Result<Arc<dyn ExecutionPlan>>> {
     Box::pin(async move {
-        let files = prune::files(session, &table.schema(), conditions, table.files().await?)?;
+        let runtime = session.runtime_env();
+        let files = prune::files(session, &table.schema(), conditions, table.files(runtime).await?)?;
         if files.is_empty() {
             let schema = datafusion::common::project_schema(&table.schema(), projection)?;
             return Ok(Arc::new(EmptyExec::new(schema)) as Arc<dyn ExecutionPlan>);
         }
         let files: Vec<PartitionedFile> = files.iter().map(|file| table.partitioned(file)).collect();
         let url = ObjectStoreUrl::parse(STORE)?;
-        let runtime = session.runtime_env();
         let cache = runtime.cache_manager.get_file_metadata_cache();
         let reader = CachedParquetFileReaderFactory::new(runtime.object_store(&url)?, cache);
         let source = ParquetSource::new(table.columns.clone())

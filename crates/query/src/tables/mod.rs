@@ -4,6 +4,6 @@ mod events;
 mod prune;
 mod rows;
 
-pub(crate) use events::{EventsTable, STORE};
+pub(crate) use events::EventsTable;
 pub(crate) use rows::LazyTable;
 pub use rows::{RowTable, RowType};

@@ -1,6 +1,9 @@
 //! Pruning, limits, refusals: the engine over real lakes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use proptest::prelude::*;
+use query::{Now, Source};
 use serde_json::{Value, json};
 
 use crate::world::{NOW, answer, ask, block, cell, engine, lake, month, rows, time};
@@ -135,13 +138,47 @@ fn relative_windows_honour_now() {
     assert_eq!(rows, [["2024-02-29", "2024-02-28", "2024-02-29T23:30:00Z", "2024-01-29"].map(str::to_owned)]);
 }
 
+/// A session outlives the day it began on: the clock is read for each statement.
+#[test]
+fn now_is_when_the_statement_is_asked() {
+    static IS_LATER: AtomicBool = AtomicBool::new(false);
+    let clock = || time(if IS_LATER.load(Ordering::SeqCst) { "2026-11-22T12:00:00Z" } else { NOW });
+    let options = query::EngineOptions { now: Now::Clock(clock), ..crate::world::options(NOW) };
+    let engine = query::Engine::new(Source::folder("tests/no-lake".into()), Vec::new(), options).expect("an engine");
+    block(async {
+        let session = engine.session().await.expect("a session");
+        for (is_later, expected) in [(false, "2026-11-20"), (true, "2026-11-22")] {
+            IS_LATER.store(is_later, Ordering::SeqCst);
+            let (_, rows) = ask(&session, "SELECT CAST(current_date AS varchar)").await.expect("an answer");
+            assert_eq!(rows, [[json!(expected)]]);
+        }
+    });
+}
+
+/// Whoever asks before the first events are there need not begin again when they are.
+#[test]
+fn a_lake_that_is_made_later_is_found() {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join("lake");
+    let engine = query::Engine::new(Source::folder(folder.clone()), Vec::new(), crate::world::options(NOW));
+    let engine = engine.expect("an engine");
+    let records = month(NOW)[..100].to_vec();
+    block(async {
+        let session = engine.session().await.expect("a session");
+        let count = async || ask(&session, "SELECT count(*) FROM iam_events").await.expect("an answer").1;
+        assert_eq!(count().await, [[json!(0)]]);
+        tokio::task::spawn_blocking(move || lake(&folder, &records)).await.expect("a lake");
+        assert_ne!(count().await, [[json!(0)]]);
+    });
+}
+
 /// Sorting far more than the limit of memory allows goes through the disk and still comes out sorted.
 #[test]
 fn what_does_not_fit_into_memory_goes_through_the_disk() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(folder.path(), &month(NOW));
     let options = query::EngineOptions { memory: 16 << 20, threads: 1, ..crate::world::options(NOW) };
-    let engine = query::Engine::new(Some(lake), Vec::new(), options).expect("an engine");
+    let engine = query::Engine::new(Source::lake(lake), Vec::new(), options).expect("an engine");
     block(async {
         let session = engine.session().await.expect("a session");
         let sql = "SELECT request_id, user_identity || CAST(n AS varchar), rest || CAST(n AS varchar) FROM events \

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use event::{Event, Timestamp};
 use lake::{Lake, WriterOptions};
-use query::{Answer, Engine, EngineOptions, QueryError, Session};
+use query::{Answer, Engine, EngineOptions, Now, QueryError, Session, Source};
 use serde_json::Value;
 
 /// When the tests ask, unless a case says otherwise.
@@ -29,11 +29,12 @@ pub(crate) fn lake(folder: &Path, records: &[String]) -> Lake {
 }
 
 pub(crate) fn options(now: &str) -> EngineOptions {
-    EngineOptions { now: time(now), memory: 256 << 20, spill: None, threads: 2 }
+    EngineOptions { now: Now::Fixed(time(now)), memory: 256 << 20, spill: None, threads: 2 }
 }
 
 pub(crate) fn engine(lake: Option<Lake>, now: &str) -> Engine {
-    Engine::new(lake, Vec::new(), options(now)).expect("an engine")
+    let source = lake.map_or_else(|| Source::folder("tests/no-lake".into()), Source::lake);
+    Engine::new(source, Vec::new(), options(now)).expect("an engine")
 }
 
 /// What lakes and questions need to run.
