@@ -65,6 +65,9 @@ ranked AS (
     ON calls.home = woken.home
     AND calls.principal = woken.principal
     AND calls.event_date = woken.event_date
+  WHERE (:account IS NULL OR calls.account_id = :account)
+    AND (:region IS NULL OR calls.aws_region = :region)
+    AND (:user IS NULL OR calls.principal = :user)
 )
 SELECT
   event_date AS woke_on,
@@ -79,9 +82,6 @@ SELECT
   min(event_time) AS first_call,
   max(CASE WHEN n = 1 THEN source_ip END) AS first_source_ip
 FROM ranked
-WHERE (:account IS NULL OR account_id = :account)
-  AND (:region IS NULL OR aws_region = :region)
-  AND (:user IS NULL OR principal = :user)
 GROUP BY event_date, principal, home, last_before
 ORDER BY idle_days DESC, woke_on DESC, principal, home
 LIMIT :limit

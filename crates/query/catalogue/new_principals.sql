@@ -25,12 +25,13 @@ WITH calls AS (
     END AS principal,
     read_only,
     error_code,
-    source_ip
+    source_ip,
+    event_date >= CAST(:from_date AS date)
+      AND (:account IS NULL OR account_id = :account)
+      AND (:region IS NULL OR aws_region = :region)
+      AND (:user IS NULL OR user_name = :user) AS is_asked_for
   FROM events
   WHERE event_date BETWEEN date_add('day', -:history_days, CAST(:from_date AS date)) AND CAST(:to_date AS date)
-    AND (:account IS NULL OR account_id = :account)
-    AND (:region IS NULL OR aws_region = :region)
-    AND (:user IS NULL OR user_name = :user)
     AND actor_type IN ('IAMUser', 'Root', 'AssumedRole', 'Role', 'FederatedUser', 'AWSAccount')
     AND user_name <> 'HIDDEN_DUE_TO_SECURITY_REASONS'
     -- AWS services that act on their own or for somebody.
@@ -38,6 +39,7 @@ WITH calls AS (
     AND coalesce(source_ip, '') NOT LIKE '%.amazonaws.com'
 ),
 fresh_principals AS (
+  -- Whoever acted before, in whatever account and region, is not new.
   SELECT account_id, principal
   FROM calls
   GROUP BY account_id, principal
@@ -49,7 +51,7 @@ fresh AS (
     row_number() OVER (PARTITION BY calls.account_id, calls.principal ORDER BY calls.event_time, calls.event_id) AS n
   FROM fresh_principals
   JOIN calls ON calls.account_id = fresh_principals.account_id AND calls.principal = fresh_principals.principal
-  WHERE calls.event_date >= CAST(:from_date AS date)
+  WHERE calls.is_asked_for
 ),
 makers AS (
   SELECT account_id, target, max(coalesce(session_name, user_name)) AS made_by
