@@ -150,6 +150,11 @@ fn register_own(context: &SessionContext, user: &str, pid: i32, settings: &Arc<M
         (&["pg_is_in_recovery", "pg_is_other_temp_schema"], no),
         (&["pg_my_temp_schema", "pg_table_size", "pg_indexes_size"], ScalarValue::Int64(Some(0))),
         (&["pg_backend_pid"], ScalarValue::Int32(Some(pid))),
+        // Nothing is ever written, so nothing ever follows the first transaction.
+        (&["txid_current"], ScalarValue::Int64(Some(1))),
+        // What PostgreSQL says where a client did not come through the network.
+        (&["inet_server_addr"], ScalarValue::Utf8(None)),
+        (&["inet_server_port"], ScalarValue::Int32(None)),
         (&["pg_get_userbyid"], ScalarValue::from(user)),
         (DEFINITIONS, nothing),
     ] {

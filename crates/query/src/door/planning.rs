@@ -9,8 +9,8 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as Planned;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, CastKind, DataType, Expr, FunctionArguments, Ident, ObjectName, Query, Statement, Value, Visit,
-    VisitMut, Visitor, VisitorMut,
+    AccessExpr, CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+    ObjectName, Query, SelectItem, SetExpr, Statement, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -44,7 +44,7 @@ async fn lookup(
     context: &SessionContext,
     sql: &str,
 ) -> Result<LogicalPlan, Problem> {
-    let named = with_procedures_by_name(sql);
+    let named = with_names(sql);
     let mut statements = compatibility
         .parse(named.as_deref().unwrap_or(sql))
         .map_err(|error| Problem::new("42601", format!("syntax error: {error}")))?;
@@ -58,22 +58,27 @@ async fn lookup(
 }
 
 /// Writes `'pg_catalog.array_in'::regproc` as the name that the catalogue's tables hold: the rewriting makes a number of
-/// it. Nothing where there is no such cast.
-fn with_procedures_by_name(sql: &str) -> Option<String> {
-    if !sql.to_lowercase().contains("regproc") {
+/// it. Writes `to_regtype('text')` as the cast that the rewriting knows. Nothing where there is neither.
+fn with_names(sql: &str) -> Option<String> {
+    let lower = sql.to_lowercase();
+    if !["regproc", "to_reg"].iter().any(|name| lower.contains(name)) {
         return None;
     }
     let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?;
-    let _: ControlFlow<()> = VisitMut::visit(&mut statements, &mut ProceduresByName);
+    let _: ControlFlow<()> = VisitMut::visit(&mut statements, &mut ByName);
     Some(statements.first()?.to_string())
 }
 
-struct ProceduresByName;
+struct ByName;
 
-impl VisitorMut for ProceduresByName {
+impl VisitorMut for ByName {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        if let Some(cast) = looked_up(expression) {
+            *expression = cast;
+            return ControlFlow::Continue(());
+        }
         if let Expr::Cast { expr, data_type, .. } = expression
             && data_type.to_string().eq_ignore_ascii_case("regproc")
             && let Expr::Value(value) = expr.as_ref()
@@ -84,6 +89,30 @@ impl VisitorMut for ProceduresByName {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// `to_regclass(x)` as `nullif(CAST(x AS regclass), 0)`, and `to_regtype(x)` likewise: the engine takes a cast for a value
+/// that is always there, and nothing has the number 0.
+fn looked_up(expression: &Expr) -> Option<Expr> {
+    let Expr::Function(function) = expression else { return None };
+    let name = parts(&function.name).pop()?;
+    let kind = name.strip_prefix("to_").filter(|kind| matches!(*kind, "regclass" | "regtype"))?;
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))] = list.args.as_slice() else { return None };
+    // Drivers say that a name is text; the rewriting knows names alone.
+    let mut argument: &Expr = argument;
+    while let Expr::Cast { expr, .. } | Expr::Nested(expr) = argument {
+        argument = expr;
+    }
+    let data_type = DataType::Custom(ObjectName::from(vec![Ident::new(kind)]), Vec::new());
+    let expr = Box::new(argument.clone());
+    let cast = Expr::Cast { kind: CastKind::Cast, expr, data_type, array: false, format: None };
+    let zero = Expr::value(Value::Number("0".to_owned(), false));
+    let args = [cast, zero].map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).to_vec();
+    let mut function = function.clone();
+    function.name = ObjectName::from(vec![Ident::new("nullif")]);
+    function.args = FunctionArguments::List(FunctionArgumentList { args, ..list.clone() });
+    Some(Expr::Function(function))
 }
 
 /// Returns whether a statement asks the system catalogue and nothing else.
@@ -129,7 +158,6 @@ const FUNCTIONS: &[&str] = &[
     "obj_description",
     "quote_ident",
     "session_user",
-    "set_config",
     "shobj_description",
     "to_regclass",
     "to_regtype",
@@ -176,8 +204,8 @@ impl Visitor for Names {
     }
 }
 
-/// Puts nothing where the catalogue lacks something whose value would be nothing: privileges, options, and arrays of
-/// what a role is a member of.
+/// Puts nothing where the catalogue lacks something whose value would be nothing: privileges, options, arrays of what a
+/// role is a member of, and what is asked for each row of a table about its defaults, sequences and collations.
 struct Gaps;
 
 impl VisitorMut for Gaps {
@@ -205,6 +233,8 @@ impl VisitorMut for Gaps {
             *expression = nothing(DataType::Int(None));
         } else if is_composite_type(expression) {
             *expression = Expr::value(Value::Boolean(false));
+        } else if is_asked_for_each_row(expression) {
+            *expression = nothing(DataType::Text);
         }
         ControlFlow::Continue(())
     }
@@ -215,11 +245,20 @@ fn nothing(data_type: DataType) -> Expr {
     Expr::Cast { kind: CastKind::Cast, expr, data_type, array: false, format: None }
 }
 
-/// `(information_schema._pg_expandarray(i.indkey)).n` and `con.conkey[1]`: JDBC's columns of keys and indexes, which no
-/// table here has.
+/// `(information_schema._pg_expandarray(i.indkey)).n`, `con.conkey[1]` and `unnest(i.indkey)`: JDBC's and SQLAlchemy's
+/// columns of keys and indexes, which no table here has.
 fn is_key_part(expression: &Expr) -> bool {
     match expression {
-        Expr::Function(function) => parts(&function.name).last().is_some_and(|name| name == "_pg_expandarray"),
+        Expr::Function(function) => match (parts(&function.name).last().map(String::as_str), &function.args) {
+            (Some("_pg_expandarray"), _) => true,
+            (Some("unnest" | "generate_subscripts"), FunctionArguments::List(list)) => match list.args.first() {
+                Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::CompoundIdentifier(names)))) => {
+                    names.last().is_some_and(is_key)
+                }
+                _ => false,
+            },
+            _ => false,
+        },
         Expr::CompoundFieldAccess { root, access_chain } => match (root.as_ref(), access_chain.first()) {
             (Expr::Nested(_), Some(AccessExpr::Dot(_))) => true,
             (_, Some(AccessExpr::Dot(Expr::Identifier(name)))) => is_key(name),
@@ -233,12 +272,70 @@ fn is_key_part(expression: &Expr) -> bool {
 /// Whether a column of the catalogue has the columns of a key or an index.
 fn is_key(column: &Ident) -> bool {
     let column = column.value.to_lowercase();
-    ["conkey", "confkey", "indkey", "indoption"].iter().any(|key| column.ends_with(key))
+    ["conkey", "confkey", "indkey", "indclass", "indoption"].iter().any(|key| column.ends_with(key))
 }
 
 /// `(SELECT c.relkind = 'c' FROM …)`: whether a type is a table's, as JDBC asks. The engine does not plan it.
 fn is_composite_type(expression: &Expr) -> bool {
     matches!(expression, Expr::Subquery(query) if query.to_string().starts_with("SELECT c.relkind = 'c' FROM"))
+}
+
+/// `(SELECT d.description FROM pg_description d WHERE d.objoid = c.oid)`, where `c` is a table outside of it: the engine
+/// plans such a subquery only where it cannot have more than one row, as with `count(*)`.
+fn is_asked_for_each_row(expression: &Expr) -> bool {
+    let Expr::Subquery(query) = expression else { return false };
+    let mut tables = Tables::default();
+    let _: ControlFlow<()> = Visit::visit(query.as_ref(), &mut tables);
+    tables.named.iter().any(|table| !tables.own.contains(table)) && !is_aggregated(query)
+}
+
+/// Whether a query sums its rows up into one.
+fn is_aggregated(query: &Query) -> bool {
+    const AGGREGATES: &[&str] = &["array_agg", "bool_and", "bool_or", "count", "max", "min", "string_agg", "sum"];
+    let SetExpr::Select(select) = query.body.as_ref() else { return false };
+    let [
+        SelectItem::UnnamedExpr(Expr::Function(function))
+        | SelectItem::ExprWithAlias { expr: Expr::Function(function), .. },
+    ] = select.projection.as_slice()
+    else {
+        return false;
+    };
+    parts(&function.name).last().is_some_and(|name| AGGREGATES.contains(&name.as_str()))
+}
+
+/// The tables that a query has, and those that its columns are said to be of.
+#[derive(Default)]
+struct Tables {
+    own: HashSet<String>,
+    named: HashSet<String>,
+}
+
+impl Visitor for Tables {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<()> {
+        let alias = match table {
+            TableFactor::Table { alias: Some(alias), .. }
+            | TableFactor::Derived { alias: Some(alias), .. }
+            | TableFactor::Function { alias: Some(alias), .. }
+            | TableFactor::TableFunction { alias: Some(alias), .. }
+            | TableFactor::UNNEST { alias: Some(alias), .. }
+            | TableFactor::NestedJoin { alias: Some(alias), .. } => Some(alias.name.value.to_lowercase()),
+            TableFactor::Table { name, .. } => parts(name).pop(),
+            _ => None,
+        };
+        self.own.extend(alias);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<()> {
+        if let Expr::CompoundIdentifier(names) = expression
+            && let [.., table, _] = names.as_slice()
+        {
+            self.named.insert(table.value.to_lowercase());
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 fn is_catalog(schema: &str) -> bool {

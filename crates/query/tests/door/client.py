@@ -435,6 +435,53 @@ def lookups():
         assert names[0] == ("event_id", "text") and names[1][1] == "timestamp with time zone", names
 
 
+def names():
+    """Names of types and tables, as text and as parameters; those of nothing are nothing."""
+    with connect() as connection:
+        ask = lambda sql, *values: connection.execute(sql, values).fetchall()
+        oid = ask("select oid from pg_class where relname = 'events'")[0][0]
+        for value, expected in (("events", oid), ("no_such_table", None)):
+            assert ask("select to_regclass(%s)", value) == [(expected,)], value
+            assert ask(f"select pg_catalog.to_regclass('{value}')") == [(expected,)], value
+        for value, expected in (("text", [("text",)]), ("hstore", [])):
+            assert ask("select typname from pg_type where oid = to_regtype(%s)", value) == expected, value
+            assert ask("select typname from pg_type where oid = to_regtype(%s::text)", value) == expected, value
+        assert ask("select inet_server_addr(), inet_server_port(), txid_current()") == [(None, None, 1)]
+        refused(errors.UndefinedFunction, connection.execute, "select set_config('a.b', 'c', false)")
+        # A subquery for each row: what the engine cannot plan has no value, what it can is counted.
+        row = ask("""
+            select c.relname,
+                case when true then (select d.description from pg_description d where d.objoid = c.oid) end,
+                case when true then (select count(*) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0) end
+            from pg_class c where c.relname = 'events'""")
+        assert row == [("events", None, 10)], row
+
+
+def sqlalchemy():
+    from sqlalchemy import MetaData, Table, create_engine, func, inspect, select, types
+    from sqlalchemy.engine import URL
+
+    url = URL.create("postgresql+psycopg", USER, PASSWORD, "127.0.0.1", PORT, "trailhound")
+    engine = create_engine(url)
+    known = inspect(engine)
+    assert known.get_table_names() == ["events"], known.get_table_names()
+    assert known.get_view_names() == ["endless", "failures"], known.get_view_names()
+    assert known.has_table("events") and not known.has_table("nothing")
+    columns = {column["name"]: column["type"] for column in known.get_columns("events")}
+    assert len(columns) == 10, columns
+    assert isinstance(columns["event_id"], types.String) and isinstance(columns["event_date"], types.Date), columns
+    assert isinstance(columns["event_time"], types.DateTime) and columns["event_time"].timezone, columns
+    assert isinstance(columns["tags"], types.ARRAY) and isinstance(columns["count64"], types.BigInteger), columns
+    assert [column["name"] for column in known.get_columns("failures")] == list(columns)
+    assert known.get_pk_constraint("events")["constrained_columns"] == [] and known.get_indexes("events") == []
+    assert known.get_foreign_keys("events") == [] and known.get_unique_constraints("events") == []
+    events = Table("events", MetaData(), autoload_with=engine)
+    with engine.connect() as connection:
+        asked = select(events.c.event_id, func.count()).where(events.c.count64 == 8).group_by(events.c.event_id)
+        assert connection.execute(asked).all() == [("e1", 1)]
+    engine.dispose()
+
+
 def startup():
     """What other tools ask before their user asks anything, in both protocols."""
     with open(os.path.join(os.path.dirname(__file__), "startup.sql"), encoding="utf-8") as file:
