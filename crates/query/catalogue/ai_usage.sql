@@ -22,13 +22,15 @@ WITH calls AS (
       WHEN role_arn LIKE '%:role/aws-reserved/sso.amazonaws.com/%' THEN coalesce(session_name, user_name)
       ELSE user_name
     END AS principal,
-    user_name,
     session_name,
     actor_type,
     event_source,
     coalesce(nullif(regexp_extract(target, '([^/]+)$', 1), ''), event_name) AS model,
     source_ip,
-    error_code
+    error_code,
+    event_date >= CAST(:from_date AS date)
+      AND (:region IS NULL OR aws_region = :region)
+      AND (:user IS NULL OR user_name = :user OR session_name = :user) AS is_asked_for
   FROM events
   WHERE event_date BETWEEN date_add('day', -:history_days, CAST(:from_date AS date)) AND CAST(:to_date AS date)
     AND (:account IS NULL OR account_id = :account)
@@ -40,32 +42,48 @@ WITH calls AS (
     AND invoked_by IS NULL
     AND coalesce(source_ip, '') NOT LIKE '%.amazonaws.com'
 ),
-habit AS (
-  SELECT DISTINCT account_id, principal
+models AS (
+  -- Every model of a principal: before the window, and in it. Habit does not depend on what is asked for.
+  SELECT
+    principal,
+    account_id,
+    model,
+    aws_region,
+    event_source,
+    count(*) FILTER (WHERE event_date < CAST(:from_date AS date)) AS before,
+    count(*) FILTER (WHERE is_asked_for) AS uses,
+    count(*) FILTER (WHERE is_asked_for AND error_code <> '') AS failed,
+    count(DISTINCT session_name) FILTER (WHERE is_asked_for) AS sessions,
+    count(DISTINCT source_ip) FILTER (WHERE is_asked_for) AS source_ips,
+    min(event_time) FILTER (WHERE is_asked_for) AS first_seen,
+    max(event_time) FILTER (WHERE is_asked_for) AS last_seen,
+    max(actor_type) FILTER (WHERE is_asked_for) AS actor_type
   FROM calls
-  WHERE event_date < CAST(:from_date AS date)
+  GROUP BY principal, account_id, model, aws_region, event_source
+),
+compared AS (
+  SELECT
+    models.*,
+    sum(before) OVER (PARTITION BY account_id, principal) = 0 AS new_user
+  FROM models
 )
 SELECT
-  calls.principal,
-  calls.account_id,
-  calls.model,
-  calls.aws_region,
-  habit.principal IS NULL AS new_user,
-  count(*) AS uses,
-  count(*) FILTER (WHERE calls.error_code <> '') AS failed,
-  count(DISTINCT calls.session_name) AS sessions,
-  count(DISTINCT calls.source_ip) AS source_ips,
-  min(calls.event_time) AS first_seen,
-  max(calls.event_time) AS last_seen,
-  calls.event_source,
-  max(calls.actor_type) AS actor_type
-FROM calls
-LEFT JOIN habit ON habit.account_id = calls.account_id AND habit.principal = calls.principal
-WHERE calls.event_date >= CAST(:from_date AS date)
-  AND (:region IS NULL OR calls.aws_region = :region)
-  AND (:user IS NULL OR calls.user_name = :user OR calls.session_name = :user)
-GROUP BY calls.principal, calls.account_id, calls.model, calls.aws_region, calls.event_source, habit.principal
+  principal,
+  account_id,
+  model,
+  aws_region,
+  new_user,
+  uses,
+  failed,
+  sessions,
+  source_ips,
+  first_seen,
+  last_seen,
+  event_source,
+  actor_type
+FROM compared
+WHERE uses > 0
 ORDER BY
-  CASE WHEN habit.principal IS NULL THEN 0 ELSE 1 END,
-  uses DESC, calls.principal, calls.account_id, calls.model, calls.aws_region, calls.event_source
+  CASE WHEN new_user THEN 0 ELSE 1 END,
+  uses DESC, principal, account_id, model, aws_region, event_source
 LIMIT :limit

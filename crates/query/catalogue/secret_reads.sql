@@ -17,12 +17,10 @@ WITH reads AS (
     event_date,
     event_time,
     account_id,
-    aws_region,
     CASE
       WHEN role_arn LIKE '%:role/aws-reserved/sso.amazonaws.com/%' THEN coalesce(session_name, user_name)
       ELSE user_name
     END AS principal,
-    user_name,
     session_name,
     actor_type,
     event_source,
@@ -30,7 +28,10 @@ WITH reads AS (
       event_source || ' ' || coalesce(target, request_parameters, 'unnamed')
     END AS secret,
     source_ip,
-    error_code
+    error_code,
+    event_date >= CAST(:from_date AS date)
+      AND (:region IS NULL OR aws_region = :region)
+      AND (:user IS NULL OR user_name = :user OR session_name = :user) AS is_asked_for
   FROM events
   WHERE event_date BETWEEN date_add('day', -:history_days, CAST(:from_date AS date)) AND CAST(:to_date AS date)
     AND (:account IS NULL OR account_id = :account)
@@ -42,35 +43,25 @@ WITH reads AS (
     -- AWS services that act on their own or for somebody.
     AND invoked_by IS NULL
     AND coalesce(source_ip, '') NOT LIKE '%.amazonaws.com'
-),
-known AS (
-  SELECT DISTINCT account_id, principal, secret
-  FROM reads
-  WHERE event_date < CAST(:from_date AS date)
-    AND secret IS NOT NULL
 )
 SELECT
-  reads.principal,
-  reads.account_id,
-  count(DISTINCT CASE WHEN known.secret IS NULL THEN reads.secret END) AS new_secrets,
-  count(DISTINCT reads.secret) AS secrets,
-  count(*) FILTER (WHERE reads.event_source = 'secretsmanager.amazonaws.com') AS secret_reads,
-  count(*) FILTER (WHERE reads.event_source = 'ssm.amazonaws.com') AS parameter_reads,
-  count(*) FILTER (WHERE reads.event_source = 'kms.amazonaws.com') AS decrypts,
-  count(*) FILTER (WHERE reads.error_code <> '') AS failed,
-  count(DISTINCT reads.session_name) AS sessions,
-  count(DISTINCT reads.source_ip) AS source_ips,
-  min(reads.event_time) AS first_read,
-  max(reads.event_time) AS last_read,
-  max(reads.actor_type) AS actor_type
+  principal,
+  account_id,
+  -- All that were read, without those that were read before.
+  count(DISTINCT CASE WHEN is_asked_for OR event_date < CAST(:from_date AS date) THEN secret END)
+    - count(DISTINCT CASE WHEN event_date < CAST(:from_date AS date) THEN secret END) AS new_secrets,
+  count(DISTINCT secret) FILTER (WHERE is_asked_for) AS secrets,
+  count(*) FILTER (WHERE is_asked_for AND event_source = 'secretsmanager.amazonaws.com') AS secret_reads,
+  count(*) FILTER (WHERE is_asked_for AND event_source = 'ssm.amazonaws.com') AS parameter_reads,
+  count(*) FILTER (WHERE is_asked_for AND event_source = 'kms.amazonaws.com') AS decrypts,
+  count(*) FILTER (WHERE is_asked_for AND error_code <> '') AS failed,
+  count(DISTINCT session_name) FILTER (WHERE is_asked_for) AS sessions,
+  count(DISTINCT source_ip) FILTER (WHERE is_asked_for) AS source_ips,
+  min(event_time) FILTER (WHERE is_asked_for) AS first_read,
+  max(event_time) FILTER (WHERE is_asked_for) AS last_read,
+  max(actor_type) FILTER (WHERE is_asked_for) AS actor_type
 FROM reads
-LEFT JOIN known
-  ON known.account_id = reads.account_id
-  AND known.principal = reads.principal
-  AND known.secret = reads.secret
-WHERE reads.event_date >= CAST(:from_date AS date)
-  AND (:region IS NULL OR reads.aws_region = :region)
-  AND (:user IS NULL OR reads.user_name = :user OR reads.session_name = :user)
-GROUP BY reads.principal, reads.account_id
-ORDER BY new_secrets DESC, secrets DESC, failed DESC, reads.principal, reads.account_id
+GROUP BY principal, account_id
+HAVING count(*) FILTER (WHERE is_asked_for) > 0
+ORDER BY new_secrets DESC, secrets DESC, failed DESC, principal, account_id
 LIMIT :limit
