@@ -3,7 +3,7 @@
 use anyhow::Context;
 use event::{Day, Timestamp};
 use query::catalogue::{Asked, Catalogue, CatalogueError, Parameter, Query, Standard};
-use query::dialect::Literal;
+use query::dialect::{Literal, LiteralType};
 use serde_json::{Value, json};
 
 use crate::args::{QueryCommand, QueryExportArgs, QueryParameters, QueryRunArgs, QueryShowArgs, SqlEngine};
@@ -139,12 +139,21 @@ fn export(session: &mut Session, catalogue: &Catalogue, arguments: &QueryExportA
         format!("-- The query catalogue of Trailhound, for {engine}; windows end on {}.\n", session.now.day());
     for query in catalogue.iter() {
         let mut asked = Asked::default();
-        // What has to be given stands there by its name, to be put in.
+        text.push_str(&format!("\n-- {}: {}\n", query.name, query.title));
+        // What has to be given stands there by its name, to be put in; a number has none.
         for parameter in query.parameters.iter().filter(|parameter| parameter.default.is_none()) {
-            asked.set.insert(parameter.name.clone(), format!("<{}>", parameter.name));
+            let name = &parameter.name;
+            let stand_in = match parameter.kind {
+                LiteralType::Integer => {
+                    text.push_str(&format!("-- {name} stands here as 0, to be put in: {}\n", parameter.meaning));
+                    "0".to_owned()
+                }
+                _ => format!("<{name}>"),
+            };
+            asked.set.insert(name.clone(), stand_in);
         }
         let statement = query.statement(&asked, session.now.day()).map_err(asked_wrong)?;
-        text.push_str(&format!("\n-- {}: {}\n{statement};\n", query.name, query.title));
+        text.push_str(&format!("{statement};\n"));
     }
     match &arguments.output {
         None => session.out.text(&text)?,

@@ -228,6 +228,25 @@ fn the_catalogue_is_shown_and_exported() {
     assert_eq!(statements, listed);
 }
 
+/// A number that has to be given has no name to stand for it; the other queries are exported all the same.
+#[test]
+fn a_query_that_needs_a_number_is_exported() {
+    let world = World::new();
+    world.file(
+        "home/queries/busy.sql",
+        "-- title: Busy\n-- param: least integer required: How many calls.\n\
+         SELECT user_name FROM events WHERE event_date >= CAST(:from_date AS date)\n\
+         GROUP BY user_name HAVING count(*) >= :least ORDER BY user_name;\n",
+    );
+    let exported = world.run(["query", "export", "--engine", "athena"]).code(0).stdout();
+    assert!(
+        exported.contains("-- busy: Busy\n-- least stands here as 0, to be put in: How many calls.\n"),
+        "{exported}"
+    );
+    assert!(exported.contains("HAVING count(*) >= 0 ORDER BY user_name;\n"), "{exported}");
+    assert!(exported.contains("-- root_usage: "), "{exported}");
+}
+
 #[test]
 fn the_small_tables_tell_what_the_commands_tell() {
     let world = World::new();
