@@ -79,6 +79,43 @@ fn rows_stop_where_they_are_told_to() {
     assert_eq!(world.run(["sql", numbers, "--format", "csv", "--max-rows", "7"]).code(0).stdout().lines().count(), 8);
 }
 
+/// Ten million rows pass through without being kept: memory is at its peak as soon as the first of them are out.
+#[test]
+#[cfg(target_os = "linux")]
+fn ten_million_rows_take_no_memory() {
+    use std::io::{BufRead, BufReader};
+
+    const ROWS: u64 = 10_000_000;
+    let world = World::new();
+    let numbers = "SELECT a.x, b.y FROM unnest(sequence(1, 5000)) AS a(x) CROSS JOIN unnest(sequence(1, 2000)) AS b(y)";
+    let mut command = world.command();
+    command.args(["sql", numbers, "--format", "csv"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut asked = command.spawn().unwrap();
+    let status = format!("/proc/{}/status", asked.id());
+    let peak = || {
+        let status = std::fs::read_to_string(&status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10
+    };
+    let mut lines = BufReader::with_capacity(1 << 20, asked.stdout.take().unwrap());
+    let (mut line, mut rows, mut first, mut last) = (Vec::new(), 0, 0, 0);
+    lines.read_until(b'\n', &mut line).unwrap();
+    while rows < ROWS && lines.read_until(b'\n', &mut line).unwrap() > 0 {
+        line.clear();
+        rows += 1;
+        match rows {
+            100_000 => first = peak(),
+            // The program is still there: its last rows are on their way.
+            _ if rows % 100_000 == 0 && rows < ROWS => last = peak(),
+            _ => {}
+        }
+    }
+    assert_eq!(rows, ROWS);
+    assert_eq!(lines.read_until(b'\n', &mut line).unwrap(), 0, "more rows than there are");
+    assert!(asked.wait().unwrap().success());
+    assert!(last < first + 32, "{first} MiB, then {last} MiB");
+}
+
 #[test]
 fn a_statement_comes_from_standard_input_too() {
     let world = world();
@@ -131,6 +168,49 @@ fn an_empty_home_says_how_to_fill_it() {
     assert!(ran.stderr().contains("read some with `trailhound ingest PATH`"), "{}", ran.stderr());
     // Asking makes nothing.
     assert!(!world.home().exists());
+}
+
+/// A lake that is there and has nothing in it is as empty as one that is not there.
+#[test]
+fn a_lake_without_events_says_how_to_fill_it() {
+    let world = World::new();
+    world.file("logs.json", json!({ "Records": [] }).to_string());
+    world.ingest(&world.path("logs.json")).code(0);
+    assert!(world.home().join("lake/_delta_log").is_dir());
+    let ran = world.run(["query", "run", "root_usage"]).code(2);
+    assert!(ran.stderr().contains("read some with `trailhound ingest PATH`"), "{}", ran.stderr());
+    let ran = world.run(["sql", "SELECT event_name FROM events", "--format", "jsonl"]).code(0);
+    assert_eq!(ran.stdout(), "");
+    assert!(ran.stderr().contains("read some with `trailhound ingest PATH`"), "{}", ran.stderr());
+    assert!(ran.stderr().contains("0 rows in ") && ran.stderr().contains("; 0 files, 0 B read"), "{}", ran.stderr());
+}
+
+#[test]
+fn an_answer_tells_what_it_read() {
+    let world = world();
+    let asked = |sql: &str| world.run(["sql", sql, "--format", "jsonl"]).code(0).stderr();
+    let read = asked("SELECT event_name FROM events");
+    let measured = read.split_once("; ").expect("a measure").1.trim_end();
+    assert!(measured.starts_with("1 file, ") && measured.ends_with(" read") && !measured.contains(" 0 B"), "{read}");
+    // A day without a file costs nothing.
+    let read = asked("SELECT event_name FROM events WHERE event_date = DATE '2026-01-29'");
+    assert!(read.trim_end().ends_with("; 0 files, 0 B read"), "{read}");
+}
+
+#[test]
+fn a_question_is_explained_without_being_asked() {
+    let world = world();
+    for arguments in [
+        ["sql", "SELECT event_name FROM events WHERE user_name = 'alice'", "--explain"].as_slice(),
+        &["query", "run", "root_usage", "--explain"],
+    ] {
+        let ran = world.run(arguments).code(0);
+        let plan = ran.stdout();
+        assert!(plan.contains("TableScan: events") && plan.contains("DataSourceExec"), "{plan}");
+        // The condition is answered where rows are read.
+        assert!(plan.contains("predicate="), "{plan}");
+        assert!(!plan.contains("2026-01-30T") && ran.stderr().is_empty(), "{plan}{}", ran.stderr());
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::formats::world;
-use crate::support::{NOW, World};
+use crate::support::{NOW, World, python};
 
 /// An open door, and who may come in.
 struct Door {
@@ -45,11 +45,7 @@ impl Door {
 
     /// A connection of psycopg's; nothing where there is no psycopg.
     fn connect(&self) -> Option<Connection> {
-        let Some(python) = std::env::var_os("TRAILHOUND_PYTHON") else {
-            eprintln!("skipped: TRAILHOUND_PYTHON is not set");
-            return None;
-        };
-        let mut process = Command::new(python)
+        let mut process = Command::new(python()?)
             .arg("tests/door.py")
             .envs([("DOOR_PORT", &self.port), ("DOOR_PASSWORD", &self.password)])
             .stdin(Stdio::piped())

@@ -15,6 +15,8 @@ mod door;
 mod everyday;
 mod formats;
 mod live;
+#[cfg(unix)]
+mod prompt;
 mod proof;
 mod race;
 mod readme;

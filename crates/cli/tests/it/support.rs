@@ -1,6 +1,7 @@
 //! A home folder, logs in it, and the binary run on them.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -97,6 +98,16 @@ impl Ran {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout()).unwrap_or_else(|error| panic!("{error}: {}", self.stdout()))
     }
+}
+
+/// The interpreter that has the tests' packages; without it a test says so and is skipped.
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+pub(crate) fn python() -> Option<OsString> {
+    let python = std::env::var_os("TRAILHOUND_PYTHON").filter(|path| !path.is_empty());
+    if python.is_none() {
+        eprintln!("skipped: TRAILHOUND_PYTHON is not set");
+    }
+    python
 }
 
 /// A small trail of a week, with the intrusion in it.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use query::catalogue::{Asked, Catalogue, Query, Standard};
 
-use crate::world::{NOW, Table, answer, cell, engine, lake, time};
+use crate::world::{NOW, Table, answer, ask, block, cell, engine, lake, time};
 
 pub(crate) fn folder() -> PathBuf {
     PathBuf::from("tests/cases")
@@ -103,6 +103,33 @@ fn every_query_finds_what_was_planted_and_nothing_else() {
         }
     }
     assert!(problems.is_empty(), "{} of the queries\n{}", problems.len(), problems.join("\n"));
+}
+
+/// What is asked of nobody, or of no region or account, has no answer.
+#[test]
+fn every_filter_is_in_every_query() {
+    let mut problems = Vec::new();
+    for query in Catalogue::built_in().iter() {
+        let case = folder().join(&query.name);
+        let home = tempfile::tempdir().expect("a folder");
+        let (asked, now) = parameters(query, &case);
+        let engine = engine(Some(lake(home.path(), &records(&case))), &now);
+        block(async {
+            let session = engine.session().await.expect("a session");
+            for (standard, nowhere) in
+                [(Standard::User, "nobody"), (Standard::Region, "nowhere"), (Standard::Account, "000000000000")]
+            {
+                let mut asked = asked.clone();
+                asked.standard.insert(standard, nowhere.to_owned());
+                let statement = query.statement(&asked, time(&now).day()).expect("a statement");
+                let (_, rows) = ask(&session, &statement).await.expect("an answer");
+                if !rows.is_empty() {
+                    problems.push(format!("{} of {}={nowhere}: {rows:?}", query.name, standard.name()));
+                }
+            }
+        });
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Pruning, limits, refusals: the engine over real lakes.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
 use query::{Now, Source};
 use serde_json::{Value, json};
 
-use crate::world::{NOW, answer, ask, block, cell, engine, lake, month, rows, time};
+use crate::world::{NOW, answer, ask, block, cell, engine, lake, lake_in_parts, month, rows, time};
 
 fn texts(engine: &query::Engine, sql: &str) -> Vec<Vec<String>> {
     let (_, rows) = answer(engine, sql).expect("an answer");
@@ -199,20 +200,75 @@ fn what_does_not_fit_into_memory_goes_through_the_disk() {
     });
 }
 
+/// What it costs to read an answer to its end.
+fn cost(engine: &query::Engine, sql: &str) -> query::Cost {
+    block(async {
+        let session = engine.session().await.expect("a session");
+        let mut answer = session.ask(sql).await.expect("an answer");
+        while answer.next().await.expect("rows").is_some() {}
+        answer.cost()
+    })
+}
+
+/// Where a day's files hold one region or account each, as trails deliver them, the others are not opened.
+#[test]
+fn a_region_or_an_account_is_read_from_its_own_files() {
+    let records = month(NOW);
+    for (field, column) in [("awsRegion", event::Column::AwsRegion), ("recipientAccountId", event::Column::AccountId)] {
+        let mut parts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for record in &records {
+            let parsed: Value = serde_json::from_str(record).expect("JSON");
+            parts.entry(parsed[field].as_str().expect("text").to_owned()).or_default().push(record.clone());
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = lake::WriterOptions { compacts: false, ..lake::WriterOptions::default() };
+        let slices: Vec<&[String]> = parts.values().map(Vec::as_slice).collect();
+        let lake = lake_in_parts(folder.path(), &slices, options);
+        let files = lake.active_files().expect("files");
+        let engine = engine(Some(lake), NOW);
+        for name in parts.keys().map(String::as_str).chain(["nowhere"]) {
+            let sql = format!("SELECT event_id, event_name FROM events WHERE {} = '{name}'", column.name());
+            let own = files.iter().filter(|file| file.bounds(column) == Some((name, name))).count();
+            let opened = usize::try_from(cost(&engine, &sql).files).expect("some");
+            // A file that two threads share is opened by each.
+            assert!((own..=own * 2).contains(&opened) && opened < files.len(), "{name}: {opened}, of {own} of its own");
+        }
+    }
+}
+
+/// JSON is read for the rows that are asked for, not for all that are looked at.
+#[test]
+fn json_is_read_for_the_rows_that_are_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // One day has it all, in several row groups, as a day of a large lake is.
+    let on_one_day = |record: &String| {
+        let mut record: Value = serde_json::from_str(record).expect("JSON");
+        record["eventTime"] = json!("2026-11-10T12:00:00Z");
+        record.to_string()
+    };
+    let records: Vec<String> = month(NOW).iter().map(on_one_day).collect();
+    let options = lake::WriterOptions { row_group_rows: 500, ..lake::WriterOptions::default() };
+    let engine = engine(Some(lake_in_parts(folder.path(), &[&records], options)), NOW);
+    let (_, ids) = answer(&engine, "SELECT min(event_id) FROM events").expect("an answer");
+    let bytes = |columns: &str, condition: &str| {
+        cost(&engine, &format!("SELECT {columns} FROM events WHERE {condition}")).bytes
+    };
+    const JSON: &str = "request_parameters, response_elements, user_identity, rest";
+    // No statistics and no bloom filter answer it: every id is looked at.
+    let one = format!("lower(event_id) = '{}'", cell(&ids[0][0]));
+    let (every_id, all) = (bytes("event_id", "true"), bytes(JSON, "true"));
+    assert_eq!(bytes("event_id", &one), every_id);
+    let json_of_one = bytes(JSON, &one) - every_id;
+    assert!(json_of_one > 0 && json_of_one * 10 < all, "{json_of_one} of {all}");
+}
+
 #[test]
 fn a_day_is_read_from_its_own_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let lake = lake(folder.path(), &month(NOW));
     let all = lake.active_files().expect("files").len() as u64;
     let engine = engine(Some(lake), NOW);
-    let files = |sql: &str| {
-        block(async {
-            let session = engine.session().await.expect("a session");
-            let mut answer = session.ask(sql).await.expect("an answer");
-            while answer.next().await.expect("rows").is_some() {}
-            answer.cost().files
-        })
-    };
+    let files = |sql: &str| cost(&engine, sql).files;
     let of_a_day = files("SELECT event_id, event_name FROM events WHERE event_date = DATE '2026-11-10'");
     assert!(of_a_day > 0 && of_a_day * 10 < all, "{of_a_day} of {all}");
     // The classic view's text day, its parts, and a time all lead to the same files.

@@ -17,9 +17,15 @@ pub(crate) fn time(text: &str) -> Timestamp {
 
 /// A lake of these records, in several files.
 pub(crate) fn lake(folder: &Path, records: &[String]) -> Lake {
+    let parts: Vec<&[String]> = records.chunks(records.len().div_ceil(3).max(1)).collect();
+    lake_in_parts(folder, &parts, WriterOptions::default())
+}
+
+/// A lake of these records, each part a commit of its own.
+pub(crate) fn lake_in_parts(folder: &Path, parts: &[&[String]], options: WriterOptions) -> Lake {
     let lake = Lake::open_or_create(folder).expect("a lake");
-    let writer = lake.writer(WriterOptions::default()).expect("a writer");
-    for (number, some) in records.chunks(records.len().div_ceil(3).max(1)).enumerate() {
+    let writer = lake.writer(options).expect("a writer");
+    for (number, some) in parts.iter().enumerate() {
         let events: Vec<Event<'_>> =
             some.iter().map(|record| event::decode::record(record).expect("a record")).collect();
         writer.append(&events, &format!("trail/{number}.json"), time(NOW)).expect("appended");
