@@ -4,6 +4,8 @@
 //! alone in a process that is up already, its files known: the comparison is in its favour. Both have the pages of the
 //! files in memory.
 
+mod aims;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -42,6 +44,8 @@ pub(crate) struct Options {
 
 /// The generated corpus ends here.
 const END: &str = "2026-01-31T00:00:00Z";
+/// Events of a small lake, on which starting up is what takes time.
+const SMALL: u64 = 2_000;
 /// What the queries that need a parameter are asked for: somebody whom the generated organisation has.
 const REQUIRED: [(&str, &str); 4] = [
     ("key", "AKIAVH6RFOHJS4RKYUGI"),
@@ -65,11 +69,12 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
         None => lake(workspace, &binary, options.events)?,
     };
     let now = options.now.as_deref().unwrap_or(END);
-    let command = || {
+    let asking = |home: &Path, now: &str| {
         let mut command = Command::new(&binary);
-        command.arg("--home").arg(&home).args(["--now", now]);
+        command.arg("--home").arg(home).args(["--now", now]);
         command
     };
+    let command = || asking(&home, now);
     let listed = run_for_output(command().args(["query", "list", "--format", "json"]))?;
     let listed: Vec<Value> = serde_json::from_str(&listed).context("the list of queries is JSON")?;
     let mut questions = Vec::new();
@@ -93,23 +98,35 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     let mut rows = Vec::new();
     for (name, set, _) in &questions {
         eprintln!("{name}");
+        // This run brings pages into memory.
+        let found = self::rows(command().args(["query", "run", name]).args(set))?;
+        ensure!(found > 0 || set.is_empty(), "{name} finds nothing for {set:?}: ask for what the lake has");
         let mut runs = Vec::new();
-        for _ in 0..=options.runs {
+        for _ in 0..options.runs {
             let mut ours = command();
             ours.args(["query", "run", name, "--quiet", "--format", "csv"]).args(set);
             runs.push(measure::run(&mut ours, &[0])?.wall.as_secs_f64());
         }
-        // The first brings pages into memory.
-        runs.remove(0);
         let duckdb = theirs[name].as_f64().with_context(|| format!("DuckDB gave no time for {name}"))?;
-        rows.push(Row { name: name.clone(), ours: median(runs), duckdb });
+        rows.push(Row { name: name.clone(), found, ours: median(runs), duckdb });
     }
     print!("{}", table(&rows));
+    if options.names.is_empty() {
+        let small = lake(workspace, &binary, SMALL)?;
+        print!("{}", aims::report(&command, &|| asking(&small, END), options.runs)?);
+    }
     Ok(())
+}
+
+/// How many rows a question finds.
+fn rows(command: &mut Command) -> anyhow::Result<u64> {
+    let text = run_for_output(command.args(["--quiet", "--format", "jsonl"]))?;
+    Ok(text.lines().count() as u64)
 }
 
 struct Row {
     name: String,
+    found: u64,
     ours: f64,
     duckdb: f64,
 }
@@ -120,13 +137,14 @@ fn median(mut seconds: Vec<f64>) -> f64 {
 }
 
 fn table(rows: &[Row]) -> String {
-    let mut table = String::from("| query | DuckDB | trailhound | ratio |\n|---|--:|--:|--:|\n");
+    let mut table = String::from("| query | rows | DuckDB | trailhound | ratio |\n|---|--:|--:|--:|--:|\n");
     for row in rows {
         // Writing to a string cannot fail.
         let _ = writeln!(
             table,
-            "| {} | {:.3} s | {:.3} s | {:.2} |",
+            "| {} | {} | {:.3} s | {:.3} s | {:.2} |",
             row.name,
+            row.found,
             row.duckdb,
             row.ours,
             row.ours / row.duckdb
@@ -191,9 +209,9 @@ mod tests {
 
     #[test]
     fn the_table_gives_ratios_and_their_geometric_mean() {
-        let row = |name: &str, ours, duckdb| Row { name: name.to_owned(), ours, duckdb };
+        let row = |name: &str, ours, duckdb| Row { name: name.to_owned(), found: 3, ours, duckdb };
         let text = table(&[row("a", 0.5, 1.0), row("b", 2.0, 1.0)]);
-        assert!(text.contains("| a | 1.000 s | 0.500 s | 0.50 |"), "{text}");
+        assert!(text.contains("| a | 3 | 1.000 s | 0.500 s | 0.50 |"), "{text}");
         assert!(text.ends_with("\nGeometric mean of the ratios 1.00, the largest 2.00.\n"), "{text}");
         assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
     }
