@@ -105,3 +105,50 @@ impl Evidence for TrailBucket {
         Ok(Object { size, metadata, content: Box::new(Body::new(&self.edge, stream, size)) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use object_store::RetryConfig;
+    use object_store::aws::AmazonS3Builder;
+    use testkit::http::script::Script;
+
+    use super::*;
+    use crate::edge::Edge;
+
+    #[test]
+    fn what_lies_in_an_archive_tier_is_neither_missing_nor_denied() {
+        // As S3 answers; an object in Instant Retrieval is read like any other.
+        let script = Script::open(|asked| {
+            let tier = ["DEEP_ARCHIVE", "GLACIER"].into_iter().find(|tier| asked.call.contains(tier));
+            let error =
+                |code: &str, more: &str| format!("<Error><Code>{code}</Code><Message>said</Message>{more}</Error>");
+            match tier {
+                Some(tier) => (403, error("InvalidObjectState", &format!("<StorageClass>{tier}</StorageClass>"))),
+                None if asked.call.contains("denied") => (403, error("AccessDenied", "")),
+                None => (404, error("NoSuchKey", "")),
+            }
+        });
+        let store = AmazonS3Builder::new()
+            .with_bucket_name("our-trail")
+            .with_region("us-east-1")
+            .with_endpoint(&script.endpoint)
+            .with_allow_http(true)
+            .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
+            .with_access_key_id("AKID")
+            .with_secret_access_key("secret")
+            .build()
+            .unwrap();
+        let bucket = TrailBucket { name: "our-trail".to_owned(), store, edge: Arc::new(Edge::new(None).unwrap()) };
+        let read = |key: &str| bucket.read(key, 1 << 20).map(|object| object.size).unwrap_err();
+        for tier in ["GLACIER", "DEEP_ARCHIVE"] {
+            let trouble = read(&format!("AWSLogs/111122223333/{tier}.json.gz"));
+            assert!(matches!(&trouble, Trouble::Archived(said) if said.contains("InvalidObjectState")), "{trouble:?}");
+            assert!(trouble.to_string().contains("has to be restored first"), "{trouble}");
+        }
+        assert!(matches!(read("AWSLogs/denied.json.gz"), Trouble::Denied(_)));
+        assert_eq!(read("AWSLogs/missing.json.gz"), Trouble::NotFound);
+        assert_eq!(script.asked().len(), 4, "each is asked for once");
+    }
+}

@@ -165,6 +165,8 @@ const UNKNOWN: &str =
 const BAD: usize = 10_000;
 /// Ends and starts that are no farther apart than this belong together.
 const SEAM: i64 = 60_000_000;
+const DAY: i64 = 24 * HOUR;
+
 fn before(time: Timestamp, micros: i64) -> Timestamp {
     Timestamp::from_micros(time.micros() - micros).unwrap_or(Timestamp::MIN)
 }
@@ -263,7 +265,9 @@ impl Chain {
                 detail: format!("not found; {} names it as the digest before it", file_name(&next.key)),
                 key: Some(named),
             };
-            next.claims.push(Claim { finding, from, to: end.max(next.start) });
+            // A chain of backfilled digests has holes.
+            let to = if self.name.is_backfill { end } else { end.max(next.start) };
+            next.claims.push(Claim { finding, from, to });
         }
         if let Some(last) = last.filter(|last| last.end.micros() + SEAM < first.micros() && !self.name.is_backfill) {
             let finding = Finding {
@@ -352,8 +356,12 @@ impl Chain {
             let (key, from) = (Some(link.key), link.start);
             ledger.tell(Finding { kind: Kind::Digest, status, from, to: None, trail: trail.clone(), key, detail });
         }
-        if !self.name.is_backfill {
-            ledger.cover(link.since, link.end, is_proven);
+        // What a digest says of its start that is not CloudTrail's is nobody's word: it would make years doubtful.
+        let earliest = if is_proven { Timestamp::MIN } else { before(link.end, DAY) };
+        match self.name.is_backfill {
+            false => ledger.cover(link.since.max(earliest), link.end, is_proven),
+            true if !is_proven => ledger.excuse(link.start.max(earliest), link.end),
+            true => {}
         }
         if !is_proven {
             return;
@@ -366,8 +374,9 @@ impl Chain {
             }
             ledger.add(from, counts);
             ledger.tell(finding);
-            if !self.name.is_backfill {
-                ledger.cover(from, to, false);
+            match self.name.is_backfill {
+                true => ledger.excuse(from, to),
+                false => ledger.cover(from, to, false),
             }
         }
         ledger.name(link.logs, trail);

@@ -1,5 +1,7 @@
 //! One object: is it what CloudTrail wrote?
 
+use std::sync::Arc;
+
 use event::Timestamp;
 
 use crate::chain::{Back, Link, Proof, Signable};
@@ -11,7 +13,7 @@ use crate::keys::KeyRing;
 use crate::layout::{DigestName, Lane, Place, delivered};
 use crate::ledger::name_of;
 use crate::report::{Finding, HOUR, Kind, Status};
-use crate::signature::{is_signed, string_to_sign};
+use crate::signature::{Verifier, string_to_sign};
 use crate::verify::{Limits, Progress};
 
 /// What is needed to judge an object.
@@ -119,20 +121,15 @@ impl Judge<'_> {
                 return Ok(Proof::Forged(format!("its metadata names another signature-algorithm, {other:?}")));
             }
         }
-        Ok(match is_signed(&key, &signable.text, signature) {
+        Ok(match key.is_signed(&signable.text, signature) {
             true => Proof::Signed,
             false => Proof::Forged("signature verification failed".to_owned()),
         })
     }
 
     /// Keys are a region's own; that a trail was made in another one is no reason not to look there, too.
-    fn key(
-        self,
-        lane: &Lane,
-        home_region: &str,
-        signable: &Signable,
-    ) -> Result<std::sync::Arc<crate::keys::PublicKey>, String> {
-        let find = |region: &str| self.keys.find(region, &signable.fingerprint, signable.generated);
+    fn key(self, lane: &Lane, home_region: &str, signable: &Signable) -> Result<Arc<Verifier>, String> {
+        let find = |region: &str| self.keys.verifier(region, &signable.fingerprint, signable.generated);
         find(&lane.region).or_else(|error| match home_region == lane.region {
             true => Err(error.to_string()),
             false => find(home_region).map_err(|_| error.to_string()),
@@ -142,7 +139,7 @@ impl Judge<'_> {
     /// Whether a signature that another digest carries is CloudTrail's.
     pub(crate) fn proves(self, lane: &Lane, home_region: &str, signable: &Signable, signature: &str) -> bool {
         let key = self.key(lane, home_region, signable);
-        key.is_ok_and(|key| is_signed(&key, &signable.text, signature))
+        key.is_ok_and(|key| key.is_signed(&signable.text, signature))
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evidence::Trouble;
 use crate::report::HOUR;
+use crate::signature::Verifier;
 
 /// A public key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,7 +170,13 @@ pub struct KeyRing<'a> {
     regions: Mutex<BTreeMap<String, Arc<Region>>>,
 }
 
-type Keys = HashMap<String, Arc<PublicKey>>;
+type Keys = HashMap<String, Known>;
+
+#[derive(Clone)]
+struct Known {
+    key: Arc<PublicKey>,
+    verifier: Arc<Verifier>,
+}
 
 #[derive(Default)]
 struct Region {
@@ -189,6 +196,18 @@ impl<'a> KeyRing<'a> {
     /// # Errors
     /// [`NoKey`].
     pub fn find(&self, region: &str, fingerprint: &str, signed: Option<Timestamp>) -> Result<Arc<PublicKey>, NoKey> {
+        self.known(region, fingerprint, signed).map(|known| known.key)
+    }
+
+    /// The same, ready to check signatures with.
+    ///
+    /// # Errors
+    /// [`NoKey`].
+    pub fn verifier(&self, region: &str, fingerprint: &str, signed: Option<Timestamp>) -> Result<Arc<Verifier>, NoKey> {
+        self.known(region, fingerprint, signed).map(|known| known.verifier)
+    }
+
+    fn known(&self, region: &str, fingerprint: &str, signed: Option<Timestamp>) -> Result<Known, NoKey> {
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
         let known = Arc::clone(regions.entry(region.to_owned()).or_default());
         drop(regions);
@@ -203,13 +222,17 @@ impl<'a> KeyRing<'a> {
             let more = self.source.keys(region, around(-HOUR), around(HOUR));
             listed.extend(by_fingerprint(more.map_err(|trouble| NoKey::Unknown(region.to_owned(), trouble))?));
         }
-        let found = listed.get(fingerprint).map(Arc::clone);
+        let found = listed.get(fingerprint).cloned();
         found.ok_or_else(|| NoKey::NotFound(fingerprint.chars().take(64).collect(), region.to_owned()))
     }
 }
 
 fn by_fingerprint(keys: Vec<PublicKey>) -> Keys {
-    keys.into_iter().map(|key| (key.fingerprint.clone(), Arc::new(key))).collect()
+    let known = |key: PublicKey| {
+        let verifier = Arc::new(Verifier::new(&key));
+        (key.fingerprint.clone(), Known { key: Arc::new(key), verifier })
+    };
+    keys.into_iter().map(known).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::io;
 use event::{Day, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::chain::{Chain, Follow, Link, Logs, Signable};
+use crate::chain::{Chain, Follow, Link, Signable};
 use crate::digest::LogFile;
 use crate::evidence::{Evidence, Journal, Level, Listed, Trouble};
 use crate::judge::{self, DigestTask, Judge, LogTask};
@@ -216,11 +216,17 @@ impl<'s> Sweep<'s> {
         let names: Vec<DigestName> = digests.iter().map(|(name, _)| name.clone()).collect();
         let tasks = digests.into_iter().map(|(name, listed)| DigestTask { lane: self.lane.clone(), name, listed });
         let judged = self.pool.each(self.judge, tasks.collect(), judge::digest);
-        for (name, (mut link, log_files)) in names.into_iter().zip(judged) {
-            let is_witness = self.scope.is_witness(&name);
-            if !is_witness && self.scope.wants_logs_of(&link.key) {
-                link.logs = self.logs_named(&link, log_files);
+        let (mut links, mut files) = (Vec::new(), Vec::new());
+        for (place, (name, (link, log_files))) in names.iter().zip(judged).enumerate() {
+            if !self.scope.is_witness(name) && self.scope.wants_logs_of(&link.key) {
+                let is_wanted = |file: &LogFile| self.judge.only.is_none_or(|only| *only == *file.key);
+                files.extend(log_files.into_iter().filter(is_wanted).map(|file| (place, file)));
             }
+            links.push(link);
+        }
+        self.judge_logs(&mut links, files);
+        for (name, link) in names.into_iter().zip(links) {
+            let is_witness = self.scope.is_witness(&name);
             let lane = &self.lane;
             let home_region = name.chain.home_region.clone();
             let prove =
@@ -250,25 +256,24 @@ impl<'s> Sweep<'s> {
         }
     }
 
-    /// Judges the log files that a digest names.
-    fn logs_named(&self, link: &Link, log_files: Vec<LogFile>) -> Logs {
-        let mut logs = Logs::default();
+    /// Judges the log files that some digests name, all of them at once: one digest names a few, and nobody waits for them.
+    /// Each comes with the place of its digest, in their order.
+    fn judge_logs(&self, links: &mut [Link], files: Vec<(usize, LogFile)>) {
         let mut known = BTreeSet::new();
-        let digest = link.key.rsplit('/').next().unwrap_or(&link.key);
-        let is_wanted = |file: &LogFile| self.judge.only.is_none_or(|only| *only == *file.key);
-        let mut files = log_files.into_iter().filter(is_wanted).peekable();
+        let mut files = files.into_iter().peekable();
         while files.peek().is_some() {
-            let batch = files.by_ref().take(BATCH).map(|file| LogTask {
-                lane: self.lane.clone(),
-                digest: digest.to_owned(),
-                start: link.start,
-                file,
-            });
-            for verdict in self.pool.each(self.judge, batch.collect(), judge::log) {
+            let task = |(place, file): (usize, LogFile)| {
+                let Link { key, start, .. } = &links[place];
+                let digest = key.rsplit('/').next().unwrap_or(key).to_owned();
+                (place, LogTask { lane: self.lane.clone(), digest, start: *start, file })
+            };
+            let (places, batch): (Vec<usize>, Vec<LogTask>) = files.by_ref().take(BATCH).map(task).unzip();
+            for (place, verdict) in places.into_iter().zip(self.pool.each(self.judge, batch, judge::log)) {
                 // One that a digest names twice is one file.
-                if !known.insert(verdict.name) {
+                if !known.insert((place, verdict.name)) {
                     continue;
                 }
+                let logs = &mut links[place].logs;
                 match verdict.status {
                     Status::Missing => logs.missing.push(verdict.at),
                     status => logs.named.push((verdict.name, verdict.at, status)),
@@ -276,7 +281,6 @@ impl<'s> Sweep<'s> {
                 logs.findings.extend(verdict.finding);
             }
         }
-        logs
     }
 
     /// Compares the log files of a day with those that digests name.

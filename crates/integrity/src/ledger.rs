@@ -26,6 +26,9 @@ const SEAM: i64 = 60_000_000;
 pub(crate) struct Ledger {
     signed: Spans,
     doubtful: Spans,
+    /// Times of which a backfilled digest is not sound, or is missing: it may have named what no other one names.
+    #[serde(default)]
+    excused: Spans,
     /// Listed, and named by no digest so far: by the half of the hash of their keys.
     unnamed: BTreeMap<u128, (Timestamp, String)>,
     /// Named, and not listed so far: of this day and of the day before.
@@ -95,6 +98,11 @@ impl Ledger {
     /// Notes that there is a digest of a time, or that there should be a sound one.
     pub(crate) fn cover(&mut self, from: Timestamp, to: Timestamp, is_sound: bool) {
         if is_sound { &mut self.signed } else { &mut self.doubtful }.add(from, to);
+    }
+
+    /// Notes that a backfilled digest of a time is not sound, or is not there.
+    pub(crate) fn excuse(&mut self, from: Timestamp, to: Timestamp) {
+        self.excused.add(from, to);
     }
 
     /// Takes in what a sound digest says of its log files. One that another digest of these days named is not counted
@@ -174,7 +182,7 @@ impl Ledger {
     fn status_of(&self, at: Timestamp, until: Timestamp, is_end: bool) -> Status {
         let newest = self.newest();
         let is_awaited = until.micros() - newest.map_or(0, Timestamp::micros).max(at.micros() - EDGE) <= DUE;
-        if self.doubtful.containing(at).is_some() {
+        if [&self.doubtful, &self.excused].iter().any(|spans| spans.containing(at).is_some()) {
             return Status::Unjudged;
         }
         match self.signed.containing(at) {

@@ -1,6 +1,6 @@
 //! What CloudTrail signs, and whether it did.
 
-use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
 
 use crate::digest::Digest;
 use crate::hash::{Sha256, unhex};
@@ -14,11 +14,28 @@ pub fn string_to_sign(digest: &Digest, content: Sha256) -> String {
     format!("{end_text}\n{bucket}/{key}\n{content}\n{previous}")
 }
 
-/// Whether the key's owner signed the text: RSA PKCS#1 v1.5 with SHA-256, the signature in hexadecimal digits.
+/// A key that is ready for many signatures: reading it takes as long as checking one.
+pub struct Verifier(Option<ParsedPublicKey>);
+
+impl Verifier {
+    /// Reads a key. What is none has signed nothing.
+    #[must_use]
+    pub fn new(key: &PublicKey) -> Verifier {
+        Verifier(ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &key.der).ok())
+    }
+
+    /// Whether the key's owner signed the text: RSA PKCS#1 v1.5 with SHA-256, the signature in hexadecimal digits.
+    #[must_use]
+    pub fn is_signed(&self, text: &str, signature: &str) -> bool {
+        let Some(signature) = unhex(signature) else { return false };
+        self.0.as_ref().is_some_and(|key| key.verify_sig(text.as_bytes(), &signature).is_ok())
+    }
+}
+
+/// Whether the key's owner signed the text, for one signature.
 #[must_use]
 pub fn is_signed(key: &PublicKey, text: &str, signature: &str) -> bool {
-    let Some(signature) = unhex(signature) else { return false };
-    UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &key.der).verify(text.as_bytes(), &signature).is_ok()
+    Verifier::new(key).is_signed(text, signature)
 }
 
 #[cfg(test)]

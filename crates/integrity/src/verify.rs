@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use event::{Day, Timestamp};
 
 use crate::digest::Digest;
-use crate::evidence::{Evidence, Journal, Trouble};
+use crate::evidence::{Evidence, Journal, Level, Trouble};
 use crate::inflate::Inflater;
 use crate::judge::Judge;
 use crate::keys::KeyRing;
@@ -172,8 +172,16 @@ impl Progress {
 pub struct Discovery {
     /// Accounts in regions, in order.
     pub lanes: Vec<Lane>,
+    /// Objects that lie above the folders of regions, where CloudTrail writes none.
+    pub foreign: Vec<String>,
     /// Folders that could not be listed, and why.
     pub unlisted: Vec<(String, Trouble)>,
+}
+
+/// Whether an object that stands beside the folders of accounts or services may be a log by its name. Other services write
+/// there, too.
+fn may_be_log(key: &str) -> bool {
+    [".gz", ".json", ".jsonl"].iter().any(|end| key.ends_with(end))
 }
 
 /// Finds the accounts and regions below a prefix, which is empty or ends with `/`. None of those that are wanted means all.
@@ -186,8 +194,13 @@ pub fn discover(
 ) -> Discovery {
     let mut lanes = BTreeSet::new();
     let mut unlisted = Vec::new();
-    let mut folders = |prefix: &str| match evidence.level(prefix) {
-        Ok(level) => level.folders,
+    let mut foreign = Vec::new();
+    let mut folders = |prefix: &str, is_foreign: fn(&str) -> bool| match evidence.level(prefix) {
+        Ok(Level { folders, objects }) => {
+            // What only marks a folder is no object.
+            foreign.extend(objects.into_iter().filter(|key| !key.ends_with('/') && is_foreign(key)));
+            folders
+        }
         Err(trouble) => {
             unlisted.push((prefix.to_owned(), trouble));
             Vec::new()
@@ -196,25 +209,28 @@ pub fn discover(
     let root = format!("{prefix}{ROOT}");
     let wants = |wanted: &BTreeSet<String>, name: &str| wanted.is_empty() || wanted.contains(name);
     let mut above = Vec::new();
-    for name in folders(&root) {
+    // Whoever asks about some accounts is told nothing of what is no account's.
+    let above_accounts = if accounts.is_empty() { may_be_log } else { |_: &str| false };
+    for name in folders(&root, above_accounts) {
         if is_account(&name) {
             above.push((root.clone(), name));
         } else if is_organization(&name) {
             let organization = format!("{root}{name}/");
-            let members = folders(&organization).into_iter().filter(|name| is_account(name));
+            let members = folders(&organization, above_accounts).into_iter().filter(|name| is_account(name));
             above.extend(members.map(|account| (organization.clone(), account)));
         }
     }
     for (above, account) in above.into_iter().filter(|(_, account)| wants(accounts, account)) {
+        folders(&format!("{above}{account}/"), may_be_log);
         for kind in ["CloudTrail-Digest", "CloudTrail"] {
-            for region in folders(&format!("{above}{account}/{kind}/")) {
+            for region in folders(&format!("{above}{account}/{kind}/"), |_| true) {
                 if wants(regions, &region) {
                     lanes.insert(Lane { above: above.clone(), account: account.clone(), region });
                 }
             }
         }
     }
-    Discovery { lanes: lanes.into_iter().collect(), unlisted }
+    Discovery { lanes: lanes.into_iter().collect(), foreign, unlisted }
 }
 
 /// The newest digest of a lane, and the time of the newest of its files.

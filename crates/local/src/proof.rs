@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,15 +12,23 @@ use event::Timestamp;
 use integrity::digest::{Digest as Text, SIGNATURE_ALGORITHM};
 use integrity::evidence::Metadata as Beside;
 use integrity::hash::{Hashing as Sha256Hashing, Sha256};
-use integrity::keys::{KeyRing, KeySource};
+use integrity::keys::{KeyRing, KeySource, NoKey};
 use integrity::layout::{ROOT, delivered, is_account, is_organization, split_root};
-use integrity::signature::{is_signed, string_to_sign};
-use pipeline::proof::{Digest, Examiner, Hashing, Metadata, Named, Place, Signature};
+use integrity::signature::{Verifier, string_to_sign};
+use pipeline::proof::{Digest, Examiner, Hashing, Metadata, Named, Place, Previous, Provable, Signable, Signature};
 
+use crate::files::content::Backing;
 use crate::sidecar::{LINES, Lines, METADATA, SIGNATURE, take_head, take_line, take_signature};
 
 const LOGS: &str = "CloudTrail";
 const DIGESTS: &str = "CloudTrail-Digest";
+/// What the names of objects that were read from S3 begin with.
+const S3: &str = "s3://";
+/// The longest signature that is kept to be tried later: an RSA key has at most 8192 bits.
+const LONGEST_SIGNATURE: usize = 2048;
+/// The longest text whose signature is: it has the name of an object and the signature before it.
+const LONGEST_SIGNABLE: usize = 8 << 10;
+
 /// Judges digests with some keys.
 pub struct DigestExaminer<'k> {
     keys: KeyRing<'k>,
@@ -34,33 +42,44 @@ impl<'k> DigestExaminer<'k> {
         DigestExaminer { keys: KeyRing::new(keys, from, to), sidecars: Sidecars::default() }
     }
 
-    fn signature(&self, place: &Place, name: &str, digest: &Text, hash: Sha256, metadata: &Metadata) -> Signature {
+    /// What stands beside a digest.
+    fn beside(&self, name: &str, metadata: &Metadata) -> io::Result<Beside> {
         let mut beside = Beside::default();
         metadata.iter().for_each(|(name, value)| beside.take(name, value));
-        let is_copy = !name.starts_with("s3://");
-        if is_copy && let Err(error) = self.sidecars.take(name, &mut beside) {
-            return Signature::Unchecked(format!("what stands beside it cannot be read: {error}"));
+        if is_copy(name) {
+            self.sidecars.take(name, &mut beside)?;
         }
+        Ok(beside)
+    }
+
+    fn signature(&self, place: &Place, name: &str, signable: &Signable, beside: &Beside) -> Signature {
         let Some(signature) = &beside.signature else {
             return Signature::Unchecked("nothing beside it has its signature".to_owned());
         };
         match beside.algorithm.as_deref() {
             Some(SIGNATURE_ALGORITHM) => {}
             // A file with the signature alone names none.
-            None if is_copy => {}
+            None if is_copy(name) => {}
             None => return Signature::Forged("its metadata has no signature-algorithm".to_owned()),
             Some(_) => return Signature::Forged("its metadata names another signature-algorithm".to_owned()),
         }
-        let signed = beside.generated_at().unwrap_or(digest.end);
-        let find = |region: &str| self.keys.find(region, &digest.fingerprint, Some(signed));
-        let home = home_region(&place.key).filter(|home| *home != place.region);
-        let key = find(&place.region).or_else(|error| home.and_then(|home| find(home).ok()).ok_or(error));
-        match key {
+        match self.key(place, &signable.fingerprint, signable.signed) {
             Err(no_key) => Signature::Unchecked(no_key.to_string()),
-            Ok(key) if is_signed(&key, &string_to_sign(digest, hash), signature) => Signature::Good,
+            Ok(key) if key.is_signed(&signable.text, signature) => Signature::Good,
             Ok(_) => Signature::Forged("signature verification failed".to_owned()),
         }
     }
+
+    fn key(&self, place: &Place, fingerprint: &str, signed: Timestamp) -> Result<Arc<Verifier>, NoKey> {
+        let find = |region: &str| self.keys.verifier(region, fingerprint, Some(signed));
+        let home = home_region(&place.key).filter(|home| *home != place.region);
+        find(&place.region).or_else(|error| home.and_then(|home| find(home).ok()).ok_or(error))
+    }
+}
+
+/// Whether something was read from a copy, which may have lost what S3 keeps beside its bytes.
+fn is_copy(name: &str) -> bool {
+    !name.starts_with(S3)
 }
 
 impl Examiner for DigestExaminer<'_> {
@@ -78,6 +97,7 @@ impl Examiner for DigestExaminer<'_> {
             key: place.key.clone(),
             hash: hash.to_string(),
             signature: Signature::Good,
+            signable: None,
             previous: None,
             names: Vec::new(),
         };
@@ -85,13 +105,16 @@ impl Examiner for DigestExaminer<'_> {
             Ok(digest) => digest,
             Err(error) => return Digest { signature: Signature::Forged(error.to_string()), ..empty },
         };
-        if root_of(&digest.key) != Some(&place.key) || digest.account != place.account {
+        if !is_from(name, place, &digest) || digest.account != place.account {
             let why = "it has been moved from its original location".to_owned();
             return Digest { signature: Signature::Forged(why), ..empty };
         }
         let previous = digest.previous.as_ref().filter(|previous| previous.bucket == digest.bucket);
-        let previous =
-            previous.and_then(|previous| Some((root_of(&previous.key)?.to_owned(), previous.hash?.to_string())));
+        let previous = previous.and_then(|previous| {
+            let (key, hash) = (root_of(&previous.key)?.to_owned(), previous.hash?.to_string());
+            let signature = digest.previous_signature.clone().filter(|signature| may_be_signature(signature));
+            Some(Previous { key, hash, signature })
+        });
         // What a digest names proves nothing but the account's own files in its region.
         let is_own = |named: &Place| !named.is_digest && named.account == place.account && named.region == place.region;
         let named = |file: &integrity::digest::LogFile| {
@@ -99,7 +122,25 @@ impl Examiner for DigestExaminer<'_> {
             is_own(&here).then(|| Named { place: here, hash: file.hash.map(|hash| hash.to_string()) })
         };
         let names = digest.log_files.iter().filter_map(named).collect();
-        Digest { signature: self.signature(place, name, &digest, hash, metadata), previous, names, ..empty }
+        let beside = self.beside(name, metadata);
+        let signed = beside.as_ref().ok().and_then(Beside::generated_at).unwrap_or(digest.end);
+        let (text, fingerprint) = (string_to_sign(&digest, hash), digest.fingerprint.clone());
+        let mut signable = Signable { text, fingerprint, signed, signature: None };
+        let signature = match &beside {
+            Ok(beside) => self.signature(place, name, &signable, beside),
+            Err(error) => Signature::Unchecked(format!("what stands beside it cannot be read: {error}")),
+        };
+        if let Signature::Unchecked(_) = signature {
+            signable.signature = beside.ok().and_then(|beside| beside.signature).filter(|own| may_be_signature(own));
+        }
+        let may_be_proven = signature != Signature::Good && signable.text.len() <= LONGEST_SIGNABLE;
+        Digest { signature, signable: may_be_proven.then_some(signable), previous, names, ..empty }
+    }
+
+    fn holds(&self, provable: &Provable) -> bool {
+        let Provable { key, text, fingerprint, signed, signature, .. } = provable;
+        let key = place(key).and_then(|place| self.key(&place, fingerprint, *signed).ok());
+        key.is_some_and(|key| key.is_signed(text, signature))
     }
 }
 
@@ -125,9 +166,23 @@ fn place(name: &str) -> Option<Place> {
     })
 }
 
+/// Whether a digest lies where it says that CloudTrail wrote it. Of an object in S3 the bucket and the whole key are known,
+/// of a copy only what it is called from `AWSLogs/` on.
+fn is_from(name: &str, place: &Place, digest: &Text) -> bool {
+    match name.strip_prefix(S3) {
+        Some(address) => address.split_once('/') == Some((&*digest.bucket, &*digest.key)),
+        None => root_of(&digest.key) == Some(&place.key),
+    }
+}
+
 /// A key from `AWSLogs/` on.
 fn root_of(key: &str) -> Option<&str> {
     split_root(key).map(|(_, root)| root)
+}
+
+/// Whether a stranger's text has the form of a signature.
+fn may_be_signature(text: &str) -> bool {
+    text.len() <= LONGEST_SIGNATURE && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The region that a digest's trail was made in: `…_TRAIL_HOMEREGION_TIME[_backfill].json.gz`.
@@ -152,19 +207,23 @@ impl Hashing for InTheMaking {
 /// The files with a line an object that were met.
 #[derive(Default)]
 struct Sidecars {
-    files: Mutex<HashMap<PathBuf, Arc<Lines>>>,
+    files: Mutex<HashMap<PathBuf, Option<Arc<LinesFile>>>>,
+}
+
+/// It stays open: every digest has a line in it.
+struct LinesFile {
+    lines: Lines,
+    file: Backing,
 }
 
 impl Sidecars {
     /// Takes what stands beside a file.
     fn take(&self, name: &str, beside: &mut Beside) -> io::Result<()> {
         let Some((before, key)) = split_root(name) else { return Ok(()) };
-        let file = Path::new(before).join(LINES);
-        if let Some(at) = self.lines(&file)?.place_of(key)
-            && let Some(mut content) = open(&file)?
+        if let Some(LinesFile { lines, file }) = self.lines(&Path::new(before).join(LINES))?.as_deref()
+            && let Some(at) = lines.place_of(key)
         {
-            content.seek(SeekFrom::Start(at))?;
-            take_line(beside, content)?;
+            take_line(beside, file.reader_at(at))?;
         }
         if let Some(head) = open(Path::new(&format!("{name}{METADATA}")))? {
             take_head(beside, head)?;
@@ -175,13 +234,18 @@ impl Sidecars {
         Ok(())
     }
 
-    fn lines(&self, file: &Path) -> io::Result<Arc<Lines>> {
+    /// What stands in a file; none where there is no such file.
+    fn lines(&self, path: &Path) -> io::Result<Option<Arc<LinesFile>>> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = files.get(file) {
-            return Ok(Arc::clone(known));
+        if let Some(known) = files.get(path) {
+            return Ok(known.clone());
         }
-        let lines = Arc::new(open(file)?.map(Lines::read).transpose()?.unwrap_or_default());
-        files.insert(file.to_owned(), Arc::clone(&lines));
+        let read = |file: File| -> io::Result<Arc<LinesFile>> {
+            let file = Backing::File(Arc::new(file));
+            Ok(Arc::new(LinesFile { lines: Lines::read(file.reader())?, file }))
+        };
+        let lines = open(path)?.map(read).transpose()?;
+        files.insert(path.to_owned(), lines.clone());
         Ok(lines)
     }
 }

@@ -28,7 +28,7 @@ use pipeline::collect::{Pause, Scope, Stream, StreamChange, StreamState, StreamS
 use pipeline::history::{PastRun, RunEnd, RunId};
 use pipeline::notify::ChannelHealth;
 use pipeline::outbox::{Delivery, Notification, Outbox, OutboxRow, Outcome, Routes};
-use pipeline::proof::{ContentRead, Evidence, Failure as ProofFailure, ProofCounts, ProofStore};
+use pipeline::proof::{ContentRead, Evidence, Failure as ProofFailure, ProofCounts, ProofStore, Provable};
 use pipeline::state::{
     AlertCounts, AlertFilter, LakeFit, Ledger, ObjectLedger, ObjectVersion, Page, Recorded, StateError, StateStore,
     SuppressionStore,
@@ -257,6 +257,14 @@ impl StateStore for SqliteState {
 impl ProofStore for SqliteState {
     fn add_evidence(&self, evidence: &[Evidence], at: Timestamp) -> Result<Vec<ProofFailure>, StateError> {
         self.write(failpoint::ADD_EVIDENCE, |transaction| proofs::add(transaction, evidence, at))
+    }
+
+    fn provable(&self, behind: Option<&Provable>) -> Result<Vec<Provable>, StateError> {
+        self.read(|transaction| proofs::provable(transaction, behind))
+    }
+
+    fn prove(&self, digests: &[i64]) -> Result<Vec<ProofFailure>, StateError> {
+        self.write(failpoint::PROVE, |transaction| proofs::prove(transaction, digests))
     }
 
     fn failures_told(&self, failures: &[ProofFailure]) -> Result<(), StateError> {

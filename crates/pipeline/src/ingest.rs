@@ -117,6 +117,7 @@ impl Ingest<'_> {
             failure: Mutex::new(None),
             finished: AtomicBool::new(false),
         };
+        self.or_fail(&shared, shared.intake.prove_late());
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..self.threads.max(1)).map(|_| scope.spawn(|| self.work(&shared))).collect();
             let committer = scope.spawn(|| self.commit_now_and_then(&shared));

@@ -18,7 +18,7 @@ use crate::aside::{Aside, Rejection, VariantCopy};
 use crate::filter::Filters;
 use crate::ingest::{IngestError, Progress};
 use crate::outbox::Routes;
-use crate::proof::{Evidence, Proving};
+use crate::proof::{Evidence, Failure, Proving};
 use crate::report::Report;
 use crate::state::Ledger;
 use crate::store::{Clock, EventStore, Variant};
@@ -211,16 +211,33 @@ impl<'a> Intake<'a> {
     /// counts as read yet.
     fn prove(&self) -> Result<(), IngestError> {
         let evidence = std::mem::take(&mut *lock(&self.evidence));
-        let Some(Proving { store, .. }) = self.proving.filter(|_| !evidence.is_empty()) else { return Ok(()) };
+        let Some(proving) = self.proving.filter(|_| !evidence.is_empty()) else { return Ok(()) };
         fail::fail_point!("pipeline::before-proofs", |_| std::process::abort());
-        let now = self.clock.now();
-        let failures = store.add_evidence(&evidence, now)?;
+        let failures = proving.store.add_evidence(&evidence, self.clock.now())?;
         fail::fail_point!("pipeline::after-proofs", |_| std::process::abort());
+        self.tell(proving, failures)?;
+        match evidence.iter().any(|piece| matches!(piece, Evidence::Digest(_))) {
+            true => self.prove_late(),
+            false => Ok(()),
+        }
+    }
+
+    /// Proves digests of which more is known now than when they were read. To be called before the first item, too.
+    pub(crate) fn prove_late(&self) -> Result<(), IngestError> {
+        let Some(proving) = self.proving else { return Ok(()) };
+        let failures = proving.prove_late()?;
+        fail::fail_point!("pipeline::after-late-proofs", |_| std::process::abort());
+        self.tell(proving, failures)
+    }
+
+    /// Records the alerts of what failed.
+    fn tell(&self, proving: Proving<'_>, failures: Vec<Failure>) -> Result<(), IngestError> {
+        let now = self.clock.now();
         let alerts: Vec<Alert> = failures.iter().map(|failure| failure.alert(now)).collect();
         self.record(&alerts, &mut Report::default())?;
         fail::fail_point!("pipeline::after-proof-alerts", |_| std::process::abort());
         if !failures.is_empty() {
-            store.failures_told(&failures)?;
+            proving.store.failures_told(&failures)?;
         }
         lock(&self.failed).extend(failures.into_iter().map(|failure| failure.key));
         Ok(())

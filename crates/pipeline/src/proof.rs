@@ -8,6 +8,7 @@
 //! **Invariant:** what was read is written down behind the commit of its events, and before the object counts as read; the
 //! alerts of what failed in between. So a crash anywhere and reading again equal no crash.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use detect::Severity;
@@ -20,10 +21,18 @@ use crate::collect::state::maybe_text;
 use crate::state::StateError;
 
 /// The points where a test can end the process, beside those of [`ingest`](crate::ingest::FAILPOINTS).
-pub const FAILPOINTS: &[&str] = &["pipeline::before-proofs", "pipeline::after-proofs", "pipeline::after-proof-alerts"];
+pub const FAILPOINTS: &[&str] = &[
+    "pipeline::before-proofs",
+    "pipeline::after-proofs",
+    "pipeline::after-late-proofs",
+    "pipeline::after-proof-alerts",
+];
 
 /// What stands in the place of a detection's id in alerts of files that are not what CloudTrail wrote.
 pub const TAMPERED: &str = "log-file-tampered";
+
+/// How many digests are written down as proven at once.
+const AT_ONCE: usize = 256;
 
 /// The most bytes of a digest that are held.
 pub const LARGEST_DIGEST: usize = 128 << 20;
@@ -65,6 +74,9 @@ pub trait Examiner: Send + Sync {
 
     /// Judges a digest by its inflated text and what stands beside it. `name` is what it was read as.
     fn examine(&self, place: &Place, name: &str, text: &[u8], metadata: &Metadata) -> Digest;
+
+    /// Whether a signature that came from elsewhere is CloudTrail's, as far as its keys are at hand.
+    fn holds(&self, provable: &Provable) -> bool;
 }
 
 /// A digest that was read.
@@ -76,8 +88,10 @@ pub struct Digest {
     pub hash: String,
     /// What its own signature says.
     pub signature: Signature,
-    /// The digest before it, which it vouches for if it is proven itself: key from `AWSLogs/` on, and hash.
-    pub previous: Option<(String, String)>,
+    /// What is signed of it; none where it is proven already, or never can be.
+    pub signable: Option<Signable>,
+    /// The digest before it.
+    pub previous: Option<Previous>,
     /// The log files that it names.
     pub names: Vec<Named>,
 }
@@ -87,10 +101,52 @@ pub struct Digest {
 pub enum Signature {
     /// One of CloudTrail's keys signed it.
     Good,
-    /// It has none, or none that could be checked, and why: it proves nothing until a proven one vouches for it.
+    /// It has none, or none that could be checked, and why: it proves nothing until a proven one vouches for it, or a
+    /// signature is found to be CloudTrail's later.
     Unchecked(String),
     /// It is not what CloudTrail wrote, and why: it proves nothing.
     Forged(String),
+}
+
+/// What is signed of a digest, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signable {
+    /// The text.
+    pub text: String,
+    /// The key's fingerprint.
+    pub fingerprint: String,
+    /// When it was signed, or about when.
+    pub signed: Timestamp,
+    /// The signature that stood beside it and could not be checked.
+    pub signature: Option<String>,
+}
+
+/// The digest before another, as that one names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Previous {
+    /// Its key from `AWSLogs/` on.
+    pub key: String,
+    /// SHA-256 of its text: who names it vouches for it, if proven itself.
+    pub hash: String,
+    /// Its signature, which proves itself whoever carries it.
+    pub signature: Option<String>,
+}
+
+/// A digest that is not proven, and a signature that may be its.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provable {
+    /// What the store calls it by.
+    pub id: i64,
+    /// Its key from `AWSLogs/` on.
+    pub key: String,
+    /// What is signed.
+    pub text: String,
+    /// The key's fingerprint.
+    pub fingerprint: String,
+    /// When it was signed, or about when.
+    pub signed: Timestamp,
+    /// The signature.
+    pub signature: String,
 }
 
 /// A log file that a digest names.
@@ -284,6 +340,19 @@ pub trait ProofStore: Send + Sync {
     /// [`StateError`].
     fn add_evidence(&self, evidence: &[Evidence], at: Timestamp) -> Result<Vec<Failure>, StateError>;
 
+    /// The digests that are not proven, with each of the signatures that may be theirs: the next few behind one of these,
+    /// in an order of the store's own.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn provable(&self, behind: Option<&Provable>) -> Result<Vec<Provable>, StateError>;
+
+    /// Writes down that signatures of these digests are CloudTrail's. Returns what [`add_evidence`](Self::add_evidence) does.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn prove(&self, digests: &[i64]) -> Result<Vec<Failure>, StateError>;
+
     /// Writes down that the alerts of these are recorded.
     ///
     /// # Errors
@@ -310,6 +379,38 @@ pub struct Proving<'a> {
     pub examiner: &'a dyn Examiner,
     /// Remembers.
     pub store: &'a dyn ProofStore,
+}
+
+impl Proving<'_> {
+    /// Tries the signatures of digests that were read before and are not proven: a digest of a copy has its signature in the
+    /// one after it, and keys that could not be had may be had now. Returns what [`ProofStore::add_evidence`] does.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn prove_late(self) -> Result<Vec<Failure>, StateError> {
+        let Proving { examiner, store } = self;
+        let mut behind = None;
+        let mut proven = Vec::new();
+        let mut failures = BTreeMap::new();
+        loop {
+            let provable = store.provable(behind.as_ref())?;
+            proven.extend(provable.iter().filter(|provable| examiner.holds(provable)).map(|provable| provable.id));
+            behind = provable.into_iter().last();
+            if behind.is_none() {
+                break;
+            }
+            if proven.len() >= AT_ONCE {
+                failures.extend(by_key(store.prove(&std::mem::take(&mut proven))?));
+            }
+        }
+        // Also where none is: a process may have died before it told what was proven last.
+        failures.extend(by_key(store.prove(&proven)?));
+        Ok(failures.into_values().collect())
+    }
+}
+
+fn by_key(failures: Vec<Failure>) -> impl Iterator<Item = (String, Failure)> {
+    failures.into_iter().map(|failure| (failure.key.clone(), failure))
 }
 
 /// An object whose content is looked at on its way.
@@ -364,7 +465,8 @@ impl<'a> Watching<'a> {
                 let mut hashing = examiner.hashing();
                 hashing.update(text.as_deref().unwrap_or_default());
                 let (hash, signature) = (hashing.finish(), Signature::Forged(why.to_owned()));
-                Some(Evidence::Digest(Digest { key: place.key, hash, signature, previous: None, names: Vec::new() }))
+                let (signable, previous, names) = (None, None, Vec::new());
+                Some(Evidence::Digest(Digest { key: place.key, hash, signature, signable, previous, names }))
             }
         }
     }

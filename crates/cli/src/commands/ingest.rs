@@ -114,7 +114,7 @@ pub(crate) fn read(session: &Session, reading: &Reading<'_>, paths: &[PathBuf]) 
     let run = state.begin_run(reading.command, clock.now())?;
     let stop = stop_on_interrupt()?;
     let progress = Arc::new(Progress::default());
-    let mut source = FileSource::new(paths, Options { inflated: config.limits.max_inflated });
+    let mut source = FileSource::new(paths, Options { inflated: config.limits.max_inflated, ..Options::default() });
     let bar = Bar::start(&progress, source.size_hint(), "files", bar_wanted(session));
     let on_problem = |problem: &Problem| bar.suspend(|| crate::complain_of(&problem.name, &problem.reason));
     let threads = reading

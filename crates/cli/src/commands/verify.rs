@@ -124,6 +124,8 @@ impl Source {
 struct Ground {
     lanes: Vec<(Lane, Place)>,
     unlisted: Vec<(String, Trouble)>,
+    /// Objects where CloudTrail writes none, above the folders of regions.
+    foreign: Vec<String>,
     /// The newest of the files of a copy.
     newest: Option<Timestamp>,
 }
@@ -132,11 +134,13 @@ fn survey(source: &Source, arguments: &VerifyRunArgs) -> anyhow::Result<Ground> 
     let evidence = source.evidence();
     let set = |names: &[String]| names.iter().cloned().collect::<BTreeSet<String>>();
     let (accounts, regions) = (set(&arguments.accounts), set(&arguments.regions));
-    let mut ground = Ground { lanes: Vec::new(), unlisted: Vec::new(), newest: None };
+    let mut ground = Ground { lanes: Vec::new(), unlisted: Vec::new(), foreign: Vec::new(), newest: None };
     for prefix in source.prefixes() {
         let mut found = discover(evidence, &prefix, &accounts, &regions);
-        found.lanes.retain(|lane| lane.is_below(&format!("{prefix}{}", source.below())));
+        let below = format!("{prefix}{}", source.below());
+        found.lanes.retain(|lane| lane.is_below(&below));
         ground.unlisted.append(&mut found.unlisted);
+        found.foreign.retain(|key| key.starts_with(&below));
         let place = match source {
             Source::Bucket(remote) => Place {
                 bucket: arguments.bucket_name.clone().unwrap_or_else(|| bucket_name(&remote.bucket).to_owned()),
@@ -160,6 +164,7 @@ fn survey(source: &Source, arguments: &VerifyRunArgs) -> anyhow::Result<Ground> 
                 }
             }
         };
+        ground.foreign.extend(found.foreign.iter().map(|key| place.original(key)));
         ground.lanes.extend(found.lanes.into_iter().map(|lane| (lane, place.clone())));
     }
     Ok(ground)
@@ -290,8 +295,14 @@ pub(crate) fn examine(session: &mut Session, arguments: &VerifyRunArgs) -> anyho
     if !is_complete {
         return Ok(None);
     }
-    let unread = unread(&source, &ground);
+    let mut unread = unread(&source, &ground);
     totals.unlisted += unread.len() as u64;
+    // Whoever asks about one object is told nothing of others.
+    if scope.only.is_none() {
+        totals.foreign += ground.foreign.len() as u64;
+        let why = "it lies where CloudTrail writes nothing, and would be read with the logs";
+        unread.extend(ground.foreign.iter().map(|key| (key.clone(), why.to_owned())));
+    }
     let question = Question { path, scope, lanes: ground.lanes, unread };
     Ok(Some(Looked { source, question, totals, keys: ring, journal }))
 }

@@ -192,17 +192,28 @@ fn a_digest_that_is_not_cloudtrails_proves_nothing() {
         let text: String = text.lines().filter_map(|line| change(&newest, format!("{line}\n"))).collect();
         std::fs::write(&file, text).unwrap();
     };
-    // Every signature forged, and a log file changed with its digest: nobody vouches for anything.
+    // Every signature beside them forged: those that they carry of one another prove all but the newest.
     let world = World::new();
     let trail = Trail::write(&world);
     lines(&trail, &|_, line| Some(line.replace("\"signature\":\"", "\"signature\":\"00")));
     trail.change(0);
-    let run = trail.ingest(&world, &[&trail.all()]).code(0).json();
-    assert_eq!(counts(&run), [0, 8, 0, 0]);
+    let run = trail.ingest(&world, &[&trail.all()]).code(4).json();
+    assert_eq!(counts(&run), [7, 0, 1, 0]);
     assert_eq!(
         (run["proofs"]["digests"].as_u64(), run["proofs"]["unproven_digests"].as_u64()),
-        (Some(0), Some(trail.digests.len() as u64))
+        (Some(trail.digests.len() as u64 - 1), Some(1))
     );
+    // Those, too: nobody vouches for anything.
+    let world = World::new();
+    let trail = Trail::write(&world);
+    lines(&trail, &|_, _| None);
+    for digest in &trail.digests {
+        let text = String::from_utf8(gunzip(digest)).unwrap();
+        let field = "\"previousDigestSignature\":\"";
+        std::fs::write(digest, gzip(text.replace(field, &format!("{field}00")).as_bytes())).unwrap();
+    }
+    let run = trail.ingest(&world, &[&trail.all()]).code(0).json();
+    assert_eq!((counts(&run), run["proofs"]["digests"].as_u64()), ([0, 8, 0, 0], Some(0)));
     // Only the newest one has its signature: it vouches for the one before it, and so on, in either order.
     for reversed in [false, true] {
         let world = World::new();
@@ -233,6 +244,71 @@ fn a_digest_that_is_not_cloudtrails_proves_nothing() {
     std::fs::copy(&trail.digests[1], &trail.digests[2]).unwrap();
     let run = trail.ingest(&world, &[&trail.all()]).code(0).json();
     assert_eq!(run["proofs"]["unproven_digests"], 1);
+}
+
+#[test]
+fn a_copy_that_lost_its_metadata_is_proven_but_for_the_newest_digest() {
+    let digests = |world: &World| {
+        let proofs = &world.run(["status", "--format", "json"]).code(0).json()["proofs"];
+        [proofs["digests"].as_u64().unwrap(), proofs["unproven_digests"].as_u64().unwrap()]
+    };
+    // At once, and as they come, in either order.
+    for order in ["at once", "oldest first", "newest first"] {
+        let world = World::new();
+        let trail = Trail::write(&world);
+        std::fs::remove_file(trail.root.join("metadata.jsonl")).unwrap();
+        trail.change(3);
+        let mut paths = trail.digests.clone();
+        match order {
+            "at once" => paths = vec![trail.parts()[1].clone()],
+            "newest first" => paths.reverse(),
+            _ => {}
+        }
+        trail.ingest(&world, &[&trail.parts()[0]]).code(0);
+        let exits: Vec<i32> = paths.iter().map(|path| trail.ingest(&world, &[path]).0.status.code().unwrap()).collect();
+        assert_eq!(
+            exits.iter().filter(|exit| **exit == 4).count(),
+            1,
+            "{order}: the run that finds it says so: {exits:?}"
+        );
+        assert_eq!(counts(&world.run(["status", "--format", "json"]).code(0).json()), [7, 0, 1, 0], "{order}");
+        assert_eq!(digests(&world), [trail.digests.len() as u64 - 1, 1], "{order}");
+        assert_eq!(alerts(&world).len(), 1, "{order}");
+    }
+}
+
+#[test]
+fn digests_whose_keys_could_not_be_had_are_proven_by_a_later_run() {
+    let world = World::new();
+    let trail = Trail::write(&world);
+    trail.change(3);
+    let keys = std::fs::read(trail.keys()).unwrap();
+    std::fs::write(trail.keys(), r#"{"PublicKeyList":[]}"#).unwrap();
+    let run = trail.ingest(&world, &[&trail.all()]).code(0).json();
+    assert_eq!((counts(&run), run["proofs"]["digests"].as_u64()), ([0, 8, 0, 0], Some(0)));
+    // A run that reads nothing of them, but has the keys.
+    std::fs::write(trail.keys(), keys).unwrap();
+    let other = world.file("other.json", r#"{"Records":[]}"#);
+    let crashed = world
+        .command()
+        .args(["ingest", "--verify", "--keys"])
+        .arg(trail.keys())
+        .arg(&other)
+        .env("FAILPOINTS", "pipeline::after-late-proofs=return")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(crashed.signal(), Some(6));
+    assert!(alerts(&world).is_empty());
+    // It died before it told.
+    let run = trail.ingest(&world, &[&other]).code(4).json();
+    assert_eq!((counts(&run), run["failed_objects"].as_u64()), ([7, 0, 1, 0], Some(1)));
+    assert_eq!(run["proofs"]["digests"], trail.digests.len() as u64);
+    assert_eq!(alerts(&world).len(), 1);
+    // Told once, and nothing is left to do.
+    trail.ingest(&world, &[&other]).code(0);
+    assert_eq!(alerts(&world).len(), 1);
 }
 
 #[test]
@@ -267,8 +343,9 @@ fn every_failpoint_of_proving_then_again_equals_no_crash() {
     let (expected, proofs) = (Stored::of(&calm), known(&calm));
     assert_eq!(alerts(&calm).len(), 2);
 
-    let of_state =
-        local::state::FAILPOINTS.iter().filter(|point| point.contains("evidence") || point.contains("failures-told"));
+    let is_of_proofs =
+        |point: &&&str| ["evidence", "::prove::", "failures-told"].iter().any(|part| point.contains(part));
+    let of_state = local::state::FAILPOINTS.iter().filter(is_of_proofs);
     for point in pipeline::proof::FAILPOINTS.iter().chain(of_state) {
         let world = World::new();
         let crashed = world
@@ -285,6 +362,38 @@ fn every_failpoint_of_proving_then_again_equals_no_crash() {
         trail.ingest(&world, &[&trail.all()]).code(4);
         Stored::of(&world).assert_same(&expected, point);
         assert_eq!(known(&world), proofs, "{point}");
+    }
+}
+
+#[test]
+fn a_digest_of_another_bucket_or_prefix_proves_nothing_in_this_one() {
+    // What CloudTrail wrote to the root of the bucket our-trail.
+    for (bucket, prefix, expected) in
+        [("our-trail", "", [8, 0, 0, 0]), ("their-trail", "", [0, 8, 0, 0]), ("our-trail", "audit", [0, 8, 0, 0])]
+    {
+        let live = Live::new(|_| ());
+        let trail = Trail::write(&live.world);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let root = if prefix.is_empty() { trail.root.clone() } else { trail.root.parent().unwrap().to_owned() };
+        // It ends with the test program.
+        std::thread::spawn(move || testkit::http::s3::serve(&listener, &root, bucket, || ()));
+        live.configure(&format!(
+            "[collect]\nown_account = false\nverify = true\nverify_keys = '{}'\n[[trails]]\nbucket = '{bucket}'\n\
+             prefix = '{prefix}'\nregion = 'us-east-1'\ndays = 2000\n",
+            trail.keys().display()
+        ));
+        let mut command = live.command();
+        command.env("AWS_ENDPOINT_URL_S3", &endpoint).args(["collect", "--summary", "json"]);
+        let run = Ran(command.output().unwrap()).code(0).json();
+        let read = &run["trails"][0];
+        assert_eq!(read["found"]["to_read"], (trail.logs.len() + trail.digests.len()) as u64, "{bucket} {prefix}");
+        assert_eq!(counts(&read["totals"]), expected, "{bucket} {prefix}");
+        let digests = if expected[0] > 0 { trail.digests.len() as u64 } else { 0 };
+        assert_eq!(read["totals"]["proofs"]["digests"], digests, "{bucket} {prefix}");
+        // A copy on this machine says nothing of the bucket it is from.
+        let run = trail.ingest(&World::new(), &[&trail.all()]).code(0).json();
+        assert_eq!(counts(&run), [8, 0, 0, 0]);
     }
 }
 

@@ -221,6 +221,11 @@ fn a_run_that_is_killed_goes_on() {
 
 /// S3 and CloudTrail on this machine, over the folder of a signed trail as it is now. They end with the test program.
 fn aws(world: &World, copy: &Path) -> Command {
+    aws_with(world, copy, "our-trail", &[])
+}
+
+/// The same in a bucket of that name, where ListPublicKeys is denied in some regions.
+fn aws_with(world: &World, copy: &Path, bucket: &'static str, denied: &[&str]) -> Command {
     let listen = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let (s3, cloudtrail) = (listen(), listen());
     let endpoint = |listener: &std::net::TcpListener| format!("http://{}", listener.local_addr().unwrap());
@@ -234,12 +239,16 @@ fn aws(world: &World, copy: &Path) -> Command {
         .env("AWS_ENDPOINT_URL_S3", endpoint(&s3))
         .env("AWS_ENDPOINT_URL", endpoint(&cloudtrail));
     let folder = copy.to_owned();
-    std::thread::spawn(move || testkit::http::s3::serve(&s3, &folder, "our-trail", || ()));
+    std::thread::spawn(move || testkit::http::s3::serve(&s3, &folder, bucket, || ()));
     let no_history = world.path("no-history");
     fs::create_dir_all(&no_history).unwrap();
-    let public_keys = copy.join("public-keys.json");
-    let keys = public_keys.is_file().then_some(public_keys);
-    let setup = testkit::http::Setup { data: no_history, public_keys: keys, unlimited: true, ..Default::default() };
+    let setup = testkit::http::Setup {
+        data: no_history,
+        public_keys: Some(copy.join("public-keys.json")),
+        denied: denied.iter().map(|region| (*region).to_owned()).collect(),
+        unlimited: true,
+        ..Default::default()
+    };
     std::thread::spawn(move || testkit::http::serve(&cloudtrail, setup, || ()));
     command
 }
@@ -278,9 +287,148 @@ fn a_bucket_is_verified_with_the_keys_that_cloudtrail_lists() {
     fs::remove_file(digest).unwrap();
     let ran = run(&[]).code(4);
     assert_eq!(told(&ran), [("missing".to_owned(), name(digest)), ("tampered".to_owned(), name(log))]);
+}
 
-    // Nobody may be asked for the keys.
-    fs::remove_file(copy.join("public-keys.json")).unwrap();
-    let barred = run(&[]).code(3);
-    assert!(told(&barred).iter().all(|(status, _)| status == "unjudged"), "{:?}", told(&barred));
+#[test]
+fn where_list_public_keys_is_denied_nothing_is_verified_and_it_is_said_why() {
+    let (world, copy) = world();
+    let run = |denied: &[&str]| {
+        let mut command = aws_with(&world, &copy, "our-trail", denied);
+        Ran(command.args(["verify", "s3://our-trail", "--to", UNTIL, "--format", "jsonl"]).output().unwrap()).code(3)
+    };
+    let barred = run(&["us-east-1", "eu-west-1"]);
+    assert_eq!(told(&barred).len(), 13);
+    for finding in findings(&barred) {
+        assert_eq!((&finding["status"], &finding["kind"]), (&json!("unjudged"), &json!("digest")));
+        let detail = finding["detail"].as_str().unwrap();
+        assert!(detail.contains("could not be listed: access denied") && detail.contains("ListPublicKeys"), "{detail}");
+    }
+    let summary: Value = serde_json::from_str(barred.stdout().lines().last().unwrap()).unwrap();
+    let counts = &summary["counts"];
+    assert_eq!((&counts["logs"]["verified"], &counts["logs"]["unjudged"]), (&json!(0), &json!(8)));
+    // The keys of another region are its own.
+    let one = run(&["us-east-1"]);
+    assert!(!findings(&one).is_empty());
+    assert!(findings(&one).iter().all(|finding| finding["region"] == "us-east-1"), "{:?}", findings(&one));
+}
+
+#[test]
+fn a_replica_of_a_bucket_is_judged_by_the_place_that_is_named() {
+    let (world, copy) = world();
+    let run = |more: &[&str]| {
+        let mut command = aws_with(&world, &copy, "replica", &[]);
+        Ran(command.args(["verify", "s3://replica", "--to", UNTIL, "--format", "jsonl"]).args(more).output().unwrap())
+    };
+    let moved = run(&[]).code(4);
+    assert!(findings(&moved).iter().any(|row| row["detail"].as_str().unwrap().contains("moved from its original")));
+    assert_eq!(told(&run(&["--bucket-name", "our-trail"]).code(0)), []);
+    let moved = run(&["--bucket-name", "our-trail", "--prefix", "audit"]).code(4);
+    let digests = told(&moved).into_iter().filter(|(status, name)| status == "tampered" && name.contains("Digest"));
+    assert_eq!(digests.count(), 13);
+
+    // The same of a copy, where the digests say what is not said.
+    assert_eq!(told(&verify(&world, &copy, &["--format", "jsonl"]).code(0)), []);
+    verify(&world, &copy, &["--bucket-name", "our-trail", "--prefix", "/"]).code(0);
+    for wrong in [["--bucket-name", "their-trail"], ["--prefix", "audit/"]] {
+        let moved = verify(&world, &copy, &[&wrong[..], &["--format", "jsonl"]].concat()).code(4);
+        let digests = told(&moved).into_iter().filter(|(status, name)| status == "tampered" && name.contains("Digest"));
+        assert_eq!(digests.count(), 13, "{wrong:?}");
+    }
+}
+
+#[test]
+fn from_a_digest_on_only_what_follows_it_in_its_account_and_region_is_looked_at() {
+    let (world, copy) = world();
+    let digests = files(&copy, "CloudTrail-Digest/us-east-1/");
+    let key = |path: &Path| path.strip_prefix(&copy).unwrap().to_str().unwrap().to_owned();
+    // The first hours of this region, and the other region.
+    let logs = files(&copy, "/CloudTrail/us-east-1/");
+    fs::write(&logs[0], gzip(b"changed")).unwrap();
+    fs::remove_file(&digests[1]).unwrap();
+    fs::remove_file(&files(&copy, "/CloudTrail/eu-west-1/")[3]).unwrap();
+    verify(&world, &copy, &[]).code(4);
+    let from = key(&digests[3]);
+    for from in [from.clone(), format!("s3://our-trail/{from}")] {
+        let ran = verify(&world, &copy, &["--from-digest", &from, "--format", "jsonl"]).code(0);
+        assert_eq!(told(&ran), []);
+        let summary: Value = serde_json::from_str(ran.stdout().lines().last().unwrap()).unwrap();
+        assert_eq!(summary["counts"]["digests"]["verified"], json!(digests.len() - 3));
+    }
+    // It is looked at itself.
+    let text = fs::read(&digests[3]).unwrap();
+    fs::write(&digests[3], &text[..text.len() - 9]).unwrap();
+    let ran = verify(&world, &copy, &["--from-digest", &from, "--format", "jsonl"]).code(4);
+    assert!(told(&ran).contains(&("tampered".to_owned(), name(&digests[3]))), "{:?}", told(&ran));
+    let wrong = verify(&world, &copy, &["--from-digest", &key(&logs[1])]).code(2).stderr();
+    assert!(wrong.contains("that is no key of a digest"), "{wrong}");
+}
+
+#[test]
+fn objects_above_the_folders_of_regions_are_told() {
+    let (world, copy) = world();
+    let log = fs::read(&files(&copy, "/CloudTrail/us-east-1/")[0]).unwrap();
+    let account = format!("AWSLogs/{ACCOUNT}");
+    let planted = [
+        "AWSLogs/x.json.gz".to_owned(),
+        format!("{account}/x.json"),
+        format!("{account}/CloudTrail/x.json.gz"),
+        format!("{account}/CloudTrail/x"),
+        format!("{account}/CloudTrail-Digest/x.json.gz"),
+    ];
+    planted.iter().for_each(|key| fs::write(copy.join(key), &log).unwrap());
+    // What others write there.
+    fs::write(copy.join(&account).join("ELBAccessLogTestFile"), "test").unwrap();
+    let tar = world.path("copy.tar.gz");
+    let packed = Command::new("tar").arg("-C").arg(world.path("")).arg("-czf").arg(&tar).arg("copy").status().unwrap();
+    assert!(packed.success());
+    let keys = |ran: &Ran| {
+        let mut keys: Vec<String> = findings(ran).iter().map(|row| row["key"].as_str().unwrap().to_owned()).collect();
+        keys.sort();
+        keys
+    };
+    let mut expected = planted.to_vec();
+    expected.sort();
+    for path in [&copy, &tar] {
+        let ran = verify(&world, path, &["--format", "jsonl"]).code(3);
+        assert_eq!(keys(&ran), expected);
+        let summary: Value = serde_json::from_str(ran.stdout().lines().last().unwrap()).unwrap();
+        assert_eq!((&summary["counts"]["foreign"], &summary["counts"]["unlisted"]), (&json!(5), &json!(0)));
+        assert!(verify(&world, path, &[]).code(3).stdout().contains("5 other objects among them"));
+    }
+    let mut bucket = aws(&world, &copy);
+    bucket.args(["verify", "s3://our-trail", "--to", UNTIL, "--format", "jsonl"]);
+    assert_eq!(keys(&Ran(bucket.output().unwrap()).code(3)), expected);
+    // Whoever asks about a part, or about one object, is told of that.
+    verify(&world, &copy, &["--account", ACCOUNT]).code(3);
+    verify(&world, &copy.join(&account).join("CloudTrail/us-east-1"), &[]).code(0);
+    let log = files(&copy, "/CloudTrail/us-east-1/")[0].strip_prefix(&copy).unwrap().to_str().unwrap().to_owned();
+    verify(&world, &copy, &["--only", &log]).code(0);
+}
+
+#[test]
+fn an_archive_with_signatures_in_files_and_notes_is_what_the_folder_is() {
+    let (world, copy) = world();
+    // As `aws s3api head-object` would give them, one file a digest.
+    let metadata = fs::read_to_string(copy.join("metadata.jsonl")).unwrap();
+    fs::remove_file(copy.join("metadata.jsonl")).unwrap();
+    for line in metadata.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let (key, signature) = (line["Key"].as_str().unwrap(), line["Metadata"]["signature"].as_str().unwrap());
+        fs::write(copy.join(format!("{key}.sig")), signature).unwrap();
+    }
+    fs::write(copy.join("README.md"), "where this comes from").unwrap();
+    assert_eq!(told(&verify(&world, &copy, &["--format", "jsonl"]).code(0)), []);
+    let tar = world.path("copy.tar.gz");
+    let packed = Command::new("tar").arg("-C").arg(world.path("")).arg("-czf").arg(&tar).arg("copy").status().unwrap();
+    assert!(packed.success());
+    assert_eq!(told(&verify(&world, &tar, &["--format", "jsonl"]).code(0)), []);
+    // Notes among the digests and the logs are objects that nobody knows, there as here.
+    let folder = |part: &str| files(&copy, part)[0].parent().unwrap().to_owned();
+    fs::write(folder("CloudTrail-Digest/us-east-1/").join("README.md"), "notes").unwrap();
+    fs::write(folder("/CloudTrail/us-east-1/").join("SHA256SUMS"), "sums").unwrap();
+    let here = verify(&world, &copy, &["--format", "jsonl"]);
+    assert!(told(&here).contains(&("unjudged".to_owned(), "README.md".to_owned())), "{:?}", told(&here));
+    let packed = Command::new("tar").arg("-C").arg(world.path("")).arg("-czf").arg(&tar).arg("copy").status().unwrap();
+    assert!(packed.success());
+    let there = verify(&world, &tar, &["--format", "jsonl"]);
+    assert_eq!((findings(&there), there.0.status), (findings(&here), here.0.status));
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use sample::Signing;
 use serde_json::Value;
 
-use crate::bucket::{Objects, gunzip, gzip};
+use crate::bucket::{Objects, gzip};
 
 pub(crate) const ACCOUNT: &str = "111122223333";
 pub(crate) const REGION: &str = "us-east-1";
@@ -84,15 +84,6 @@ impl Trail {
 
     pub(crate) fn digest(&self, number: usize) -> &str {
         &self.digests[number]
-    }
-
-    /// The log files that a digest names, if it is one of this trail.
-    pub(crate) fn named_by(&self, key: &str) -> Vec<String> {
-        let is_digest = key.contains("/CloudTrail-Digest/");
-        let Some(object) = self.objects.0.get(key).filter(|_| is_digest) else { return Vec::new() };
-        let told: Value = serde_json::from_slice(&gunzip(&object.bytes)).unwrap();
-        let logs = told["logFiles"].as_array().unwrap();
-        logs.iter().map(|log| log["s3Object"].as_str().unwrap().to_owned()).collect()
     }
 
     pub(crate) fn late_digest(&self, number: usize) -> &str {

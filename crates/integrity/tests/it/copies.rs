@@ -28,6 +28,18 @@ fn every_digest_but_the_newest_is_proven_by_the_one_after_it() {
 }
 
 #[test]
+fn what_the_newest_backfilled_digest_names_is_not_called_injected() {
+    let (mut world, hours) = copy();
+    let mut writer = Writer { number: 9_000, is_backfill: true, ..Writer::new("2026-01-14T16:01:31Z") };
+    let file = writer.log(&mut world, crate::world::at("2026-01-14T16:31:00Z"), b"late");
+    let digest = writer.digest(&mut world, &[file]);
+    let report = world.verify();
+    let newest = &hours[29].1;
+    report.assert_told(vec![(Status::Unjudged, Kind::Digest, &digest), (Status::Unjudged, Kind::Digest, newest)]);
+    assert_eq!(report.totals.logs.unjudged, 1 + hours[29].0.len() as u64);
+}
+
+#[test]
 fn in_a_time_range_the_digest_behind_it_is_a_witness() {
     let (mut world, hours) = copy();
     world.scope.until = crate::world::at("2026-01-14T18:00:00Z");

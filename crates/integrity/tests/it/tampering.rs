@@ -159,6 +159,18 @@ fn an_edited_digest_a_forged_signature_and_a_wrong_key() {
     report.assert_told(vec![(Status::Tampered, Kind::Digest, digest)]);
     assert!(report.findings[0].detail.contains("signature verification failed"));
 
+    // Who makes it say that it is of ten years makes no more than its day doubtful.
+    let (mut world, hours) = trail();
+    let (_, digest) = &hours[29];
+    let mut text = digest_text(&world, digest);
+    text["digestStartTime"] = json!("2016-01-14T14:01:31Z");
+    world.objects.get_mut(digest).unwrap().bytes = gzip(text.to_string().as_bytes());
+    let mut writer = Writer { number: 9_000, ..Writer::new("2026-01-14T10:01:31Z") };
+    let injected = writer.log(&mut world, at("2026-01-14T11:20:00Z"), b"injected");
+    world
+        .verify()
+        .assert_told(vec![(Status::Tampered, Kind::Digest, digest), (Status::Injected, Kind::Log, &injected)]);
+
     // And who signs it again, with a key of his own.
     let (mut world, hours) = trail();
     let (_, digest) = &hours[2];
@@ -310,11 +322,39 @@ fn backfills_are_chains_of_their_own() {
     assert_eq!((report.totals.digests.verified, report.totals.backfills, report.totals.logs.verified), (33, 3, 63));
     assert_eq!(report.chains.len(), 2);
 
-    // Removed: what it named is named by none, and the next one misses it.
+    // Removed: the next one misses it, and nobody can say of what it named whether CloudTrail wrote it.
     let (mut world, late, digests) = build();
     world.objects.remove(&digests[0]);
     let report = world.verify();
-    report.assert_told(vec![(Status::Missing, Kind::Digest, &digests[0]), (Status::Injected, Kind::Log, &late[0].1)]);
+    report.assert_told(vec![(Status::Missing, Kind::Digest, &digests[0])]);
+    assert_eq!((report.totals.logs.unjudged, report.totals.logs.injected), (1, 0));
+    // Other hours are not excused by that, and no hour is without digests.
+    let mut writer = Writer { number: 9_000, ..Writer::new("2026-01-14T10:01:31Z") };
+    let injected = [-3 * 3600, 3 * 3600].map(|away| writer.log(&mut world, plus(late[0].0, away), b"injected"));
+    let report = world.verify();
+    report.assert_told(vec![
+        (Status::Missing, Kind::Digest, &digests[0]),
+        (Status::Injected, Kind::Log, &injected[0]),
+        (Status::Injected, Kind::Log, &injected[1]),
+    ]);
+    assert!(report.periods.iter().all(|period| period.status != Status::Unjudged), "{:?}", report.periods);
+
+    // Edited: the same. That it says to be of ten years excuses no other day.
+    for start in ["2026-01-14T14:01:31Z", "2016-01-14T14:01:31Z"] {
+        let (mut world, late, digests) = build();
+        let mut text = digest_text(&world, &digests[0]);
+        text["digestStartTime"] = json!(start);
+        text["newestEventTime"] = json!("2026-01-14T14:01:33Z");
+        world.objects.get_mut(&digests[0]).unwrap().bytes = gzip(text.to_string().as_bytes());
+        let report = world.verify();
+        report.assert_told(vec![(Status::Tampered, Kind::Digest, &digests[0])]);
+        assert_eq!((report.totals.logs.unjudged, report.totals.logs.injected), (1, 0));
+        let mut writer = Writer { number: 9_000, ..Writer::new("2026-01-14T10:01:31Z") };
+        let injected = writer.log(&mut world, plus(late[2].0, 60), b"injected");
+        world
+            .verify()
+            .assert_told(vec![(Status::Tampered, Kind::Digest, &digests[0]), (Status::Injected, Kind::Log, &injected)]);
+    }
 
     let (mut world, _, digests) = build();
     world.objects.get_mut(&digests[2]).unwrap().metadata.generated = None;

@@ -261,7 +261,7 @@ impl World {
 
     pub(crate) fn lanes(&self) -> Vec<(Lane, Place)> {
         let found = verify::discover(self, &self.place.here, &BTreeSet::new(), &BTreeSet::new());
-        assert!(found.unlisted.is_empty(), "{found:?}");
+        assert!(found.unlisted.is_empty() && found.foreign.is_empty(), "{found:?}");
         found.lanes.into_iter().map(|lane| (lane, self.place.clone())).collect()
     }
 

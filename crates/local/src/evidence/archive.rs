@@ -23,11 +23,13 @@ pub(super) struct Archive {
 
 impl Archive {
     pub(super) fn open(path: &Path, spool: &Path) -> io::Result<Archive> {
-        let mut source = FileSource::new(&[path], Options { inflated: u64::MAX });
+        let mut source = FileSource::new(&[path], Options { inflated: u64::MAX, as_it_stands: true });
         let mut file = BufWriter::with_capacity(1 << 20, tempfile::tempfile_in(spool)?);
         let mut entries = BTreeMap::new();
         let mut unreadable = Vec::new();
         let mut at = 0;
+        // The archive's own path may have the mark that stands before its entries' names, too.
+        let marks = path.to_string_lossy().matches('!').count();
         while let Some(item) = source.next_item() {
             let item = match item {
                 Ok(item) => item,
@@ -37,7 +39,8 @@ impl Archive {
                 }
             };
             let name = item.name.clone();
-            let Some(key) = name.split_once('!').map(|(_, entry)| entry.trim_start_matches("./")) else {
+            let Some(key) = name.splitn(marks + 2, '!').nth(marks + 1).map(|entry| entry.trim_start_matches("./"))
+            else {
                 return Err(io::Error::other("neither a folder nor an archive"));
             };
             let copied = item.open().and_then(|content| copy(content, &mut file));
@@ -53,9 +56,6 @@ impl Archive {
                 }
             }
         }
-        // What looks like no log is part of the bucket all the same.
-        let skipped = source.skipped();
-        unreadable.extend(skipped.names.iter().map(|name| (name.clone(), "passed over by its name".to_owned())));
         let file: File = file.into_inner().map_err(|error| error.into_error())?;
         Ok(Archive { entries, content: Backing::File(Arc::new(file)), unreadable })
     }

@@ -86,16 +86,19 @@ impl Folder {
     }
 
     pub(super) fn open(&self, key: &str) -> Result<(u64, Box<dyn Read + Send>), Trouble> {
-        let path = self.path(key).ok_or(Trouble::NotFound)?;
-        let file = open_regular(&path).map_err(|error| trouble(&error))?;
+        let file = self.file(key)?;
         let size = file.metadata().map_err(|error| trouble(&error))?.len();
         Ok((size, Box::new(file)))
     }
 
+    pub(super) fn file(&self, key: &str) -> Result<File, Trouble> {
+        let path = self.path(key).ok_or(Trouble::NotFound)?;
+        open_regular(&path).map_err(|error| trouble(&error))
+    }
+
     /// A file from one of its bytes on.
     pub(super) fn open_at(&self, key: &str, from: u64) -> Result<Box<dyn Read + Send>, Trouble> {
-        let path = self.path(key).ok_or(Trouble::NotFound)?;
-        let mut file = open_regular(&path).map_err(|error| trouble(&error))?;
+        let mut file = self.file(key)?;
         file.seek(SeekFrom::Start(from)).map_err(|error| trouble(&error))?;
         Ok(Box::new(file))
     }

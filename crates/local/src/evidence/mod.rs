@@ -11,6 +11,7 @@ mod tests;
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use integrity::evidence::{Evidence, Level, Listed, Object, Trouble};
 use integrity::layout::ROOT;
@@ -18,6 +19,8 @@ use integrity::layout::ROOT;
 use archive::Archive;
 use folder::Folder;
 use sidecar::Sidecars;
+
+use crate::files::content::Backing;
 
 /// How deep below the given folder `AWSLogs` is looked for.
 const DEPTH: usize = 8;
@@ -164,6 +167,14 @@ impl BucketCopy {
         match &self.files {
             Files::Folder(folder) => folder.open_at(key, at),
             Files::Archive(archive) => archive.open_at(key, at).map(|(_, content)| content),
+        }
+    }
+
+    /// A file that is read again and again; none where it can only be opened each time.
+    fn keep_open(&self, key: &str) -> Option<Backing> {
+        match &self.files {
+            Files::Folder(folder) => folder.file(key).ok().map(|file| Backing::File(Arc::new(file))),
+            Files::Archive(_) => None,
         }
     }
 }

@@ -59,19 +59,18 @@ impl Archive {
         if depth >= DEPTH {
             return Err(format!("archives nested deeper than {DEPTH} levels are not opened"));
         }
-        let limit = options.inflated;
         match kind {
             Kind::Zip => {
                 let backing = match opened {
                     Opened::File(file) => Backing::File(Arc::new(file)),
                     Opened::Backing(backing) => backing,
                     // A zip file is read from its end.
-                    Opened::Stream(mut stream) => match Backing::spool(&mut stream, limit) {
+                    Opened::Stream(mut stream) => match Backing::spool(&mut stream, options.inflated) {
                         Ok((backing, None)) => backing,
                         Ok((_, Some(error))) | Err(error) => return Err(format!("cannot be read: {error}")),
                     },
                 };
-                ZipEntries::open(name, backing, limit).map(Archive::Zip)
+                ZipEntries::open(name, backing, options).map(Archive::Zip)
             }
             Kind::Tar | Kind::TarGz => {
                 let stream: Box<dyn Read + Send> = match opened {
@@ -79,7 +78,7 @@ impl Archive {
                     Opened::Backing(backing) => Box::new(backing.reader()),
                     Opened::Stream(stream) => stream,
                 };
-                TarEntries::open(name, stream, kind == Kind::TarGz, limit).map(Archive::Tar)
+                TarEntries::open(name, stream, kind == Kind::TarGz, options).map(Archive::Tar)
             }
         }
     }
@@ -137,8 +136,16 @@ pub(super) fn entry_name(archive: &str, entry: &[u8]) -> String {
 }
 
 /// Whether an entry's content must be looked at: CloudTrail's own files are no archives.
-pub(super) fn may_be_archive(entry: &str) -> bool {
-    name::delivered(name::last_part(entry)) == name::NEVER
+pub(super) fn may_be_archive(entry: &str, options: Options) -> bool {
+    !options.as_it_stands && name::delivered(name::last_part(entry)) == name::NEVER
+}
+
+/// An entry that has no content of its own, such as a link: nothing of a log is lost with it, but an object of a bucket.
+pub(super) fn without_content(name: String, options: Options) -> Found {
+    match options.as_it_stands {
+        true => Found::Unreadable(Unreadable { name, reason: "it is a link or a device, not a file".to_owned() }),
+        false => Found::Skipped(name),
+    }
 }
 
 /// A reader that ends with an error where an entry inflates to more than a file may.

@@ -80,7 +80,12 @@ impl Backing {
 
     /// A reader of its own place.
     pub(crate) fn reader(&self) -> Positioned {
-        Positioned { backing: self.clone(), at: 0 }
+        self.reader_at(0)
+    }
+
+    /// A reader from one of its bytes on.
+    pub(crate) fn reader_at(&self, at: u64) -> Positioned {
+        Positioned { backing: self.clone(), at }
     }
 
     fn length(&self) -> io::Result<u64> {

@@ -37,11 +37,14 @@ use listing::{Listing, Stream};
 pub struct Options {
     /// The inflated bytes that one file, or one entry of an archive, may have at most.
     pub inflated: u64,
+    /// Whether every entry of an archive is handed on as it stands there: none is passed over by its name, and an archive
+    /// inside it is one entry. So a bucket is read that was packed.
+    pub as_it_stands: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { inflated: event::decode::Limits::default().inflated }
+        Options { inflated: event::decode::Limits::default().inflated, as_it_stands: false }
     }
 }
 

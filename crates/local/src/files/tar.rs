@@ -12,9 +12,9 @@ use std::thread::{self, JoinHandle};
 use pipeline::source::{Item, Unreadable};
 use tar::{Archive, Entry, EntryType};
 
-use super::archive::{self, Found, Opened, entry_name, may_be_archive};
+use super::archive::{self, Found, Opened, entry_name, may_be_archive, without_content};
 use super::content::{self, Backing};
-use super::name;
+use super::{Options, name};
 
 /// A tar file's entries.
 pub(super) struct TarEntries {
@@ -28,13 +28,13 @@ impl TarEntries {
         name: &str,
         stream: Box<dyn Read + Send>,
         gzipped: bool,
-        limit: u64,
+        options: Options,
     ) -> Result<TarEntries, String> {
         let consumed = Arc::new(AtomicU64::new(0));
         let counted = Counted { inner: stream, consumed: Arc::clone(&consumed) };
         let stream = if gzipped { archive::gunzip(counted) } else { Box::new(counted) };
         let (found, entries) = sync_channel(1);
-        let walk = Walk { name: name.to_owned(), limit, consumed, found };
+        let walk = Walk { name: name.to_owned(), options, consumed, found };
         let reader = thread::Builder::new()
             .name("tar".to_owned())
             .spawn(move || walk.run(Archive::new(stream)))
@@ -58,7 +58,7 @@ impl TarEntries {
 /// Reads an archive to its end, or until nobody waits for its entries.
 struct Walk {
     name: String,
-    limit: u64,
+    options: Options,
     consumed: Arc<AtomicU64>,
     found: SyncSender<Found>,
 }
@@ -94,19 +94,19 @@ impl Walk {
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {}
             EntryType::Directory | EntryType::XGlobalHeader => return Ok(None),
             // A link's content stands under another name, or outside; a device has none.
-            _ => return Ok(Some(Found::Skipped(name))),
+            _ => return Ok(Some(without_content(name, self.options))),
         }
-        if name::is_clutter_entry(&raw_name) {
+        if !self.options.as_it_stands && name::is_clutter_entry(&raw_name) {
             return Ok(Some(Found::Skipped(name)));
         }
-        let size = entry.size();
-        if size > self.limit {
-            let reason = content::over_limit(self.limit);
+        let (size, limit) = (entry.size(), self.options.inflated);
+        if size > limit {
+            let reason = content::over_limit(limit);
             return Ok(Some(Found::Unreadable(Unreadable { name, reason })));
         }
-        let (backing, failure) = Backing::spool(&mut entry.take(size), self.limit)?;
+        let (backing, failure) = Backing::spool(&mut entry.take(size), limit)?;
         let mut reader = backing.reader();
-        if may_be_archive(&raw_name)
+        if may_be_archive(&raw_name, self.options)
             && let Some(kind) = archive::kind(&archive::head(&mut reader)?)
         {
             return Ok(Some(Found::Archive(kind, name, Opened::Backing(backing))));

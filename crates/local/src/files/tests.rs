@@ -306,7 +306,7 @@ fn an_entry_that_inflates_beyond_the_limit_ends_with_an_error() {
     let entries: &[(&str, &[u8])] = &[("bomb.json", &zeros), ("a.json", b"A")];
     for archive in [zip_of(entries), gz(&tar_of(entries))] {
         let folder = folder(&[("x", &archive)]);
-        let options = Options { inflated: 1 << 20 };
+        let options = Options { inflated: 1 << 20, ..Options::default() };
         let brought = drain(&mut FileSource::new(&[folder.path().join("x")], options));
         assert!(brought.items.iter().any(|(name, content)| name.ends_with("!a.json") && content == "A"));
         assert!(brought.unreadable[0].1.contains("limit of 1048576 bytes"), "{:?}", brought.unreadable);

@@ -7,9 +7,9 @@ use flate2::read::DeflateDecoder;
 use pipeline::source::{Content, Item, Unreadable};
 use zip::{CompressionMethod, ZipArchive};
 
-use super::archive::{self, Found, Opened, capped, entry_name, may_be_archive};
+use super::archive::{self, Found, Opened, capped, entry_name, may_be_archive, without_content};
 use super::content::{Backing, Positioned};
-use super::name;
+use super::{Options, name};
 
 /// A zip file's entries, in the order of delivery.
 pub(super) struct ZipEntries {
@@ -20,11 +20,11 @@ pub(super) struct ZipEntries {
     order: Vec<usize>,
     /// What the archive lists and cannot be reached.
     hidden: Option<Unreadable>,
-    limit: u64,
+    options: Options,
 }
 
 impl ZipEntries {
-    pub(super) fn open(name: &str, backing: Backing, limit: u64) -> Result<ZipEntries, String> {
+    pub(super) fn open(name: &str, backing: Backing, options: Options) -> Result<ZipEntries, String> {
         let damaged = |error: zip::result::ZipError| format!("not a sound zip archive: {error}");
         let mut archive = ZipArchive::new(BufReader::new(backing.reader())).map_err(damaged)?;
         // The same bytes under many names: a few megabytes would inflate to terabytes.
@@ -47,7 +47,7 @@ impl ZipEntries {
             .collect();
         order.sort_unstable_by(|left, right| right.cmp(left));
         let order = order.into_iter().map(|(_, _, index)| index).collect();
-        Ok(ZipEntries { name: name.to_owned(), backing, archive, order, hidden, limit })
+        Ok(ZipEntries { name: name.to_owned(), backing, archive, order, hidden, options })
     }
 
     pub(super) fn next_entry(&mut self) -> Option<Found> {
@@ -76,7 +76,10 @@ impl ZipEntries {
         if entry.is_dir() {
             return Ok(None);
         }
-        if entry.is_symlink() || name::is_clutter_entry(&raw_name) {
+        if entry.is_symlink() {
+            return Ok(Some(without_content(name, self.options)));
+        }
+        if !self.options.as_it_stands && name::is_clutter_entry(&raw_name) {
             return Ok(Some(Found::Skipped(name)));
         }
         if entry.encrypted() {
@@ -93,8 +96,8 @@ impl ZipEntries {
         let (stored, size) = (entry.compressed_size(), entry.size());
         let place = Place { backing: self.backing.clone(), start, stored, size, crc: entry.crc32(), deflated };
         drop(entry);
-        let limit = self.limit;
-        if may_be_archive(&raw_name) {
+        let limit = self.options.inflated;
+        if may_be_archive(&raw_name, self.options) {
             let open = || place.reader().map(|reader| capped(reader, limit));
             let kind = open().and_then(|mut reader| archive::head(&mut reader).map(|head| archive::kind(&head)));
             // Damage at its very start: what reads the item says so.

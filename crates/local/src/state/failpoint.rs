@@ -50,6 +50,7 @@ operations! {
     SAVE_SCOPE "save-scope";
     PAUSE_STREAM "pause-stream";
     ADD_EVIDENCE "add-evidence";
+    PROVE "prove";
     FAILURES_TOLD "failures-told";
 }
 

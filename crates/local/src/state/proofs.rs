@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use event::Timestamp;
 use pipeline::proof::{
-    ContentRead, Digest, Evidence, Failure as ProofFailure, Named, Place, ProofCounts, ReadLog, Signature, Standing,
+    ContentRead, Digest, Evidence, Failure as ProofFailure, Named, Place, Previous, ProofCounts, Provable, ReadLog,
+    Signable, Signature, Standing,
 };
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
@@ -50,6 +51,11 @@ pub(super) fn add(
             }
         }
     }
+    failures(transaction, touched)
+}
+
+/// Those of the log files that stand failed, and those whose alerts are not known to be recorded.
+fn failures(transaction: &Transaction<'_>, mut touched: BTreeSet<String>) -> Result<Vec<ProofFailure>, Failure> {
     let mut untold = transaction.prepare("SELECT key FROM log_failures WHERE NOT told")?;
     let mut rows = untold.query([])?;
     while let Some(row) = rows.next()? {
@@ -90,20 +96,52 @@ fn add_log(transaction: &Transaction<'_>, log: &ReadLog, at: Timestamp) -> Resul
 }
 
 fn add_digest(transaction: &Transaction<'_>, digest: &Digest, at: Timestamp) -> Result<(), Failure> {
-    let Digest { key, hash, signature, previous, names } = digest;
+    let Digest { key, hash, signature, signable, previous, names } = digest;
     let (proven, reason) = match signature {
         Signature::Good => (true, None),
         Signature::Unchecked(reason) | Signature::Forged(reason) => (false, Some(reason)),
     };
-    let (previous_key, previous_hash) = previous.as_ref().map(|(key, hash)| (key, hash)).unzip();
+    let (previous_key, previous_hash) = previous.as_ref().map(|Previous { key, hash, .. }| (key, hash)).unzip();
+    let signable = signable.as_ref().filter(|_| !proven);
+    let (text, fingerprint) = signable.map(|Signable { text, fingerprint, .. }| (text, fingerprint)).unzip();
+    let signed = signable.map(|signable| signable.signed.micros());
     // The same text with its signature beside it, read from elsewhere, proves what could not be proven before.
     transaction
         .prepare(
-            "INSERT INTO digests (key, hash, proven, reason, previous_key, previous_hash, read_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT (key, hash) DO UPDATE SET proven = 1, reason = NULL WHERE excluded.proven AND NOT proven",
+            "INSERT INTO digests (key, hash, proven, reason, previous_key, previous_hash, read_at, signable, fingerprint,
+                signed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (key, hash) DO UPDATE SET
+            proven = excluded.proven,
+            reason = CASE WHEN excluded.proven THEN NULL ELSE reason END,
+            signable = CASE WHEN excluded.proven THEN NULL ELSE coalesce(excluded.signable, signable) END,
+            fingerprint = CASE WHEN excluded.proven THEN NULL ELSE coalesce(excluded.fingerprint, fingerprint) END,
+            signed = CASE WHEN excluded.proven THEN NULL ELSE coalesce(max(excluded.signed, signed), excluded.signed) END
+         WHERE NOT proven",
         )?
-        .execute(params![key, hash, proven, reason, previous_key, previous_hash, at.micros()])?;
+        .execute(params![
+            key,
+            hash,
+            proven,
+            reason,
+            previous_key,
+            previous_hash,
+            at.micros(),
+            text,
+            fingerprint,
+            signed
+        ])?;
+    // A proven one vouches for the one before it by its hash.
+    let own = signable.and_then(|signable| signable.signature.as_ref()).map(|own| (key, own));
+    let carried = previous.as_ref().filter(|_| !proven);
+    let carried = carried.and_then(|previous| Some((&previous.key, previous.signature.as_ref()?)));
+    let mut insert = transaction.prepare(
+        "INSERT INTO digest_signatures (key, signature)
+         SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM digests WHERE key = ?1 AND proven) ON CONFLICT DO NOTHING",
+    )?;
+    for (key, signature) in own.into_iter().chain(carried) {
+        insert.execute([key, signature])?;
+    }
     let id: i64 = transaction
         .prepare("SELECT id FROM digests WHERE key = ?1 AND hash = ?2")?
         .query_row([key, hash], |row| row.get(0))?;
@@ -119,15 +157,31 @@ fn add_digest(transaction: &Transaction<'_>, digest: &Digest, at: Timestamp) -> 
     Ok(())
 }
 
-/// Lets a digest be proven by the one after it, and those before it by it, as far as they follow one another.
+/// Lets a digest be proven by the one after it, and those before it by it.
 fn vouch(transaction: &Transaction<'_>, digest: &Digest, touched: &mut BTreeSet<String>) -> Result<(), Failure> {
     let mut is_proven = transaction.prepare(
         "SELECT proven OR EXISTS (SELECT 1 FROM digests AS later
             WHERE later.previous_key = digests.key AND later.previous_hash = digests.hash AND later.proven)
          FROM digests WHERE key = ?1 AND hash = ?2",
     )?;
-    let mut prove = transaction
-        .prepare("UPDATE digests SET proven = 1, reason = NULL WHERE key = ?1 AND hash = ?2 AND NOT proven")?;
+    match is_proven.query_row([&digest.key, &digest.hash], |row| row.get(0))? {
+        true => prove_from(transaction, (digest.key.clone(), digest.hash.clone()), touched),
+        false => Ok(()),
+    }
+}
+
+/// Takes a digest for proven, and those before it as far as they follow one another.
+fn prove_from(
+    transaction: &Transaction<'_>,
+    (mut key, mut hash): (String, String),
+    touched: &mut BTreeSet<String>,
+) -> Result<(), Failure> {
+    let mut prove = transaction.prepare(
+        "UPDATE digests SET proven = 1, reason = NULL, signable = NULL, fingerprint = NULL, signed = NULL
+         WHERE key = ?1 AND hash = ?2 AND NOT proven",
+    )?;
+    // One content is CloudTrail's: no other one of that name waits for them.
+    let mut forget = transaction.prepare("DELETE FROM digest_signatures WHERE key = ?1")?;
     let mut look = transaction.prepare(
         "SELECT previous_key, previous_hash FROM digests WHERE key = ?1 AND hash = ?2 AND previous_hash IS NOT NULL",
     )?;
@@ -135,25 +189,66 @@ fn vouch(transaction: &Transaction<'_>, digest: &Digest, touched: &mut BTreeSet<
         "SELECT log_names.key FROM log_names JOIN digests ON digests.id = log_names.digest
          WHERE digests.key = ?1 AND digests.hash = ?2",
     )?;
-    let (mut key, mut hash) = (digest.key.clone(), digest.hash.clone());
-    if !is_proven.query_row([&key, &hash], |row| row.get(0))? {
-        return Ok(());
-    }
-    prove.execute([&key, &hash])?;
+    let mut is_first = true;
     loop {
+        // One that is not there, or was proven before, ends it; the first was just read.
+        let is_news = prove.execute([&key, &hash])? > 0;
+        if !is_news && !is_first {
+            return Ok(());
+        }
+        forget.execute([&key])?;
+        let mut rows = names.query([&key, &hash])?;
+        while let Some(row) = rows.next()?.filter(|_| is_news) {
+            touched.insert(row.get(0)?);
+        }
         let before: Option<(String, String)> =
             look.query_row([&key, &hash], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let Some(before) = before else { return Ok(()) };
         (key, hash) = before;
-        // One that is not there, or was proven before, ends it.
-        if prove.execute([&key, &hash])? == 0 {
-            return Ok(());
-        }
-        let mut rows = names.query([&key, &hash])?;
-        while let Some(row) = rows.next()? {
-            touched.insert(row.get(0)?);
+        is_first = false;
+    }
+}
+
+/// How many signatures are tried at once.
+const TRIED: i64 = 512;
+
+/// Digests that are not proven, with the signatures that may be theirs.
+pub(super) fn provable(transaction: &Transaction<'_>, behind: Option<&Provable>) -> Result<Vec<Provable>, Failure> {
+    let mut select = transaction.prepare(
+        "SELECT d.id, d.key, d.signable, d.fingerprint, d.signed, s.signature
+         FROM digests AS d JOIN digest_signatures AS s ON s.key = d.key
+         WHERE NOT d.proven AND d.signable IS NOT NULL
+            AND d.key >= ?1 AND (d.key, d.id, s.signature) > (?1, ?2, ?3)
+         ORDER BY d.key, d.id, s.signature LIMIT ?4",
+    )?;
+    let (key, id, signature) =
+        behind.map_or(("", 0, ""), |behind| (behind.key.as_str(), behind.id, behind.signature.as_str()));
+    let mut rows = select.query(params![key, id, signature, TRIED])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(Provable {
+            id: row.get(0)?,
+            key: row.get(1)?,
+            text: row.get(2)?,
+            fingerprint: row.get(3)?,
+            signed: time(row.get(4)?)?,
+            signature: row.get(5)?,
+        });
+    }
+    Ok(found)
+}
+
+/// Takes digests for proven by their signatures, and those before them.
+pub(super) fn prove(transaction: &Transaction<'_>, digests: &[i64]) -> Result<Vec<ProofFailure>, Failure> {
+    let mut touched = BTreeSet::new();
+    let mut look = transaction.prepare("SELECT key, hash FROM digests WHERE id = ?1")?;
+    for id in digests {
+        let digest = look.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        if let Some(digest) = digest {
+            prove_from(transaction, digest, &mut touched)?;
         }
     }
+    failures(transaction, touched)
 }
 
 /// What is wrong with a log file, where it stands failed.

@@ -47,6 +47,8 @@ fn do_everything(state: &SqliteState) {
     state.pause_stream(&stream_change().stream, Some(&paused())).unwrap();
     state.save_scope(&scope()).unwrap();
     state.failures_told(&state.add_evidence(&some_evidence(), now).unwrap()).unwrap();
+    let signed: Vec<i64> = state.provable(None).unwrap().iter().map(|provable| provable.id).collect();
+    state.failures_told(&state.prove(&signed).unwrap()).unwrap();
     let (records, alerts) = (RecordCounts::default(), SeverityCounts::default());
     state
         .end_run(run, &RunEnd { at: now, exit_code: 0, records, unread: 0, alerts, suppressed: 0, error: None })

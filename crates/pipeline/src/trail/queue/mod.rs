@@ -144,12 +144,10 @@ impl Consumer<'_> {
     /// # Errors
     /// The store, the state or the disk failed. Nothing of what was not committed is acknowledged.
     pub fn run(&self) -> Result<QueueReport, IngestError> {
-        let shared = Shared {
-            session: Session::new(self),
-            failure: Mutex::new(None),
-            trouble: Mutex::new(None),
-            finished: AtomicBool::new(false),
-        };
+        let session = Session::new(self);
+        session.intake.prove_late()?;
+        let shared =
+            Shared { session, failure: Mutex::new(None), trouble: Mutex::new(None), finished: AtomicBool::new(false) };
         std::thread::scope(|scope| {
             let pollers: Vec<_> =
                 (0..self.options.pollers.max(1)).map(|_| scope.spawn(|| self.poll(&shared))).collect();
