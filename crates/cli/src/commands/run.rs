@@ -4,6 +4,7 @@
 //! thread, couriers and the dead-man switch on others. SIGHUP ends a turn and begins the next.
 
 mod alone;
+mod arenas;
 mod endpoint;
 mod signals;
 
@@ -46,6 +47,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 const DISCOVER_AGAIN: Duration = Duration::from_secs(300);
 
 pub(crate) fn run(session: &mut Session, arguments: &RunArgs) -> anyhow::Result<Exit> {
+    arenas::limit();
     let signals = Signals::listen()?;
     let state = session.open_state()?;
     let alone = Alone::hold(&session.home)?;

@@ -370,6 +370,25 @@ fn a_daemon_that_has_nobody_to_tell_goes_about_its_work() {
     assert!(!log.contains("read again") && !log.contains("begins anew"), "{log}");
 }
 
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn the_daemons_threads_share_two_arenas_unless_somebody_says_otherwise() {
+    let live = Live::new(|_| ());
+    let arenas = |daemon: &Daemon| {
+        live.address();
+        let environment = std::fs::read(format!("/proc/{}/environ", daemon.0.id())).unwrap();
+        let text = String::from_utf8(environment).unwrap();
+        text.split('\0').find_map(|pair| pair.strip_prefix("MALLOC_ARENA_MAX=")).map(str::to_owned)
+    };
+    let daemon = live.daemon();
+    assert_eq!(arenas(&daemon).as_deref(), Some("2"));
+    drop(daemon);
+    std::fs::remove_file(live.world.path("log")).unwrap();
+    let mut command = live.command();
+    let told = command.args(["run", "--listen", "127.0.0.1:0"]).env("MALLOC_ARENA_MAX", "4");
+    assert_eq!(arenas(&live.daemon_of(told)).as_deref(), Some("4"));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_reload_moves_what_is_served() {

@@ -337,14 +337,11 @@ impl Queue {
     }
 }
 
-/// How many messages may wait to be looked at: more than are ever sent.
-const WAITING: usize = 10_000;
-
 /// A webhook: its address, and when messages arrive there, in seconds since 1970.
 fn hook() -> anyhow::Result<(String, Receiver<f64>)> {
     let listener = TcpListener::bind("127.0.0.1:0").context("failed to listen")?;
     let address = format!("http://{}/hook", listener.local_addr()?);
-    let (arrived, arrivals) = sync_channel(WAITING);
+    let (arrived, arrivals) = sync_channel(64);
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
             let at = now().as_microsecond() as f64 / 1e6;
