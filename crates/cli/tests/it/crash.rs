@@ -41,6 +41,7 @@ const TRANSACTIONS_NOT_OF_INGEST: [&str; 14] = [
     "save-scope",
     "pause-stream",
     "add-evidence",
+    "prove",
     "failures-told",
 ];
 
