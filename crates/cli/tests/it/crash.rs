@@ -27,7 +27,7 @@ const NOT_OF_INGEST: [&str; 14] = [
 ];
 
 /// The transactions of the state that it does not need.
-const TRANSACTIONS_NOT_OF_INGEST: [&str; 14] = [
+const TRANSACTIONS_NOT_OF_INGEST: [&str; 15] = [
     "acknowledge",
     "unacknowledge",
     "suppress-alerts",
