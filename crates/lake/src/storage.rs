@@ -269,9 +269,10 @@ impl Storage {
 
     /// Writes down what a vacuum did, where the table is a folder. A note that is lost costs a vacuum, so it is not synced.
     pub(crate) fn note_vacuum(&self, note: &str) -> Result<(), LakeError> {
-        let Some(folder) = &self.folder else { return Ok(()) };
-        let path = folder.join(VACUUM_NOTE);
-        fs::write(&path, note).map_err(|source| LakeError::io(path.display().to_string(), source))
+        if self.folder.is_none() {
+            return Ok(());
+        }
+        self.put(VACUUM_NOTE, Bytes::from(note.to_owned()))
     }
 
     /// What was written down of the last vacuum.

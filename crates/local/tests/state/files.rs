@@ -42,9 +42,9 @@ fn a_database_of_a_newer_version() {
     drop(open(folder.path()));
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let error = refused(&path);
-    assert!(matches!(error, StateError::Newer { found: 99, known: 6, .. }), "{error}");
+    assert!(matches!(error, StateError::Newer { found: 99, known: 7, .. }), "{error}");
     assert!(
-        error.to_string().ends_with("was written by a newer version (format 99, this one knows 6); update the program")
+        error.to_string().ends_with("was written by a newer version (format 99, this one knows 7); update the program")
     );
 }
 
