@@ -1,4 +1,4 @@
-"""The tables, the topic and the analytics bucket of a deployment on this machine: `deployment.py`.
+"""The tables of the shipped template, the topic and the analytics bucket of a deployment on this machine: `deployment.py`.
 
 Prints where they are as one line of JSON, and answers every line of its standard input: `scan TABLE` tells every item, `put
 TABLE ITEM` puts one in, both as DynamoDB writes them; `messages` tells what arrived at a queue that subscribes to the
@@ -8,10 +8,12 @@ topic, `objects` what lies in the bucket; `log KEY JSON` puts an object into the
 import gzip
 import json
 import logging
+import pathlib
 import sys
 import threading
 
 import boto3
+import yaml
 from moto.dynamodb.models import DynamoDBBackend
 from moto.server import ThreadedMotoServer
 
@@ -44,23 +46,22 @@ def service(name):
 client, sns, sqs, s3 = service("dynamodb"), service("sns"), service("sqs"), service("s3")
 
 
-def create(name, keys, indexes=()):
-    types = dict(keys)
-    for _, index in indexes:
-        types.update(index)
-    schema = lambda keys: [{"AttributeName": key, "KeyType": kind} for (key, _), kind in zip(keys, ("HASH", "RANGE"))]
-    extra = {"GlobalSecondaryIndexes": [{"IndexName": index, "KeySchema": schema(keys), "Projection": {"ProjectionType": "KEYS_ONLY"}}
-                                        for index, keys in indexes]} if indexes else {}
-    client.create_table(TableName=name, KeySchema=schema(keys), BillingMode="PAY_PER_REQUEST", **extra,
-                        AttributeDefinitions=[{"AttributeName": key, "AttributeType": kind} for key, kind in types.items()])
+def create(table):
+    """A table as the shipped template has it, under this deployment's name."""
+    shape = {name: table[name] for name in ("KeySchema", "AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes")
+             if name in table}
+    client.create_table(TableName=table["TableName"].replace("${AWS::StackName}", "trail"), **shape)
 
 
-day = ("event_date", "S")
-create("trail-events", [day, ("event_id", "S")],
-       [("user_name-index", [("user_name", "S"), day]), ("event_name-index", [("event_name", "S"), day])])
-create("trail-control", [("region", "S")])
-create("trail-alerts", [("event_id", "S"), ("alert_type", "S")],
-       [("pending-index", [("pending", "S"), ("due", "N")])])
+class Plain(yaml.SafeLoader):
+    """Reads a template without resolving anything: `!Sub TEXT` is TEXT."""
+
+
+Plain.add_multi_constructor("!", lambda loader, tag, node: getattr(node, "value", None))
+template = yaml.load((pathlib.Path(__file__).parents[2] / "deploy" / "trailhound.yaml").read_text(), Plain)
+for resource in template["Resources"].values():
+    if resource["Type"] == "AWS::DynamoDB::Table":
+        create(resource["Properties"])
 topic = sns.create_topic(Name="trail-alerts")["TopicArn"]
 queue = sqs.create_queue(QueueName="told")["QueueUrl"]
 sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=sqs.get_queue_attributes(

@@ -74,6 +74,8 @@ pub(super) const RULES: &[Rule] = &[
         breaches: &[
             put("/Resources/EventsTable/Properties/KeySchema/1/AttributeName", r#""event_time""#),
             remove("/Resources/EventsTable/Properties/GlobalSecondaryIndexes/1"),
+            put("/Resources/EventsTable/Properties/GlobalSecondaryIndexes/1/Projection/ProjectionType", r#""ALL""#),
+            put("/Resources/AlertsTable/Properties/GlobalSecondaryIndexes/0/Projection/ProjectionType", r#""ALL""#),
             put("/Resources/AlertsTable/Properties/GlobalSecondaryIndexes/0/IndexName", r#""due-index""#),
             remove("/Resources/ControlTable/Properties/TimeToLiveSpecification"),
             put("/Resources/AlertsTable/Properties/TimeToLiveSpecification/AttributeName", r#""expires""#),
@@ -270,6 +272,11 @@ fn tables(templates: &Templates) -> Vec<String> {
             .collect();
         let wanted: Vec<(Value, Value)> = indexes.iter().map(|(index, key)| (json!(index), schema(key))).collect();
         wrong.unless(found == wanted, format!("{name}: indexes"));
+        // The code reads no more of an index, and `aws cost` counts no more.
+        for index in list(&properties["GlobalSecondaryIndexes"]) {
+            let is_lean = index["Projection"] == json!({"ProjectionType": "KEYS_ONLY"});
+            wrong.unless(is_lean, format!("{name}: {} holds more than keys", index["IndexName"]));
+        }
         wrong.unless(properties["BillingMode"] == "PAY_PER_REQUEST", format!("{name} costs while nothing happens"));
         wrong.unless(
             properties["TimeToLiveSpecification"] == json!({"AttributeName": "ttl", "Enabled": true}),
