@@ -32,6 +32,10 @@ pub(super) const RULES: &[Rule] = &[
             remove("/Resources/AlerterFunction/Properties/Environment/Variables/CONTROL_TABLE_NAME"),
             put("/Resources/ExporterFunction/Properties/Environment/Variables/EXPORT_LAYOUT", r#""delta""#),
             put("/Resources/TrackerFunction/Properties/Environment/Variables/FILTERED_ROLES/Ref", r#""MaxWorkers""#),
+            put(
+                "/Resources/ExporterFunction/Properties/Environment/Variables/ATHENA_DATABASE",
+                r#"{"Ref": "AthenaDatabaseName"}"#,
+            ),
         ],
     },
     Rule {
@@ -142,9 +146,6 @@ const EXPORTING: Variables = &[
     ("EXPORT_LAYOUT", "ExportLayout"),
     ("EXPORT_COMPRESSION", "ExportCompression"),
     ("PARTITION_BY_REGION", "PartitionByRegion"),
-    ("ATHENA_DATABASE", "AthenaDatabaseName"),
-    ("ATHENA_WORKGROUP", ""),
-    ("ATHENA_OUTPUT_LOCATION", ""),
     ("LOGS_BUCKET_NAME", ""),
 ];
 
@@ -169,6 +170,21 @@ fn environments(templates: &Templates) -> Vec<String> {
         }
     }
     wrong.0
+}
+
+/// What the tables above name is read somewhere.
+#[test]
+fn the_code_reads_every_variable() {
+    let mut source = String::new();
+    for file in std::fs::read_dir("../lambda/src").unwrap().chain(std::fs::read_dir("../lambda/src/bin").unwrap()) {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            source.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+    for (variable, _) in [EVERYWHERE, ALERTING, STORING, CHOOSING, TRACKING, EXPORTING].iter().copied().flatten() {
+        assert!(source.contains(&format!("\"{variable}\"")), "nothing in crates/lambda/src reads {variable}");
+    }
 }
 
 fn schedules(templates: &Templates) -> Vec<String> {
