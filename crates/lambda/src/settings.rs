@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use detect::DetectConfig;
+use detect::{ConfigError, DetectConfig};
 use lake::Codec;
 use pipeline::collect::sources::expand;
 use pipeline::filter::FilterConfig;
@@ -120,10 +120,17 @@ impl Settings {
         let watched = variables.list("WATCHED_ACTIONS").into_iter();
         let watched = watched.map(|action| if action.contains(':') { action } else { format!("*:{action}") });
         let start = variables.number("OFF_HOURS_START", 0..=23)?;
-        let off_hours = start.zip(variables.number("OFF_HOURS_END", 0..=23)?);
-        let off_hours = off_hours.map(|(start, end)| format!("{start}-{end}")).unwrap_or_default();
+        let off_hours = match (start, variables.number("OFF_HOURS_END", 0..=23)?) {
+            (Some(start), Some(end)) => format!("{start}-{end}"),
+            (None, None) => String::new(),
+            (Some(_), None) => return Err(variables.bad("OFF_HOURS_START", "OFF_HOURS_END is not set".to_owned())),
+            (None, Some(_)) => return Err(variables.bad("OFF_HOURS_END", "OFF_HOURS_START is not set".to_owned())),
+        };
         let detect = DetectConfig { watched_actions: watched.collect(), off_hours, ..DetectConfig::default() };
-        detect.validate().map_err(|error| variables.bad("WATCHED_ACTIONS", error.to_string()))?;
+        detect.validate().map_err(|error| {
+            let name = if matches!(error, ConfigError::BadHours(_)) { "OFF_HOURS_START" } else { "WATCHED_ACTIONS" };
+            variables.bad(name, error.to_string())
+        })?;
         let days = variables.number("RETENTION_DAYS", 0..=36_500)?.unwrap_or(0);
         let stack = variables.text("STACK_NAME").unwrap_or_else(|| "trailhound".to_owned());
         let table = |name, table| variables.text(name).unwrap_or_else(|| format!("{stack}-{table}"));
@@ -314,6 +321,8 @@ mod tests {
             ("ALERTS_ENABLED", "maybe"),
             ("WATCHED_ACTIONS", "iam:"),
             ("OFF_HOURS_START", "24"),
+            ("OFF_HOURS_START", "22"),
+            ("OFF_HOURS_END", "6"),
             ("EXPORT_DAYS_BACK", "8"),
             ("EXPORT_LAYOUT", "iceberg"),
             ("EXPORT_COMPRESSION", "gzip"),
