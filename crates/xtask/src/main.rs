@@ -53,7 +53,7 @@ enum Task {
     BenchFunctions(bench::functions::Options),
     /// Measure collecting live, from the testkit's CloudTrail and a queue on this machine
     BenchCollect(bench::collect::Options),
-    /// Package what is shipped: the zip files of Lambda functions
+    /// Package what is shipped: the zip files of Lambda functions, an image for containers
     Package(package::Options),
     /// One side of the benchmark: gunzip and parse a folder, and nothing else
     #[command(hide = true)]

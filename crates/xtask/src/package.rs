@@ -1,6 +1,8 @@
-//! `cargo xtask package lambda`: the functions' zip files, as CloudFormation's template names them.
+//! `cargo xtask package lambda`: the functions' zip files, as CloudFormation's template names them; [`container`] for images.
 //!
 //! The same binaries give the same bytes, on any day and machine: one entry, a fixed time, a fixed mode, no extra fields.
+
+mod container;
 
 use std::fs;
 use std::io::{Cursor, Read, Write};
@@ -35,6 +37,8 @@ pub(crate) struct Options {
 enum What {
     /// Zip files of Lambda functions: `FUNCTION-ARCHITECTURE-VERSION.zip`
     Lambda(Lambda),
+    /// An image of the program for containers, as a layout of the Open Container Initiative
+    Container(container::Container),
 }
 
 #[derive(Debug, clap::Args)]
@@ -102,9 +106,12 @@ impl FromStr for Function {
     }
 }
 
-/// Writes the zip files and the bill of what they are made of, and says what they are called and how large they are.
+/// Writes what is asked for and the bill of what it is made of, and says what it is called and how large it is.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
-    let What::Lambda(lambda) = &options.what;
+    let lambda = match &options.what {
+        What::Lambda(lambda) => lambda,
+        What::Container(container) => return container::run(workspace, container),
+    };
     let version = zip(lambda)?;
     let file = lambda.out.join(format!("sbom-{}-{version}.cdx.json", lambda.arch.name()));
     let bill = sbom::of_package(workspace, "lambda", lambda.arch.target())?;
