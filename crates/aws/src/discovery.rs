@@ -152,24 +152,6 @@ fn regions_of(accounts: &[Account], given: &[String], stop: &AtomicBool) -> Vec<
 }
 
 impl Account {
-    /// The trails that record every region here, an organisation's too, by their ARNs.
-    ///
-    /// # Errors
-    /// [`AwsError::Call`].
-    pub fn trails(&self) -> Result<Vec<String>, AwsError> {
-        const CALL: &str = "cloudtrail:DescribeTrails";
-        let config = aws_sdk_cloudtrail::config::Builder::from(&self.config).interceptor(UserAgent).build();
-        let client = aws_sdk_cloudtrail::Client::from_conf(config);
-        let call = client.describe_trails().include_shadow_trails(true);
-        let found = self.edge.attempt(async { call.send().await.map_err(|error| classify(CALL, &error)) });
-        let found = found.map_err(|source| AwsError::Call { call: CALL, source })?;
-        let everywhere = found.trail_list.unwrap_or_default().into_iter();
-        Ok(everywhere
-            .filter(|trail| trail.is_multi_region_trail == Some(true))
-            .filter_map(|trail| trail.trail_arn)
-            .collect())
-    }
-
     /// The regions that the account can use, all of them: a failure is an error and never a shorter list.
     ///
     /// # Errors

@@ -32,6 +32,7 @@ mod signed;
 mod stacks;
 mod store;
 mod topics;
+mod trails;
 
 pub use access::{Access, Account, Aws, Role};
 pub use bucket::TrailBucket;
@@ -48,3 +49,4 @@ pub use queue::TrailQueue;
 pub use secrets::Secrets;
 pub use stacks::{BODY_MAX, Change, Parameter, Proposal, Resource, Stack, StackEvent, Stacks, Template, Value};
 pub use topics::Topics;
+pub use trails::{Delivers, Trail};

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use aws_config::Region;
 use aws_sdk_cloudformation::Client;
-use aws_sdk_cloudformation::types::{Capability, ChangeSetStatus, ChangeSetType, Parameter as SdkParameter, Tag};
+use aws_sdk_cloudformation::types::{
+    Capability, ChangeSetStatus, ChangeSetType, EventFilter, EventType, Parameter as SdkParameter,
+};
 use event::Timestamp;
 use pipeline::service::CallError;
 
@@ -57,6 +59,12 @@ impl Stack {
     #[must_use]
     pub fn output(&self, name: &str) -> Option<&str> {
         self.outputs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter's value.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether something is under way.
@@ -131,6 +139,12 @@ pub struct StackEvent {
 }
 
 impl StackEvent {
+    /// Whether the reason is only that there are reasons, which [`Stacks::objections`] says.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        self.reason.as_deref().is_some_and(is_elsewhere)
+    }
+
     /// Whether something failed here, and not because something else did.
     #[must_use]
     pub fn is_cause(&self) -> bool {
@@ -260,8 +274,8 @@ impl Stacks {
             .change_set_name(proposal)
             .change_set_type(if is_new { ChangeSetType::Create } else { ChangeSetType::Update })
             .capabilities(Capability::CapabilityNamedIam)
-            .set_parameters(Some(parameters.iter().map(parameter).collect()))
-            .tags(Tag::builder().key("application").value("trailhound").build());
+            // Without tags: CloudFormation would put a stack's on every resource, and the deployer may tag none.
+            .set_parameters(Some(parameters.iter().map(parameter).collect()));
         create = match template {
             Template::Body(body) => create.template_body(body),
             Template::Url(url) => create.template_url(url),
@@ -274,7 +288,12 @@ impl Stacks {
             match found.status {
                 Some(ChangeSetStatus::CreateComplete) => {}
                 Some(ChangeSetStatus::Failed) => {
-                    let reason = found.status_reason.unwrap_or_default();
+                    let mut reason = found.status_reason.unwrap_or_default();
+                    if is_elsewhere(&reason) {
+                        for StackEvent { name, kind, reason: said, .. } in self.objections(name, Some(&id))? {
+                            reason.push_str(&format!("; {name} ({kind}): {}", said.unwrap_or_default()));
+                        }
+                    }
                     self.withdraw(&Proposal { id, is_new, changes: Vec::new() })?;
                     let is_empty = ["didn't contain changes", "No updates are to be performed"];
                     if is_empty.iter().any(|words| reason.contains(words)) {
@@ -348,6 +367,38 @@ impl Stacks {
         Ok(found)
     }
 
+    /// What CloudFormation found wrong before it made anything: in the newest operation of a stack, or in a change set of it.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub fn objections(&self, stack: &str, proposal: Option<&str>) -> Result<Vec<StackEvent>, AwsError> {
+        let (mut found, mut token) = (Vec::new(), None);
+        for _ in 0..PAGES {
+            let call = self.client.describe_events().stack_name(stack).set_change_set_name(proposal.map(str::to_owned));
+            let call = call.filters(EventFilter::builder().failed_events(true).build()).set_next_token(token.take());
+            let page = call!(self, "cloudformation:DescribeEvents", call)?;
+            found.extend(page.operation_events.unwrap_or_default());
+            token = page.next_token;
+            if token.is_none() {
+                break;
+            }
+        }
+        found.retain(|event| event.event_type == Some(EventType::ValidationError));
+        let newest = found.iter().max_by_key(|event| event.timestamp.map(|time| time.secs()));
+        let newest = newest.and_then(|event| event.operation_id.clone());
+        let of_newest = found.into_iter().filter(|event| event.operation_id == newest);
+        Ok(of_newest
+            .map(|event| StackEvent {
+                id: event.event_id.unwrap_or_default(),
+                at: event.timestamp.and_then(|time| Timestamp::from_seconds(time.secs())),
+                name: event.logical_resource_id.unwrap_or_default(),
+                kind: event.resource_type.unwrap_or_default(),
+                status: "VALIDATION_FAILED".to_owned(),
+                reason: event.validation_status_reason,
+            })
+            .collect())
+    }
+
     /// What a stack is made of.
     ///
     /// # Errors
@@ -383,6 +434,10 @@ impl Stacks {
         )?;
         Ok(())
     }
+}
+
+fn is_elsewhere(reason: &str) -> bool {
+    reason.contains("DescribeEvents")
 }
 
 fn change(change: aws_sdk_cloudformation::types::Change) -> Option<Change> {

@@ -10,6 +10,7 @@ endpoint it answers at; then each line on standard input is a command, answered 
   told               what arrived at the queue since it was asked last
   scan TABLE         every item of a table
   objects BUCKET PREFIX   the keys of objects
+  bucket NAME        makes a bucket with an object in it
   left               what is left in the account
 
 It ends where its standard input does.
@@ -124,6 +125,12 @@ def objects(place):
     return [found["Key"] for found in client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])]
 
 
+def bucket(name):
+    s3 = client("s3")
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket=name, Key="letter", Body=b"dear")
+
+
 def left():
     return {
         "stacks": [stack["StackName"] for stack in client("cloudformation").describe_stacks()["Stacks"]],
@@ -140,7 +147,7 @@ def left():
 
 
 COMMANDS = {"functions": functions, "subscribe": subscribe, "emit": emit, "later": later, "told": told, "scan": scan,
-            "objects": objects, "left": left}
+            "objects": objects, "bucket": bucket, "left": left}
 
 
 def obey():

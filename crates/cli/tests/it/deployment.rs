@@ -115,6 +115,36 @@ fn functions(folder: &Path) {
 }
 
 #[test]
+fn a_name_that_is_taken_is_named_and_the_rest_can_be_removed() {
+    let Some(mut account) = Account::open(&[]) else { return };
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+    for name in ["tracker", "alerter", "exporter"] {
+        let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        zip.start_file("bootstrap", SimpleFileOptions::default()).unwrap();
+        let file = format!("functions/{name}-{architecture}-test.zip");
+        account.live.world.file(&file, zip.finish().unwrap().into_inner());
+    }
+    let folder = account.live.world.path("functions").to_str().unwrap().to_owned();
+    // Such as what an earlier stack left behind.
+    let taken = format!("trailhound-analytics-{ACCOUNT}");
+    account.ask(&format!("bucket {taken}"));
+    let deploy = ["deploy", "--functions", &folder, "--forward-from", "none", "--yes", "--quiet"];
+    let failed = account.run(&[&deploy[..], &["--parameter", "CreateTrail=false"]].concat()).code(1).stderr();
+    assert!(failed.contains("AnalyticsBucket (AWS::S3::Bucket) failed: ") && failed.contains(&taken), "{failed}");
+    assert!(failed.contains("what to do: something of that name is there"), "{failed}");
+    let again = account.run(&deploy).code(1).stderr();
+    assert!(again.contains("`trailhound aws destroy --stack trailhound` removes it"), "{again}");
+
+    let gone = account.run(&["destroy", "--delete-data", "--yes", "--quiet"]).code(0).stdout();
+    assert!(!gone.contains(&taken), "a bucket that the stack did not make is none of its: {gone}");
+    for (kind, left) in account.ask("left").as_object().unwrap() {
+        let wanted = if kind == "buckets" { json!([taken]) } else { json!([]) };
+        assert_eq!(left, &wanted, "{kind}");
+    }
+    assert_eq!(account.ask(&format!("objects {taken} l")), json!(["letter"]));
+}
+
+#[test]
 fn from_nothing_to_the_first_alert_and_back() {
     let history: Vec<Value> =
         (0..120).map(|n| record("CreateUser", "iam", "us-east-1", 4000 + n * 900, &n.to_string())).collect();

@@ -22,6 +22,7 @@ mod race;
 mod readme;
 mod real_logs;
 mod silence;
+mod stack;
 mod support;
 mod tidy;
 mod trails;

@@ -92,7 +92,7 @@ const NOT_NEEDED: &[(&str, &str)] = &[
 
 /// Statements of the deployer's policies whose resource is `*`, and why.
 const EVERYWHERE: &[(&str, &str)] = &[
-    ("Look", "these actions know no resource, or none before it is made"),
+    ("Look", "these actions know no resource, none before it is made, or any trail that is there already"),
     ("CreateKmsKey", "a key has no name before it is made; the account is a condition"),
     ("OrganizationTrail", "these actions know no resource of ours"),
     ("EnableDetective", "a graph has no name before it is made"),
@@ -225,6 +225,23 @@ fn deployer_may_do_what_the_templates_need() {
         templates.permissions.as_object().unwrap().values().flat_map(|needed| list(needed).iter().map(text)).collect();
     for (pattern, _) in NOT_NEEDED {
         assert!(asked.iter().any(|action| matches(pattern, action)), "nothing asks for {pattern}");
+    }
+}
+
+/// What `deploy` asks of every trail that is there already, whoever made it.
+const OF_ANY_TRAIL: [&str; 3] =
+    ["cloudtrail:DescribeTrails", "cloudtrail:GetTrailStatus", "cloudtrail:GetEventSelectors"];
+
+#[test]
+fn deployer_may_look_at_trails_that_are_there() {
+    let source = fs::read_to_string("../aws/src/trails.rs").unwrap();
+    let policy = policy(&fs::read_to_string(PAGE).unwrap(), "deployer");
+    let everywhere = list(&policy["Statement"]).iter().filter(|statement| statement["Resource"] == "*");
+    let granted: Vec<String> = everywhere.flat_map(actions).collect();
+    let made: Vec<&str> = source.split('"').filter(|text| text.starts_with("cloudtrail:")).collect();
+    assert_eq!(made, OF_ANY_TRAIL, "what crates/aws/src/trails.rs calls");
+    for action in OF_ANY_TRAIL {
+        assert!(granted.iter().any(|one| one == action), "docs/deploy.md allows {action} for no trail but ours");
     }
 }
 

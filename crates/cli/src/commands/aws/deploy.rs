@@ -1,15 +1,16 @@
 //! `trailhound aws deploy`.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use aws::{Change, Proposal, Stack, Stacks, Template, Value};
+use aws::{Change, Delivers, Proposal, Stack, Stacks, Template, Value};
 use local::SystemClock;
 use pipeline::store::Clock;
 
 use super::follow::{Ended, explain, follow, last_event};
-use super::{ARTIFACTS, FORWARDER, PREFIX, Place, TEMPLATE, confirm, content_name};
+use super::{ARTIFACTS, FORWARDER, PREFIX, Place, TEMPLATE, confirm, content_name, destroy, functions};
 use crate::args::{Architecture, DeployArgs, FunctionName};
 use crate::exit::{Exit, usage};
 use crate::output::plural;
@@ -23,19 +24,23 @@ pub(super) fn run(session: &mut Session, arguments: &DeployArgs) -> anyhow::Resu
     // What was only ever proposed is not there.
     let before = place.stacks.find(&place.name)?.filter(|stack| stack.status != "REVIEW_IN_PROGRESS");
     if let Some(stack) = &before {
-        if stack.is_busy() {
-            bail!("something is under way with the stack {} ({}): wait until it is done", place.name, stack.status);
-        }
-        if matches!(stack.status.as_str(), "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED")
-        {
-            bail!(
-                "the stack {} is left over ({}{}): `trailhound aws destroy --stack {}` removes it, then deploy again",
-                place.name,
-                stack.status,
-                stack.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default(),
-                place.name
-            );
-        }
+        check_state(&place, stack)?;
+    }
+    let has_exporter = functions.files.contains_key(&FunctionName::Exporter);
+    let is_asked_for = given.get("EnableAnalytics").map(String::as_str);
+    // By default there are analytics, but for a stack that is made without an exporter.
+    let has_analytics = match (is_asked_for, &before) {
+        (Some(asked), _) => asked != "false",
+        (None, Some(stack)) => stack.parameter("EnableAnalytics") != Some("false"),
+        (None, None) => has_exporter,
+    };
+    if has_analytics && !has_exporter {
+        return Err(usage(format!(
+            "analytics want the exporter, and exporter-{}-{}.zip is not beside the others: package it too, or say \
+             --parameter EnableAnalytics=false",
+            functions.architecture.as_str(),
+            functions.version
+        )));
     }
     // The bucket for the functions comes first: nothing of it costs anything.
     let Some(exit) = artifacts(&place, arguments.yes)? else { return Ok(Exit::Interrupted) };
@@ -76,27 +81,14 @@ pub(super) fn run(session: &mut Session, arguments: &DeployArgs) -> anyhow::Resu
         ("Architecture", functions.architecture.as_str().to_owned()),
     ];
     values.extend(ours.map(|(name, value)| (name.to_owned(), Value::Given(value))));
-    if !functions.files.contains_key(&FunctionName::Exporter)
-        && !given.contains_key("EnableAnalytics")
-        && before.is_none()
-    {
+    if !has_exporter && is_asked_for.is_none() && before.is_none() {
         crate::note(
             "there is no zip file of the exporter: the stack is made without analytics (EnableAnalytics=false)",
         );
         values.insert("EnableAnalytics".to_owned(), Value::Given("false".to_owned()));
     }
-    if before.is_none() && !given.contains_key("CreateTrail") {
-        match place.account.trails() {
-            Ok(trails) if trails.is_empty() => {}
-            Ok(trails) => {
-                let there = pipeline::escape::single_line(&trails[0], 200).into_owned();
-                crate::note(&format!(
-                    "there is a trail already, {there}, and a second copy of management events is charged for: CreateTrail=false"
-                ));
-                values.insert("CreateTrail".to_owned(), Value::Given("false".to_owned()));
-            }
-            Err(error) => crate::note(&format!("whether there is a trail already cannot be found out: {error}")),
-        }
+    if before.is_none() && !given.contains_key("CreateTrail") && has_trail(&place) {
+        values.insert("CreateTrail".to_owned(), Value::Given("false".to_owned()));
     }
     values.extend(given.iter().map(|(name, value)| (name.clone(), Value::Given(value.clone()))));
     let values: Vec<(String, Value)> = values.into_iter().collect();
@@ -129,7 +121,16 @@ pub(super) fn run(session: &mut Session, arguments: &DeployArgs) -> anyhow::Resu
     for (name, value) in &stack.outputs {
         session.out.line(&format!("{name:<28} {value}"))?;
     }
+    let mut exit = if failed { Exit::Failed } else { Exit::Done };
     if proposal.is_new {
+        if !arguments.yes && std::io::stdin().is_terminal() {
+            let question =
+                "Fill it now with what the event history holds? It takes minutes, or longer in many regions.";
+            if confirm(question, false)? {
+                exit = exit.max(functions::fill(session, &place, &stack)?);
+                return Ok(exit);
+            }
+        }
         let given = &arguments.stack;
         let region = given.side.region.as_deref().map(|region| format!(" --region {region}")).unwrap_or_default();
         crate::note(&format!(
@@ -137,7 +138,63 @@ pub(super) fn run(session: &mut Session, arguments: &DeployArgs) -> anyhow::Resu
             place.name
         ));
     }
-    Ok(if failed { Exit::Failed } else { Exit::Done })
+    Ok(exit)
+}
+
+/// Refuses a stack that cannot be changed as it is, before anything is made.
+fn check_state(place: &Place, stack: &Stack) -> anyhow::Result<()> {
+    let Place { name, region, .. } = place;
+    let reason = stack.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    match stack.status.as_str() {
+        "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED" => bail!(
+            "the stack {name} is left over ({}{reason}): `trailhound aws destroy --stack {name}` removes it, then deploy again",
+            stack.status
+        ),
+        "UPDATE_ROLLBACK_FAILED" => bail!(
+            "the stack {name} is stuck half way back ({}{reason}): mend what is named there, then `aws cloudformation \
+             continue-update-rollback --stack-name {name} --region {region}`, with --resources-to-skip for what cannot \
+             be mended; when it is UPDATE_ROLLBACK_COMPLETE, deploy again",
+            stack.status
+        ),
+        _ if stack.is_busy() => {
+            bail!("something is under way with the stack {name} ({}): wait until it is done", stack.status)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether there is a trail that makes EventBridge deliver changes already. Says so, and what is wrong with another.
+fn has_trail(place: &Place) -> bool {
+    let trails = match place.account.trails() {
+        Ok(trails) => trails,
+        Err(error) => {
+            crate::note(&format!("whether there is a trail already cannot be found out: {error}"));
+            return false;
+        }
+    };
+    // The first delivers the most.
+    let Some(trail) = trails.first() else { return false };
+    let there = pipeline::escape::single_line(&trail.arn, 200);
+    let but = match &trail.delivers {
+        Delivers::All => "",
+        Delivers::Changes => {
+            "; it logs no management events that only read, so watched ones are found by the schedule alone"
+        }
+        Delivers::Unknown(error) => &format!("; whether it logs management events cannot be found out: {error}"),
+        Delivers::Reads => "it logs no management events that change anything",
+        Delivers::DataOnly => "it logs no management events",
+        Delivers::Stopped => "it is stopped",
+    };
+    if trail.delivers.is_enough() {
+        crate::note(&format!(
+            "there is a trail already, {there}, and a second copy of management events is charged for: CreateTrail=false{but}"
+        ));
+    } else {
+        crate::note(&format!(
+            "there is a trail already, {there}, but {but}, and EventBridge delivers nothing by it: a trail is created"
+        ));
+    }
+    trail.delivers.is_enough()
 }
 
 /// The parameters that flags give.
@@ -256,7 +313,14 @@ fn carry_out(
     Ok(match follow(place, stacks, &id, after, quiet)? {
         Ended::Well => Some(Exit::Done),
         Ended::Interrupted => None,
-        Ended::Badly(stack, causes) => {
+        Ended::Badly(stack, mut causes) => {
+            if causes.iter().any(aws::StackEvent::is_elsewhere) {
+                match stacks.objections(&id, None) {
+                    Ok(found) if found.is_empty() => {}
+                    Ok(found) => causes = found,
+                    Err(error) => crate::complain(&format!("what is wrong cannot be asked for: {error}")),
+                }
+            }
             let status = stack.as_ref().map_or("gone", |stack| &stack.status);
             crate::complain(&format!("error: the stack {name} is {status}"));
             if causes.is_empty() {
@@ -285,6 +349,9 @@ fn tell(session: &mut Session, proposal: &Proposal) -> anyhow::Result<()> {
 fn forwarders(session: &mut Session, place: &Place, arguments: &DeployArgs, stack: &Stack) -> anyhow::Result<bool> {
     let regions = forward_from(place, &arguments.forward_from)?;
     let name = place.forwarder_stack();
+    if !has_alerts(stack) {
+        return remove_forwarders(session, place, &regions);
+    }
     // What they look for is what the stack looks for, by what it has now.
     let same = ["AlertSources", "WatchedActions"];
     let parameters: Vec<(String, Value)> = stack
@@ -308,6 +375,35 @@ fn forwarders(session: &mut Session, place: &Place, arguments: &DeployArgs, stac
             Ok(Some(true)) => session.out.line(&format!("events of {region} are forwarded"))?,
             Ok(Some(false)) => failed = true,
             Ok(None) => return Ok(true),
+            Err(error) => {
+                failed = true;
+                crate::complain(&format!("error: {region}: {}", crate::chain(&error)));
+            }
+        }
+    }
+    Ok(failed)
+}
+
+/// Whether a stack has an alerter that events could be forwarded to.
+pub(super) fn has_alerts(stack: &Stack) -> bool {
+    stack.parameter("EnableSecurityAlerts") != Some("false")
+}
+
+/// Takes forwarders away that nothing listens to any more. Returns whether one failed.
+fn remove_forwarders(session: &mut Session, place: &Place, regions: &[String]) -> anyhow::Result<bool> {
+    let mut failed = false;
+    for region in regions {
+        let stacks = place.account.stacks(Some(region));
+        let remove = || -> anyhow::Result<Option<bool>> {
+            let Some(forwarder) = stacks.find(&place.forwarder_stack())? else { return Ok(None) };
+            Ok(Some(destroy::delete(place, &stacks, &forwarder.id, &[], true)?.is_some_and(|kept| kept.is_empty())))
+        };
+        match remove() {
+            Ok(None) => {}
+            Ok(Some(true)) => {
+                session.out.line(&format!("the forwarder in {region} is deleted: EnableSecurityAlerts is off"))?;
+            }
+            Ok(Some(false)) => failed = true,
             Err(error) => {
                 failed = true;
                 crate::complain(&format!("error: {region}: {}", crate::chain(&error)));

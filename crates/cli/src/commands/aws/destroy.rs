@@ -18,7 +18,10 @@ pub(super) fn run(session: &mut Session, arguments: &StackArgs, delete_data: boo
     let mut found = Vec::new();
     for name in &names {
         if let Some(stack) = place.stacks.find(name)? {
-            let resources = place.stacks.resources(name)?;
+            // What was never made stands there, too, by the name of what may be somebody else's.
+            let is_made =
+                |resource: &Resource| !["CREATE_FAILED", "DELETE_COMPLETE"].contains(&resource.status.as_str());
+            let resources: Vec<Resource> = place.stacks.resources(name)?.into_iter().filter(is_made).collect();
             found.push((name.clone(), stack.id, resources));
         }
     }
@@ -114,7 +117,7 @@ fn empty(place: &Place, bucket: &Resource) -> anyhow::Result<Option<u64>> {
 }
 
 /// Deletes a stack; what cannot be deleted stays and is returned. None where the user has seen enough.
-fn delete(
+pub(super) fn delete(
     place: &Place,
     stacks: &Stacks,
     id: &str,

@@ -61,13 +61,18 @@ fn call(place: &Place, function: FunctionName, event: &Value) -> anyhow::Result<
 pub(super) fn init(session: &mut Session, arguments: &StackArgs) -> anyhow::Result<Exit> {
     let place = Place::open(session, arguments)?;
     let stack = place.stack()?;
-    let mut exit = until_complete(&place, FunctionName::Tracker, &json!({}))?;
+    fill(session, &place, &stack)
+}
+
+/// Collects what the event history holds, exports it and sets Athena up, over as many invocations as that takes.
+pub(super) fn fill(session: &mut Session, place: &Place, stack: &Stack) -> anyhow::Result<Exit> {
+    let mut exit = until_complete(place, FunctionName::Tracker, &json!({}))?;
     // What could be collected is exported, whatever could not.
     let goes_on = |exit: Exit| matches!(exit, Exit::Done | Exit::Found);
     if goes_on(exit) && stack.output("ExporterFunctionName").is_some() {
-        exit = exit.max(until_complete(&place, FunctionName::Exporter, &json!({"days": 90}))?);
+        exit = exit.max(until_complete(place, FunctionName::Exporter, &json!({"days": 90}))?);
         if goes_on(exit) {
-            exit = exit.max(athena(session, &stack)?);
+            exit = exit.max(athena(session, stack)?);
         }
     }
     if exit == Exit::Done {
@@ -126,8 +131,7 @@ pub(super) fn export(session: &mut Session, from: &str, to: &str, arguments: &St
 
 /// Sets Athena up over the lake of a stack.
 fn athena(session: &mut Session, stack: &Stack) -> anyhow::Result<Exit> {
-    let layout = stack.parameters.iter().find(|(name, _)| name == "ExportLayout");
-    if layout.is_some_and(|(_, layout)| layout == "classic") {
+    if stack.parameter("ExportLayout") == Some("classic") {
         crate::note("the classic layout has no table of ours: the query engine of your choice reads its Parquet files");
         return Ok(Exit::Done);
     }

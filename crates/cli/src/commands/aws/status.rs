@@ -48,7 +48,10 @@ pub(crate) fn run(session: &mut Session, arguments: &StackArgs, format: Document
         }
     }
     let mut forwarders = Vec::new();
-    for region in deploy::forward_from(&place, &[])? {
+    // Without an alerter nothing would listen to them.
+    let has_alerts = deploy::has_alerts(&stack);
+    let regions = if has_alerts { deploy::forward_from(&place, &[])? } else { Vec::new() };
+    for region in regions {
         // A region that cannot be asked says nothing of the others.
         let (status, is_sound) = match place.account.stacks(Some(&region)).find(&place.forwarder_stack()) {
             Ok(None) => ("none".to_owned(), false),
@@ -99,9 +102,11 @@ pub(crate) fn run(session: &mut Session, arguments: &StackArgs, format: Document
             count(events)
         ))?;
         let forwarding = forwarders.iter().filter(|(_, _, is_sound)| *is_sound).count();
-        session
-            .out
-            .line(&format!("forwarders {forwarding} of {}", plural(forwarders.len() as u64, "region", "regions")))?;
+        let forwarding = match has_alerts {
+            true => format!("{forwarding} of {}", plural(forwarders.len() as u64, "region", "regions")),
+            false => "none, because EnableSecurityAlerts is off".to_owned(),
+        };
+        session.out.line(&format!("forwarders {forwarding}"))?;
         if !members.is_empty() {
             let enabled = members.iter().filter(|member| member.is_enabled()).count();
             let invited = plural(members.len() as u64, "member", "members");
