@@ -144,16 +144,22 @@ pub(crate) enum AwsCommand {
         trailhound aws validate\n  \
         trailhound aws validate --profile audit --region eu-central-1")]
     Validate(StackArgs),
-    /// Estimate what the deployment costs a month, part by part, from what it stores.
+    /// Estimate what the deployment costs a month, part by part, from what it stores and from the stack's parameters.
+    ///
+    /// With --events-per-month nothing is asked of AWS: it is the estimate of a stack that is not there yet.
     #[command(after_help = "Examples:\n  \
         trailhound aws cost\n  \
-        trailhound aws cost --events-per-month 3000000")]
+        trailhound aws cost --parameter PointInTimeRecovery=false\n  \
+        trailhound aws cost --events-per-month 3000000 --parameter EnableAnalytics=false")]
     Cost {
         #[command(flatten)]
         stack: StackArgs,
         /// So many events a month [default: as many as were measured].
         #[arg(long, value_name = "N")]
         events_per_month: Option<u64>,
+        /// What if: a parameter of the template [default: as the stack has it].
+        #[arg(long = "parameter", value_name = "NAME=VALUE")]
+        parameters: Vec<String>,
     },
     /// Send an alert from one end to the other: nothing is created for it.
     #[command(after_help = "Examples:\n  \

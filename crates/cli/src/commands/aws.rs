@@ -39,7 +39,9 @@ pub(crate) fn run(session: &mut Session, command: &AwsCommand) -> anyhow::Result
         AwsCommand::Invoke { function, payload, stack } => functions::invoke(session, *function, payload, stack),
         AwsCommand::Export { from, to, stack } => functions::export(session, from, to, stack),
         AwsCommand::Validate(stack) => validate(session, stack),
-        AwsCommand::Cost { stack, events_per_month } => cost::run(session, stack, *events_per_month),
+        AwsCommand::Cost { stack, events_per_month, parameters } => {
+            cost::run(session, stack, *events_per_month, parameters)
+        }
         AwsCommand::TestAlerts(stack) => functions::test_alerts(session, stack),
         AwsCommand::AcceptDetective { graph, side, yes } => detective::accept(session, graph.as_deref(), side, *yes),
         AwsCommand::Destroy { stack, delete_data, yes } => destroy::run(session, stack, *delete_data, *yes),
