@@ -23,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 
 with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
@@ -160,8 +161,13 @@ def obey():
             threading.Event().wait(0.05)
     print(ENDPOINT, flush=True)
     for line in sys.stdin:
-        command, *words = line.strip().split(" ", 1)
-        print(json.dumps(COMMANDS[command](*words), default=str), flush=True)
+        command, *words = line.rstrip("\n").split(" ", 1)
+        try:
+            print(json.dumps(COMMANDS[command](*words), default=str), flush=True)
+        except Exception:
+            # Whoever waits for the answer is to hear that there is none.
+            traceback.print_exc()
+            os._exit(1)
     CACHE.cleanup()
     os._exit(0)
 
