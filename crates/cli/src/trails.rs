@@ -1,6 +1,6 @@
 //! Trails: their files as they lie in a bucket, or as a queue tells of them.
 //!
-//! Read in this order: [`part`] (what is read of a trail, and what it is remembered as), [`Reader`] (once), [`follow`]
+//! Read in this order: [`part`] (what is read of a trail, and what it is remembered as), [`Reader`] (once), [`follow()`]
 //! (again and again).
 
 mod follow;

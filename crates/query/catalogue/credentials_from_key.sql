@@ -45,9 +45,10 @@ used AS (
     event_time,
     source_ip,
     row_number() OVER (PARTITION BY access_key_id ORDER BY event_time DESC, event_id) AS newest
-  FROM events
+  -- The few keys first, so that what is held in memory is them and not the events.
+  FROM (SELECT DISTINCT issued_key FROM issued WHERE issued_key IS NOT NULL) AS made
+  JOIN events ON events.access_key_id = made.issued_key
   WHERE event_date BETWEEN CAST(:from_date AS date) AND CAST(:to_date AS date)
-    AND access_key_id IN (SELECT issued_key FROM issued WHERE issued_key IS NOT NULL)
 ),
 use_figures AS (
   SELECT

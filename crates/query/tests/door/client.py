@@ -465,7 +465,7 @@ def sqlalchemy():
     engine = create_engine(url)
     known = inspect(engine)
     assert known.get_table_names() == ["events"], known.get_table_names()
-    assert known.get_view_names() == ["endless", "failures"], known.get_view_names()
+    assert sorted(known.get_view_names()) == ["endless", "failures"], known.get_view_names()
     assert known.has_table("events") and not known.has_table("nothing")
     columns = {column["name"]: column["type"] for column in known.get_columns("events")}
     assert len(columns) == 10, columns
