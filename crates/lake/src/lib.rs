@@ -10,7 +10,7 @@
 //! Everything here is synchronous; a small runtime inside drives the object store. Call it from plain threads, or
 //! from a runtime with `spawn_blocking`: on a runtime's own thread it panics.
 //!
-//! Read in this order: `schema` (the columns), `files` (durable writes), `table` (the log), `buffer` and `encode` (rows
+//! Read in this order: `schema` (the columns), `files` (durable writes), `log` and `table` (which files are the table), `buffer` and `encode` (rows
 //! into files), `writer` and `commit` (the protocol), `reader` and `scan` (files into rows).
 
 mod buffer;
@@ -23,6 +23,7 @@ mod export;
 mod failpoint;
 mod files;
 mod ids;
+mod log;
 mod maintain;
 mod merge;
 mod object;

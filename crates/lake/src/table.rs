@@ -10,17 +10,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use deltalake_core::kernel::transaction::{CommitData, TransactionError};
-use deltalake_core::kernel::{Action, Add, Protocol, Remove, Version};
-use deltalake_core::logstore::{CommitOrBytes, commit_uri_from_version, get_actions};
+use deltalake_core::kernel::{Action, Add, Remove, Version};
+use deltalake_core::logstore::CommitOrBytes;
 use deltalake_core::protocol::DeltaOperation;
 use deltalake_core::{DeltaTable, DeltaTableBuilder};
 use event::{Column, Day};
+use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::LakeError;
 use crate::failpoint::failpoint;
+use crate::log::{self, Entry, Metadata, Protocol};
 use crate::schema::{FORMAT, TABLE, delta_schema};
 use crate::stats::FileStats;
 use crate::storage::{Storage, now_millis, wait};
@@ -28,11 +30,14 @@ use crate::storage::{Storage, now_millis, wait};
 /// The property that marks a table as ours.
 const FORMAT_PROPERTY: &str = "trailhound.format";
 
+/// Entries of the log that are fetched at a time when a table is opened.
+const ENTRIES_AT_ONCE: usize = 16;
+
 /// A checkpoint is written whenever a version is a multiple of this.
 pub(crate) const CHECKPOINT_EVERY: Version = 100;
 
 /// One active file of the table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataFile {
     /// Relative to the table.
     pub(crate) path: String,
@@ -143,11 +148,69 @@ pub(crate) struct Table {
 impl Table {
     /// Reads the newest version. `None` if the folder holds no log.
     pub(crate) fn load(storage: &Storage) -> Result<Option<Table>, LakeError> {
+        // Whatever is wrong with the log, the library reads it again and has the words for it.
+        if let Ok(Some(table)) = Self::replay(storage) {
+            return Ok(Some(table));
+        }
         if !has_log(storage)? {
             return Ok(None);
         }
         let table = load_delta(storage)?;
         Self::from_delta(storage, &table).map(Some)
+    }
+
+    /// Reads the newest checkpoint and the entries after it. `None` if the log cannot be read so.
+    fn replay(storage: &Storage) -> Result<Option<Table>, LakeError> {
+        let start = log::read_checkpoint(storage);
+        let first = start.as_ref().map_or(0, |(version, _)| version + 1);
+        let read = |version| async move {
+            Ok::<_, LakeError>(log::read(storage, version).await?.map(|entry| (version, entry)))
+        };
+        let mut entries: Vec<(Version, Entry)> = start.into_iter().collect();
+        let later = futures::stream::iter(first..).map(read).buffered(ENTRIES_AT_ONCE);
+        wait(later.try_take_while(|found| std::future::ready(Ok(found.is_some()))).try_for_each(|found| {
+            entries.extend(found);
+            std::future::ready(Ok(()))
+        }))?;
+        let (mut metadata, mut protocol) = (None, None);
+        for (_, entry) in &mut entries {
+            metadata = entry.metadata.take().or(metadata);
+            protocol = entry.protocol.or(protocol);
+        }
+        let (Some(&(version, _)), Some(metadata), Some(protocol)) = (entries.last(), metadata, protocol) else {
+            return Ok(None);
+        };
+        check_ours(storage, protocol, &metadata)?;
+        let mut table = Table::empty(storage, &metadata.id, version);
+        // Entries after an old checkpoint may have been cleaned up: then this is not the newest version.
+        if !table.entry_exists(version)? {
+            return Ok(None);
+        }
+        for (_, entry) in entries {
+            table.take(entry, |_| {})?;
+        }
+        Ok(Some(table))
+    }
+
+    fn empty(storage: &Storage, id: &str, version: Version) -> Table {
+        let storage = storage.clone();
+        Table { storage, id: Arc::from(id), version, files: BTreeMap::new(), days: HashMap::new() }
+    }
+
+    /// Takes what an entry says in, and tells which files it adds with new rows.
+    fn take(&mut self, entry: Entry, mut added: impl FnMut(&Arc<DataFile>)) -> Result<(), LakeError> {
+        for path in &entry.removed {
+            self.remove(path);
+        }
+        for add in entry.added {
+            let date = add.partition_values.get("event_date").and_then(Option::as_deref);
+            let file = data_file(&self.storage, add.path, date, add.size, add.modification_time, add.stats)?;
+            let file = self.insert(file);
+            if add.data_change {
+                added(&file);
+            }
+        }
+        Ok(())
     }
 
     /// Writes the first entry of a new table. That another process was quicker is no error.
@@ -185,14 +248,16 @@ impl Table {
     fn from_delta(storage: &Storage, delta: &DeltaTable) -> Result<Table, LakeError> {
         let state = delta.snapshot().map_err(|source| LakeError::log(storage.name(), source))?;
         let metadata = state.metadata();
-        check_ours(storage, state.protocol(), metadata)?;
-        let mut table = Table {
-            storage: storage.clone(),
-            id: Arc::from(metadata.id()),
-            version: state.version(),
-            files: BTreeMap::new(),
-            days: HashMap::new(),
+        // Serialised rather than asked: the accessors of the schema belong to the library's inside.
+        let known = serde_json::to_value(metadata).and_then(serde_json::from_value::<Metadata>);
+        let known = known.map_err(|error| LakeError::damaged(storage.full("_delta_log"), error.to_string()))?;
+        let protocol = state.protocol();
+        let protocol = Protocol {
+            min_reader_version: protocol.min_reader_version(),
+            min_writer_version: protocol.min_writer_version(),
         };
+        check_ours(storage, protocol, &known)?;
+        let mut table = Table::empty(storage, &known.id, state.version());
         for view in state.log_data().iter() {
             let date = view.partition_values_map().remove("event_date").flatten();
             let stats = view.stats();
@@ -257,10 +322,9 @@ impl Table {
         let mut added = Vec::new();
         loop {
             let next = self.version + 1;
-            let entry = wait(self.storage.log().read_commit_entry(next))
-                .map_err(|source| LakeError::log(self.storage.name(), source))?;
+            let entry = wait(log::read(&self.storage, next))?;
             match entry {
-                Some(entry) => self.apply_entry(next, &entry, &mut added)?,
+                Some(entry) => self.apply(next, entry, &mut added)?,
                 None if self.entry_exists(self.version)? => return Ok(added),
                 // The entry of our own version was cleaned up: so were others after it.
                 None => return self.reload(),
@@ -270,7 +334,7 @@ impl Table {
 
     /// Whether the log still has the entry of a version. The newest entry is never cleaned up.
     fn entry_exists(&self, version: Version) -> Result<bool, LakeError> {
-        let path = commit_uri_from_version(Some(version));
+        let path = log::path_of(version);
         match wait(self.storage.store().head(&path)) {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
@@ -291,29 +355,15 @@ impl Table {
         Ok(added)
     }
 
-    fn apply_entry(&mut self, version: Version, entry: &Bytes, added: &mut Vec<Added>) -> Result<(), LakeError> {
-        let actions = get_actions(version, entry).map_err(|source| LakeError::log(self.storage.name(), source))?;
-        for action in &actions {
-            match action {
-                Action::Remove(remove) => self.remove(&remove.path),
-                Action::Metadata(metadata) if metadata.id() != &*self.id => {
-                    let reason = "it was replaced by another table while it was in use";
-                    return Err(LakeError::NotALake { path: self.storage.name(), reason: reason.into() });
-                }
-                Action::Protocol(protocol) => check_protocol(&self.storage, protocol)?,
-                _ => {}
-            }
+    fn apply(&mut self, version: Version, entry: Entry, added: &mut Vec<Added>) -> Result<(), LakeError> {
+        if entry.metadata.as_ref().is_some_and(|metadata| metadata.id != *self.id) {
+            let reason = "it was replaced by another table while it was in use";
+            return Err(LakeError::NotALake { path: self.storage.name(), reason: reason.into() });
         }
-        for action in actions {
-            if let Action::Add(add) = action {
-                let date = add.partition_values.get("event_date").and_then(Option::as_deref);
-                let file = data_file(&self.storage, add.path, date, add.size, add.modification_time, add.stats)?;
-                let file = self.insert(file);
-                if add.data_change {
-                    added.push(Added { version, file });
-                }
-            }
+        if let Some(protocol) = entry.protocol {
+            check_protocol(&self.storage, protocol)?;
         }
+        self.take(entry, |file| added.push(Added { version, file: Arc::clone(file) }))?;
         self.version = version;
         Ok(())
     }
@@ -334,7 +384,9 @@ impl Table {
             Err(source) => return Err(LakeError::commit(self.storage.name(), source)),
         }
         failpoint!("lake::commit::after");
-        self.apply_entry(version, &entry, &mut Vec::new())?;
+        let entry = Entry::parse(&entry);
+        let entry = entry.map_err(|error| LakeError::damaged(self.storage.name(), error.to_string()))?;
+        self.apply(version, entry, &mut Vec::new())?;
         Ok(Attempt::Committed(version))
     }
 
@@ -368,8 +420,8 @@ fn has_log(storage: &Storage) -> Result<bool, LakeError> {
     wait(storage.log().is_delta_table_location()).map_err(|source| LakeError::log(storage.name(), source))
 }
 
-fn check_protocol(storage: &Storage, protocol: &Protocol) -> Result<(), LakeError> {
-    let (reader, writer) = (protocol.min_reader_version(), protocol.min_writer_version());
+fn check_protocol(storage: &Storage, protocol: Protocol) -> Result<(), LakeError> {
+    let (reader, writer) = (protocol.min_reader_version, protocol.min_writer_version);
     if reader > 1 || writer > 2 {
         let reason = format!("it asks for Delta reader version {reader} and writer version {writer}");
         return Err(LakeError::NotALake { path: storage.name(), reason });
@@ -377,21 +429,15 @@ fn check_protocol(storage: &Storage, protocol: &Protocol) -> Result<(), LakeErro
     Ok(())
 }
 
-fn check_ours(
-    storage: &Storage,
-    protocol: &Protocol,
-    metadata: &deltalake_core::kernel::Metadata,
-) -> Result<(), LakeError> {
+fn check_ours(storage: &Storage, protocol: Protocol, metadata: &Metadata) -> Result<(), LakeError> {
     check_protocol(storage, protocol)?;
     let refuse = |reason: String| Err(LakeError::NotALake { path: storage.name(), reason });
-    match metadata.configuration().get(FORMAT_PROPERTY).map(String::as_str) {
+    match metadata.configuration.get(FORMAT_PROPERTY).and_then(Option::as_deref) {
         Some(FORMAT) => {}
         Some(other) => return refuse(format!("its format is {other}, this program knows {FORMAT}")),
         None => return refuse(format!("it is a Delta table without the property {FORMAT_PROPERTY}")),
     }
-    // Serialised rather than asked: the accessors of the schema belong to the library's inside.
-    let metadata = serde_json::to_value(metadata).unwrap_or(Value::Null);
-    let schema = metadata["schemaString"].as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let schema = serde_json::from_str::<Value>(&metadata.schema_string).ok();
     let expected = delta_schema();
     let columns = |schema: &Value| -> Vec<(String, String)> {
         let fields = schema["fields"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -424,4 +470,88 @@ fn data_file(
     }
     let parsed = stats.as_deref().map(FileStats::parse).unwrap_or_default();
     Ok(DataFile { path, day, size, stats: parsed, stats_json: stats, modified_millis })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Lake;
+
+    /// A step in a table's life.
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// Files are added, and some of those that are there taken away.
+        Commit {
+            days: Vec<(i32, bool)>,
+            removed: Vec<prop::sample::Index>,
+            data_change: bool,
+        },
+        Checkpoint,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let removed = prop::collection::vec(any::<prop::sample::Index>(), 0..3);
+        let days = prop::collection::vec((0..5i32, any::<bool>()), 0..4);
+        let commit = (days, removed, any::<bool>());
+        let commit = commit.prop_map(|(days, removed, data_change)| Step::Commit { days, removed, data_change });
+        prop::collection::vec(prop_oneof![6 => commit, 1 => Just(Step::Checkpoint)], 0..24)
+    }
+
+    /// A file that is nowhere but in the log; its name holds what a URL would write otherwise.
+    fn file(number: usize, day: i32, has_stats: bool) -> DataFile {
+        let day = Day::from_days(20_000 + day);
+        let stats = FileStats { rows: number as u64, time: Some((1, 2 + number as i64)), ..FileStats::default() };
+        let stats_json = has_stats.then(|| stats.to_json());
+        let stats = stats_json.as_deref().map(FileStats::parse).unwrap_or_default();
+        let path = format!("event_date={day}/part {number} 100% é.parquet");
+        DataFile { path, day, size: 10 * number as u64, stats, stats_json, modified_millis: number as i64 }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        /// What is read here is what the library reads, and what one who was there all the time knows.
+        #[test]
+        fn a_table_is_read_as_the_library_reads_it(steps in steps()) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let lake = Lake::open_or_create(folder.path()).expect("a lake");
+            let storage = lake.storage();
+            let mut table = lake.table().expect("the newest version");
+            for step in steps {
+                match step {
+                    Step::Commit { days, removed, data_change } => {
+                        let there: Vec<Arc<DataFile>> = table.files().cloned().collect();
+                        let mut actions = HashMap::new();
+                        for index in removed.iter().filter(|_| !there.is_empty()) {
+                            let file = index.get(&there);
+                            actions.insert(file.path.clone(), file.remove(data_change));
+                        }
+                        let number = usize::try_from(table.version()).expect("few versions") * 10;
+                        for (place, (day, has_stats)) in days.into_iter().enumerate() {
+                            let file = file(number + place, day, has_stats);
+                            actions.insert(file.path.clone(), file.add(data_change));
+                        }
+                        let operation = DeltaOperation::Delete { predicate: None };
+                        table.commit(actions.into_values().collect(), operation).expect("a commit");
+                    }
+                    Step::Checkpoint => table.checkpoint().expect("a checkpoint"),
+                }
+            }
+            let library = Table::from_delta(storage, &load_delta(storage).expect("a table")).expect("our table");
+            let ours = Table::replay(storage).expect("a log that can be read").expect("nothing unknown in it");
+            // The library writes the text of the statistics anew.
+            let known = |table: &Table| -> Vec<DataFile> {
+                table.files().map(|file| DataFile { stats_json: None, ..file.as_ref().clone() }).collect()
+            };
+            for other in [&library, &table] {
+                prop_assert_eq!(&ours.id, &other.id);
+                prop_assert_eq!(ours.version, other.version);
+                prop_assert_eq!(known(&ours), known(other));
+                prop_assert_eq!(&ours.days, &other.days);
+            }
+            prop_assert_eq!(&ours.files, &table.files);
+        }
+    }
 }
