@@ -2,6 +2,7 @@
 
 mod expressions;
 mod failures;
+mod lists;
 mod written_times;
 
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};

@@ -56,3 +56,42 @@ async fn comparisons_read_the_column_itself() {
         assert!(reads, "{condition}:\n{plan}");
     }
 }
+
+#[tokio::test]
+async fn what_is_read_back_is_the_column_itself() {
+    let context = views().await;
+    let first_and_last = "min(from_iso8601_timestamp(event_time)), max(from_iso8601_timestamp(event_time))";
+    let each = "from_iso8601_timestamp(event_time), hour(from_iso8601_timestamp(event_time)) ORDER BY 1";
+    let (ten, half, midnight) = ("2024-03-14T10:00:00Z", "2024-03-14T10:00:00.500Z", "2024-03-15T00:00:00Z");
+    for (question, wanted) in [
+        (format!("SELECT {first_and_last} FROM written"), vec![vec![ten, midnight]]),
+        (format!("SELECT {first_and_last} FROM written AS w"), vec![vec![ten, midnight]]),
+        (
+            format!("SELECT {first_and_last} FROM written WHERE event_date = '2024-03-14' AND event_time < '2025'"),
+            vec![vec![ten, half]],
+        ),
+        (
+            "SELECT max(from_iso8601_timestamp(eventtime)) FROM written WHERE event_date < '2024-03-15'".to_owned(),
+            vec![vec![ten]],
+        ),
+        (
+            format!("SELECT {}", each.replace(" ORDER", " FROM written ORDER")),
+            vec![vec![ten, "10"], vec![half, "10"], vec![midnight, "0"]],
+        ),
+    ] {
+        let found = rows(&context, &question).await.expect(&question);
+        assert_eq!(found, wanted, "{question}");
+        let plan = rows(&context, &format!("EXPLAIN {question}")).await.expect(&question).concat().concat();
+        // The name of what is asked for stays as it was asked.
+        let calls = plan.replace("from_iso8601_timestamp(w.", "").matches(" from_iso8601_timestamp(iso8601").count();
+        assert_eq!(
+            (calls, plan.contains("iso8601(raw.time)"), plan.contains("iso8601_z(raw.time)")),
+            (0, false, false),
+            "{plan}"
+        );
+    }
+    // Where the text itself is wanted too, it is written, and the time is not read from it.
+    let both = "SELECT event_time, from_iso8601_timestamp(event_time) FROM written WHERE event_date > '2024-03-14'";
+    let found = rows(&context, both).await;
+    assert_eq!(found, Ok(vec![vec!["2024-03-15T00:00:00+00:00".to_owned(), midnight.to_owned()]]));
+}

@@ -8,7 +8,7 @@ use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Date32Array, StringViewBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
 };
 use datafusion::arrow::datatypes::{DataType, Date32Type, TimeUnit, TimestampMicrosecondType};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::preimage::PreimageResult;
@@ -22,6 +22,8 @@ use super::super::call::{Call, shown};
 use super::super::function::{self, Arg, Function};
 use super::{Kind, MICROS_PER_DAY, MICROS_PER_SECOND, Times};
 
+/// The function that reads a time.
+const FROM_ISO8601: &str = "from_iso8601_timestamp";
 /// The name of the function that the views write times with, in the classic tracker's form.
 const ISO8601: &str = "iso8601";
 /// The same in CloudTrail's own form, which is to the second.
@@ -33,7 +35,7 @@ const ISO8601_DAY: &str = "iso8601_day";
 
 pub(crate) fn functions() -> Vec<Function> {
     vec![
-        Function::new("from_iso8601_timestamp", &[Arg::Text], function::instant, from_timestamp)
+        Function::new(FROM_ISO8601, &[Arg::Text], function::instant, from_timestamp)
             .alias("from_iso8601_timestamp_nanos")
             .fallible()
             .simplified(unwrap_written),
@@ -107,21 +109,42 @@ fn from_date(call: &Call<'_>) -> Result<ArrayRef> {
     Ok(Arc::new((0..call.rows()).map(read).collect::<Result<Date32Array>>()?))
 }
 
-/// `from_iso8601_timestamp(iso8601(x))` is `x`; of what is written to the second, its second.
 fn unwrap_written(args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
-    if let [Expr::ScalarFunction(inner)] = args.as_slice()
-        && matches!(inner.func.name(), ISO8601 | ISO8601_Z)
-        && let [time] = inner.args.as_slice()
-        && let DataType::Timestamp(_, Some(_)) = info.get_data_type(time)?
-    {
-        let time = time.clone().cast_to(&super::super::types::utc(), info.schema().as_ref())?;
-        if inner.func.name() == ISO8601 {
-            return Ok(ExprSimplifyResult::Simplified(time));
-        }
-        let second = whole_second_udf();
-        return Ok(ExprSimplifyResult::Simplified(Expr::ScalarFunction(ScalarFunction::new_udf(second, vec![time]))));
+    match args.as_slice() {
+        [written] => Ok(match time_of(written, info.schema().as_ref())? {
+            Some(time) => ExprSimplifyResult::Simplified(time),
+            None => ExprSimplifyResult::Original(args),
+        }),
+        _ => Ok(ExprSimplifyResult::Original(args)),
     }
-    Ok(ExprSimplifyResult::Original(args))
+}
+
+/// `from_iso8601_timestamp(iso8601(x))` is `x`; of what is written to the second, its second. `None` for what is not
+/// written so.
+fn time_of(written: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
+    let Expr::ScalarFunction(call) = written else { return Ok(None) };
+    let [time] = call.args.as_slice() else { return Ok(None) };
+    let to_the_second = match call.func.name() {
+        ISO8601 => false,
+        ISO8601_Z => true,
+        _ => return Ok(None),
+    };
+    if !matches!(time.get_type(schema)?, DataType::Timestamp(_, Some(_))) {
+        return Ok(None);
+    }
+    let time = time.clone().cast_to(&super::super::types::utc(), schema)?;
+    Ok(Some(match to_the_second {
+        true => Expr::ScalarFunction(ScalarFunction::new_udf(whole_second_udf(), vec![time])),
+        false => time,
+    }))
+}
+
+/// What a call would give that reads the column in which `written` stands: `None` for other calls and columns.
+pub(crate) fn read_back(call: &ScalarFunction, written: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
+    match call.func.name() {
+        FROM_ISO8601 => time_of(written, schema),
+        _ => Ok(None),
+    }
 }
 
 fn whole_second() -> Function {
