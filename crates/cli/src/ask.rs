@@ -38,6 +38,17 @@ pub(crate) struct Asker {
     stop: Arc<Notify>,
 }
 
+/// Has glibc keep what is freed for what is asked for next, up to 62 MiB in each of its arenas.
+///
+/// It gives larger blocks back to the system, which clears them before it gives them out again: a question that reads many
+/// pages of files spent a fifth of its time on that. A block that is freed raises both of glibc's thresholds to its own
+/// size, which no page has to be touched for. Other allocators lose nothing by it.
+fn keep_freed_memory() {
+    // glibc learns from blocks of up to 32 MiB with their header.
+    const LARGEST: usize = 31 << 20;
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGEST)));
+}
+
 impl Asker {
     pub(crate) fn open(session: &Session, lake: Option<&str>) -> anyhow::Result<Asker> {
         let config = &session.loaded.config;
@@ -68,6 +79,7 @@ impl Asker {
         let memory = usize::try_from(config.query.memory).unwrap_or(usize::MAX);
         let options = EngineOptions { now: now(session), memory, spill: None, threads };
         let source = lake.map_or_else(|| Source::folder(session.lake_path()), Source::lake);
+        keep_freed_memory();
         let engine = Arc::new(Engine::new(source, tables, options)?);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
