@@ -1,11 +1,13 @@
 """Statements in Athena's dialect on standard input, a JSON object by name; DuckDB's rows on standard output.
 
-With a number after the lake: the median seconds of so many runs instead, after one that does not count.
+With a number after the lake: the median seconds of so many runs instead, after one that does not count. With a port
+after that: those of the PostgreSQL server there, which is asked the statements as they are.
 
 The lake is read through its log: deltalake names the active files.
 """
 import datetime
 import json
+import os
 import statistics
 import sys
 import time
@@ -16,6 +18,7 @@ import sqlglot
 
 lake = sys.argv[1]
 runs = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+port = sys.argv[3] if len(sys.argv) > 3 else None
 files = [uri.removeprefix("file://") for uri in deltalake.DeltaTable(lake).file_uris()]
 connection = duckdb.connect()
 connection.execute("SET TimeZone = 'UTC'")
@@ -47,20 +50,43 @@ def text(value):
     return str(value)
 
 
-answers = {}
-for name, statement in json.load(sys.stdin).items():
-    (translated,) = sqlglot.transpile(
-        statement, read="athena", write="duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE
-    )
-    if runs:
+def times(ask, statements):
+    """The median seconds of each, after a run that does not count."""
+    answers = {}
+    for name, statement in statements.items():
         seconds = []
         for _ in range(runs + 1):
             begun = time.perf_counter()
-            connection.execute(translated).fetchall()
+            ask(statement)
             seconds.append(time.perf_counter() - begun)
         answers[name] = statistics.median(seconds[1:])
-        continue
-    cursor = connection.execute(translated)
+    return answers
+
+
+statements = json.load(sys.stdin)
+if port:
+    import psycopg
+
+    door = psycopg.connect(
+        host="127.0.0.1", port=port, user="trailhound", dbname="trailhound",
+        password=os.environ["DOOR_PASSWORD"], autocommit=True,
+    )
+    json.dump(times(lambda statement: door.execute(statement).fetchall(), statements), sys.stdout)
+    sys.exit()
+
+
+def translated(statement):
+    (text,) = sqlglot.transpile(statement, read="athena", write="duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE)
+    return text
+
+
+statements = {name: translated(statement) for name, statement in statements.items()}
+if runs:
+    json.dump(times(lambda statement: connection.execute(statement).fetchall(), statements), sys.stdout)
+    sys.exit()
+answers = {}
+for name, statement in statements.items():
+    cursor = connection.execute(statement)
     columns = [column[0] for column in cursor.description]
     answers[name] = {"columns": columns, "rows": [[text(value) for value in row] for row in cursor.fetchall()]}
 json.dump(answers, sys.stdout)
