@@ -219,7 +219,11 @@ pub(crate) fn of_credentials(failed: &CredentialsError) -> CallError {
             "none were found: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run `aws sso login`".to_owned(),
         ),
         CredentialsError::ProviderTimedOut(_) => CallError::Unavailable("no credentials in time".to_owned()),
-        _ => CallError::Credentials(innermost(failed)),
+        _ => CallError::Credentials(match innermost(failed) {
+            // Signed out, or never signed in: the SDK says no more than that, each time in other words.
+            said if said.contains("SSO") || said.contains("sso") => format!("{said}: run `aws sso login`"),
+            said => said,
+        }),
     }
 }
 

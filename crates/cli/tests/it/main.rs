@@ -7,6 +7,7 @@ mod athena;
 mod attest;
 mod bad_input;
 mod crash;
+mod credentials;
 mod daemon;
 mod deployment;
 mod detective;

@@ -1,5 +1,5 @@
-//! The model over HTTP, as AWS speaks: LookupEvents (AWS JSON 1.1), ListRegions, AssumeRole, GetCallerIdentity,
-//! ListAccounts, and what validating log files needs (DescribeTrails, ListPublicKeys, DescribeOrganization), so that a
+//! The model over HTTP, as AWS speaks: LookupEvents (AWS JSON 1.1), ListRegions, AssumeRole (also with a
+//! web identity), GetCallerIdentity, ListAccounts, and what validating log files needs (DescribeTrails, ListPublicKeys, DescribeOrganization), so that a
 //! program with the real SDK can be pointed at it. [`s3`] serves a folder as a bucket beside it.
 
 pub mod data;

@@ -23,8 +23,8 @@ pub(super) fn answer(service: &Service, request: &Request) -> Answer {
             Some(organization) => json_answer(&organization),
             None => error(400, "AWSOrganizationsNotInUseException", "The account is no member of an organization"),
         },
-        ("POST", Some("ListAccounts")) => list_accounts(service),
-        ("POST", None) if request.path.starts_with("/listRegions") => list_regions(service),
+        ("POST", Some("ListAccounts")) => list_accounts(service, request),
+        ("POST", None) if request.path.starts_with("/listRegions") => list_regions(service, request),
         ("POST", None) => token_service(service, request),
         _ => error(400, "UnknownOperationException", "this service knows no such operation"),
     }
@@ -57,6 +57,15 @@ fn signed(request: &Request) -> (&str, &str) {
     let mut parts = scope.and_then(|scope| scope.split(',').next()).unwrap_or_default().split('/');
     let key = parts.next().unwrap_or_default();
     (key, parts.nth(1).unwrap_or("us-east-1"))
+}
+
+/// The partition of a region.
+fn partition(region: &str) -> &'static str {
+    match region {
+        _ if region.starts_with("us-gov-") => "aws-us-gov",
+        _ if region.starts_with("cn-") => "aws-cn",
+        _ => "aws",
+    }
 }
 
 /// The account of the caller: keys of assumed roles carry it; any other key is the first account's.
@@ -185,18 +194,21 @@ fn refusal(refusal: Refusal) -> Answer {
     error(400, kind, message)
 }
 
-fn list_regions(service: &Service) -> Answer {
+fn list_regions(service: &Service, request: &Request) -> Answer {
     let data = service.data.lock().unwrap_or_else(PoisonError::into_inner);
+    let here = partition(signed(request).1);
     let region = |region: String| json!({"RegionName": region, "RegionOptStatus": "ENABLED_BY_DEFAULT"});
-    let regions: Vec<Value> = data.regions().into_iter().map(region).collect();
+    let regions: Vec<Value> =
+        data.regions().into_iter().filter(|region| partition(region) == here).map(region).collect();
     json_answer(&json!({ "Regions": regions }))
 }
 
-fn list_accounts(service: &Service) -> Answer {
+fn list_accounts(service: &Service, request: &Request) -> Answer {
+    let here = partition(signed(request).1);
     let data = service.data.lock().unwrap_or_else(PoisonError::into_inner);
     let account = |id: String| {
         json!({
-            "Arn": format!("arn:aws:organizations::{ACCOUNT}:account/o-example/{id}"),
+            "Arn": format!("arn:{here}:organizations::{ACCOUNT}:account/o-example/{id}"),
             "Id": id, "Name": format!("account {id}"), "Email": format!("{id}@example.com"),
             "Status": "ACTIVE", "JoinedMethod": "CREATED", "JoinedTimestamp": 1_600_000_000,
         })
@@ -205,7 +217,7 @@ fn list_accounts(service: &Service) -> Answer {
     json_answer(&json!({ "Accounts": accounts }))
 }
 
-/// AssumeRole and GetCallerIdentity: the query protocol, in XML.
+/// AssumeRole, with or without a web identity, and GetCallerIdentity: the query protocol, in XML.
 fn token_service(service: &Service, request: &Request) -> Answer {
     let body = String::from_utf8_lossy(&request.body);
     let field = |name: &str| {
@@ -213,29 +225,30 @@ fn token_service(service: &Service, request: &Request) -> Answer {
         pairs.filter(|(known, _)| *known == name).map(|(_, value)| unescaped(value)).next()
     };
     let inner = match field("Action").as_deref() {
-        Some("AssumeRole") => {
+        Some(action @ ("AssumeRole" | "AssumeRoleWithWebIdentity")) => {
             let arn = field("RoleArn").unwrap_or_default();
             let account = arn.split(':').nth(4).filter(|part| part.len() == 12).unwrap_or(ACCOUNT).to_owned();
             let role = arn.rsplit('/').next().unwrap_or_default().to_owned();
             let session = field("RoleSessionName").unwrap_or_default();
             let until = jiff::Timestamp::from_second(now() / SECOND + 3600).unwrap_or_default();
             format!(
-                "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
+                "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result>\
                  <Credentials><AccessKeyId>ASIA{account}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>\
                  <SessionToken>session</SessionToken><Expiration>{until}</Expiration></Credentials>\
                  <AssumedRoleUser><AssumedRoleId>AROAEXAMPLE:{session}</AssumedRoleId>\
-                 <Arn>arn:aws:sts::{account}:assumed-role/{role}/{session}</Arn></AssumedRoleUser>\
-                 </AssumeRoleResult></AssumeRoleResponse>",
+                 <Arn>arn:{here}:sts::{account}:assumed-role/{role}/{session}</Arn></AssumedRoleUser>\
+                 </{action}Result></{action}Response>",
+                here = partition(signed(request).1),
                 account = escaped(&account),
                 role = escaped(&role),
                 session = escaped(&session),
             )
         }
         Some("GetCallerIdentity") => {
-            let account = account(service, request);
+            let (account, here) = (account(service, request), partition(signed(request).1));
             format!(
                 "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
-                 <GetCallerIdentityResult><Arn>arn:aws:iam::{account}:user/tester</Arn><UserId>AIDAEXAMPLE</UserId>\
+                 <GetCallerIdentityResult><Arn>arn:{here}:iam::{account}:user/tester</Arn><UserId>AIDAEXAMPLE</UserId>\
                  <Account>{account}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
             )
         }
