@@ -5,6 +5,7 @@ TABLE ITEM` puts one in, both as DynamoDB writes them; `messages` tells what arr
 topic, `objects` what lies in the bucket; `log KEY JSON` puts an object into the bucket of a trail.
 """
 
+import base64
 import gzip
 import json
 import logging
@@ -82,6 +83,17 @@ def messages():
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
 
 
+def with_bytes(value):
+    """Binary values as boto3 takes them, wherever they stand."""
+    if isinstance(value, list):
+        return [with_bytes(part) for part in value]
+    if isinstance(value, dict):
+        if list(value) == ["B"]:
+            return {"B": base64.b64decode(value["B"])}
+        return {name: with_bytes(part) for name, part in value.items()}
+    return value
+
+
 for line in sys.stdin:
     what, *rest = line.strip().split(" ", 2)
     if what == "objects":
@@ -97,9 +109,9 @@ for line in sys.stdin:
         continue
     table, *item = rest
     if what == "put":
-        client.put_item(TableName=table, Item=json.loads(item[0]))
+        client.put_item(TableName=table, Item=with_bytes(json.loads(item[0])))
         print("{}", flush=True)
         continue
     items = client.get_paginator("scan").paginate(TableName=table).build_full_result()["Items"]
-    print(json.dumps(items, default=lambda value: f"{len(value)} bytes"), flush=True)
+    print(json.dumps(items, default=lambda value: base64.b64encode(value).decode()), flush=True)
 server.stop()

@@ -4,16 +4,16 @@ use pipeline::coverage::{Coverage, Interval};
 
 use crate::stage::{tables, time};
 
-fn covered(from: &str, to: &str) -> Coverage {
+pub(crate) fn covered(from: &str, to: &str) -> Coverage {
     Coverage::from_iter([Interval::new(time(from), time(to))])
 }
 
-fn trouble(message: &str) -> Trouble {
+pub(crate) fn trouble(message: &str) -> Trouble {
     let (since, last) = (time("2026-01-15T10:00:00Z"), time("2026-01-15T11:00:00.5Z"));
     Trouble { kind: TroubleKind::Throttled, message: message.to_owned(), since, last }
 }
 
-fn change(stream: &Stream, covered: Coverage) -> StreamChange {
+pub(crate) fn change(stream: &Stream, covered: Coverage) -> StreamChange {
     let window = Interval::new(time("2026-01-14T00:00:00Z"), time("2026-01-15T00:00:00Z"));
     let mut walk = Walk::new(window, time("2026-01-15T12:00:00.25Z"));
     walk.token = Some("t".repeat(2000));

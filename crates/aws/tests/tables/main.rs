@@ -10,6 +10,7 @@ mod alerts;
 mod control;
 mod events;
 mod exports;
+mod golden;
 mod stage;
 mod suppressions;
 

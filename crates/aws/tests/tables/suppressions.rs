@@ -14,7 +14,7 @@ use testkit::event;
 use crate::alerts::{CHANNEL, alerts, all, claim, minute, routes};
 use crate::stage::{Stage, tables, time};
 
-fn suppression(principal: &str) -> Suppression {
+pub(crate) fn suppression(principal: &str) -> Suppression {
     let request = SuppressionRequest {
         conditions: Conditions { principal: Some(Pattern::new(principal).unwrap()), ..Conditions::default() },
         reason: "a reason; with \"quotes\" and é".to_owned(),
@@ -25,7 +25,7 @@ fn suppression(principal: &str) -> Suppression {
     Suppression::new(request, time("2026-01-10T00:00:00.25Z")).unwrap()
 }
 
-fn removal() -> Removal {
+pub(crate) fn removal() -> Removal {
     Removal { at: time("2026-01-12T00:00:00Z"), by: "carol".to_owned() }
 }
 

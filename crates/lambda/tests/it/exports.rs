@@ -309,8 +309,8 @@ fn what_cannot_be_exported_fails_the_invocation() {
         stage.deployment.put("trail-events", &item);
     };
     put("broken", json!({"S": "no JSON {"}), json!({}));
-    put("damaged", json!({"B": "no zlib"}), json!({}));
-    put("torn", json!({"B": "x"}), json!({"parts": {"N": "2"}}));
+    put("damaged", json!({"B": "bm8gemxpYg=="}), json!({}));
+    put("torn", json!({"B": "eA=="}), json!({"parts": {"N": "2"}}));
     let failed = stage.function("exporter", &[]).invoke(&json!({})).unwrap_err();
     assert_eq!(failed["errorType"], "Incomplete", "{failed}");
     let summary: Value = serde_json::from_str(failed["errorMessage"].as_str().unwrap()).unwrap();
