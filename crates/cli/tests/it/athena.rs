@@ -143,7 +143,7 @@ fn planted() -> Vec<String> {
 }
 
 /// What a case of the catalogue asks for, as flags; and when.
-fn flags(query: &str) -> (Vec<String>, String) {
+pub(crate) fn flags(query: &str) -> (Vec<String>, String) {
     let (mut flags, mut now) = (Vec::new(), NOW.to_owned());
     let text = std::fs::read_to_string(cases().join(query).join("params.txt")).unwrap_or_default();
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -165,7 +165,7 @@ fn is_same(ours: &Value, theirs: &Value) -> bool {
 }
 
 /// What differs between two answers in JSON.
-fn difference(ours: &Value, theirs: &Value) -> Option<String> {
+pub(crate) fn difference(ours: &Value, theirs: &Value) -> Option<String> {
     let (ours, theirs) = (ours.as_array().unwrap(), theirs.as_array().unwrap());
     let is_same_row = |(ours, theirs): (&Value, &Value)| {
         let (ours, theirs) = (ours.as_object().unwrap(), theirs.as_object().unwrap());

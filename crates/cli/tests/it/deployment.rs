@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
+use crate::athena;
 use crate::live::{Live, record};
 use crate::support::Ran;
 
@@ -69,6 +70,27 @@ impl Account {
             .env("AWS_REGION", "eu-central-1")
             .args(arguments);
         Ran(command.output().unwrap())
+    }
+
+    /// Asks the whole catalogue of Athena and of the engine on this machine, over the lake that the exporter wrote.
+    fn assert_both_engines_agree(&self) {
+        let lake = format!("s3://trailhound-analytics-{ACCOUNT}/lake");
+        let queries = self.trailhound(&["query", "list", "--format", "json"]).code(0).json();
+        let (mut problems, mut with_rows) = (Vec::new(), 0);
+        for query in queries.as_array().unwrap() {
+            let query = query["name"].as_str().unwrap();
+            let (flags, _) = athena::flags(query);
+            let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+            let asked = |engine: &[&str]| {
+                let run = ["query", "run", query, "--format", "json"];
+                self.trailhound(&[&run[..], engine, &flags].concat()).code(0).json()
+            };
+            let (ours, theirs) = (asked(&["--lake", &lake]), asked(&["--engine", "athena"]));
+            problems.extend(athena::difference(&ours, &theirs).map(|difference| format!("{query}: {difference}")));
+            with_rows += usize::from(!ours.as_array().unwrap().is_empty());
+        }
+        assert!(problems.is_empty(), "{}", problems.join("\n"));
+        assert!(with_rows > 5, "only {with_rows} queries found something to compare");
     }
 
     /// What arrived at the topic's queue, once there is this much of it.
@@ -176,6 +198,7 @@ fn from_nothing_to_the_first_alert_and_back() {
     let number: u64 = exported.split(' ').next().unwrap().parse().unwrap();
     let ask = ["sql", "SELECT count(*) AS n FROM iam_events", "--engine", "athena", "--format", "json"];
     assert_eq!(account.trailhound(&ask).code(0).json()[0]["n"], json!(number));
+    account.assert_both_engines_agree();
     let log = account.ask(&format!("objects trailhound-analytics-{ACCOUNT} lake/_delta_log/"));
     assert!(log.as_array().unwrap().len() > 1, "{log}");
     assert_eq!(account.ask("scan trailhound-events").as_array().unwrap().len(), 120);
