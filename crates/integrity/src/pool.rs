@@ -6,12 +6,16 @@ use std::thread::Scope;
 
 use crate::inflate::Inflater;
 
+/// Into how many parts for each thread work is divided.
+const PARTS: usize = 4;
+
 type Job<'env> = Box<dyn FnOnce(&mut Inflater) + Send + 'env>;
 
 /// Hands out work. Its threads end when the last one of it is dropped.
 #[derive(Clone)]
 pub(crate) struct Pool<'env> {
     jobs: SyncSender<Job<'env>>,
+    threads: usize,
 }
 
 impl<'env> Pool<'env> {
@@ -32,7 +36,7 @@ impl<'env> Pool<'env> {
                 }
             });
         }
-        Pool { jobs }
+        Pool { jobs, threads }
     }
 
     /// Does `work` with each item. What comes of them is in the order of the items.
@@ -42,18 +46,28 @@ impl<'env> Pool<'env> {
         T: Send + 'env,
         R: Send + 'env,
     {
-        let (done, results) = sync_channel(items.len());
         let mut ordered: Vec<Option<R>> = items.iter().map(|_| None).collect();
-        for (place, item) in items.into_iter().enumerate() {
+        // A piece of work on a local file is done sooner than a thread is awake: they are handed out a few at a time, as
+        // long as each thread gets several.
+        let at_once = (items.len() / (PARTS * self.threads)).max(1);
+        let (done, results) = sync_channel(items.len());
+        let mut items = items.into_iter().enumerate();
+        loop {
+            let part: Vec<(usize, T)> = items.by_ref().take(at_once).collect();
+            if part.is_empty() {
+                break;
+            }
             let done = done.clone();
             let job: Job<'env> = Box::new(move |inflater| {
+                let part: Vec<(usize, R)> =
+                    part.into_iter().map(|(place, item)| (place, work(context, inflater, item))).collect();
                 // Nobody waits where another thread has panicked, which ends the run.
-                let _ = done.send((place, work(context, inflater, item)));
+                let _ = done.send(part);
             });
             assert!(self.jobs.send(job).is_ok(), "the threads end after those who hand out work");
         }
         drop(done);
-        for (place, result) in results {
+        for (place, result) in results.into_iter().flatten() {
             ordered[place] = Some(result);
         }
         let all: Option<Vec<R>> = ordered.into_iter().collect();

@@ -20,16 +20,13 @@ impl Folder {
 
     /// Where a key lies; none for one that leads elsewhere.
     fn path(&self, key: &str) -> Option<PathBuf> {
-        let mut path = self.root.clone();
-        for part in key.trim_end_matches('/').split('/').filter(|_| !key.is_empty()) {
-            let is_name = !["", ".", ".."].contains(&part) && !part.contains(['\\', ':', '\0']);
-            // A colon stands in no key of CloudTrail's, and names drives and streams on Windows.
-            if !is_name {
-                return None;
-            }
-            path.push(part);
+        let key = key.trim_end_matches('/');
+        if key.is_empty() {
+            return Some(self.root.clone());
         }
-        Some(path)
+        // A colon stands in no key of CloudTrail's, and names drives and streams on Windows.
+        let is_name = |part: &str| !["", ".", ".."].contains(&part) && !part.contains(['\\', ':', '\0']);
+        key.split('/').all(is_name).then(|| self.root.join(key))
     }
 
     pub(super) fn level(&self, prefix: &str) -> Result<Level, Trouble> {
@@ -75,7 +72,9 @@ impl Folder {
         let mut found = Vec::new();
         for entry in entries {
             let entry = entry.map_err(|error| trouble(&error))?;
-            let metadata = fs::metadata(entry.path()).or_else(|_| entry.metadata()).map_err(|error| trouble(&error))?;
+            let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+            let led_to = if is_link { fs::metadata(entry.path()).ok() } else { None };
+            let metadata = led_to.map_or_else(|| entry.metadata(), Ok).map_err(|error| trouble(&error))?;
             found.push((entry.file_name().to_string_lossy().into_owned(), metadata));
         }
         Ok(found)
