@@ -135,6 +135,16 @@ fn an_untouched_trail_is_proven() {
     assert_eq!((run["proofs"].clone(), run["digests"].as_u64()), (Value::Null, Some(trail.digests.len() as u64)));
 }
 
+/// The folder that was copied, with what lies beside the logs to prove them: none of that is a log.
+#[test]
+fn a_copy_of_a_bucket_is_read_whole() {
+    let world = World::new();
+    let trail = Trail::write(&world);
+    let run = trail.ingest(&world, &[&trail.root]).code(0).json();
+    assert_eq!((counts(&run), run["records"]["rejected"].as_u64().unwrap_or(0)), ([8, 0, 0, 0], 0), "{run}");
+    assert_eq!(run["passed_over"], 2, "the signatures and the keys: {run}");
+}
+
 #[test]
 fn a_changed_log_file_is_found_whichever_comes_first() {
     for order in [[0, 1], [1, 0]] {

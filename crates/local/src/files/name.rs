@@ -40,8 +40,12 @@ fn minutes(part: &str) -> Option<u32> {
     days.checked_mul(24 * 60)?.checked_add(hour * 60 + minute)
 }
 
+/// What `trailhound verify keys export` is told to write, in the documentation and by whoever follows it.
+const PUBLIC_KEYS: &str = "public-keys.json";
+
 /// Whether a name says that the file is certainly no log: what desktops, editors, version control and copying tools
-/// leave in folders, texts for people, checksums and pictures.
+/// leave in folders, texts for people, checksums and pictures, and what a copy of a bucket has beside the objects to verify
+/// them with.
 ///
 /// Everything else is read, and what is not CloudTrail is rejected with a reason.
 pub(super) fn is_clutter(file_name: &str) -> bool {
@@ -58,6 +62,8 @@ pub(super) fn is_clutter(file_name: &str) -> bool {
                 "" | "txt"
             )
         )
+        || matches!(name.as_str(), crate::sidecar::LINES | PUBLIC_KEYS)
+        || name.ends_with(".json.gz.metadata.json")
         || matches!(extension, "md" | "rst" | "pdf" | "html" | "docx")
         || matches!(extension, "md5" | "sha1" | "sha256" | "sha512" | "sig" | "asc" | "crc")
         || matches!(extension, "png" | "jpg" | "jpeg" | "gif" | "svg")
@@ -132,6 +138,10 @@ mod tests {
             "SHA256SUMS",
             "notice.txt",
             "a.json.gz.sha256",
+            "metadata.jsonl",
+            "public-keys.json",
+            "111122223333_CloudTrail-Digest_us-east-1_t_us-east-1_20210730T010203Z.json.gz.metadata.json",
+            "a.json.gz.sig",
         ] {
             assert!(is_clutter(name), "{name}");
         }
@@ -146,6 +156,9 @@ mod tests {
             "data.csv",
             "trail.zip",
             "x.md.json",
+            "metadata.json",
+            "trail.metadata.json",
+            "metadata.jsonl.gz",
         ] {
             assert!(!is_clutter(name), "{name}");
         }
