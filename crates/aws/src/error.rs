@@ -220,8 +220,8 @@ pub(crate) fn of_credentials(failed: &CredentialsError) -> CallError {
         ),
         CredentialsError::ProviderTimedOut(_) => CallError::Unavailable("no credentials in time".to_owned()),
         _ => CallError::Credentials(match innermost(failed) {
-            // Signed out, or never signed in: the SDK says no more than that, each time in other words.
-            said if said.contains("SSO") || said.contains("sso") => format!("{said}: run `aws sso login`"),
+            // Signed out, or never signed in: the SDK says that the token is not there, and not what to do.
+            said if said.contains("SSO token") => format!("{said}: run `aws sso login`"),
             said => said,
         }),
     }

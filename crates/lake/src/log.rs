@@ -12,6 +12,7 @@ use arrow_array::types::Int64Type;
 use arrow_array::{Array, RecordBatch, StructArray};
 use bytes::Bytes;
 use deltalake_core::kernel::Version;
+use deltalake_core::logstore::commit_uri_from_version;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
@@ -89,29 +90,22 @@ fn decoded<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, 
     decoded.map(Cow::into_owned).map_err(serde::de::Error::custom)
 }
 
-/// Where the entry of a version lies.
-pub(crate) fn path_of(version: Version) -> Path {
-    Path::from(format!("_delta_log/{version:020}.json"))
-}
-
 /// Reads the entry of a version, `None` if there is none.
 pub(crate) async fn read(storage: &Storage, version: Version) -> Result<Option<Entry>, LakeError> {
-    let path = path_of(version);
-    let full = || storage.full(path.as_ref());
-    let bytes = match storage.store().get(&path).await {
-        Ok(found) => found.bytes().await.map_err(|source| LakeError::store(full(), source))?,
-        Err(object_store::Error::NotFound { .. }) => return Ok(None),
-        Err(source) => return Err(LakeError::store(full(), source)),
-    };
-    Entry::parse(&bytes).map(Some).map_err(|error| LakeError::damaged(full(), error.to_string()))
+    let found = storage.log().read_commit_entry(version).await;
+    let Some(text) = found.map_err(|source| LakeError::log(storage.name(), source))? else { return Ok(None) };
+    Entry::parse(storage, version, &text).map(Some)
 }
 
 impl Entry {
-    /// Reads an entry's text.
-    pub(crate) fn parse(text: &[u8]) -> Result<Entry, serde_json::Error> {
+    /// Reads the text of a version's entry.
+    pub(crate) fn parse(storage: &Storage, version: Version, text: &[u8]) -> Result<Entry, LakeError> {
         let mut entry = Entry::default();
         for line in text.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-            let line: Line = serde_json::from_slice(line)?;
+            let line: Line = serde_json::from_slice(line).map_err(|error| {
+                let path = commit_uri_from_version(Some(version));
+                LakeError::damaged(storage.full(path.as_ref()), error.to_string())
+            })?;
             entry.added.extend(line.add);
             entry.removed.extend(line.remove.map(|removed| removed.path));
             entry.metadata = line.metadata.or(entry.metadata);
@@ -121,20 +115,29 @@ impl Entry {
     }
 }
 
-/// Reads the newest checkpoint and its version. `None` if there is none, or one of a kind that is not known here.
-pub(crate) fn read_checkpoint(storage: &Storage) -> Option<(Version, Entry)> {
-    #[derive(Deserialize)]
-    struct Note {
-        version: Version,
-        parts: Option<u64>,
+/// What the log says of its newest checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) struct Checkpoint {
+    pub(crate) version: Version,
+    parts: Option<u64>,
+}
+
+/// The newest checkpoint, if there is a note of one.
+pub(crate) fn newest_checkpoint(storage: &Storage) -> Option<Checkpoint> {
+    serde_json::from_slice(&get(storage, LAST_CHECKPOINT)?).ok()
+}
+
+impl Checkpoint {
+    /// Reads what it holds. `None` if it is not there, or of a kind that is not known here.
+    pub(crate) fn read(self, storage: &Storage) -> Option<Entry> {
+        let is_one_file = self.parts.is_none();
+        let path = format!("_delta_log/{:020}.checkpoint.parquet", self.version);
+        rows_of_checkpoint(is_one_file.then(|| get(storage, &path)).flatten()?)
     }
-    let get = |path: &str| wait(async { storage.store().get(&Path::from(path)).await.ok()?.bytes().await.ok() });
-    let note: Note = serde_json::from_slice(&get(LAST_CHECKPOINT)?).ok()?;
-    if note.parts.is_some() {
-        return None;
-    }
-    let file = get(&format!("_delta_log/{:020}.checkpoint.parquet", note.version))?;
-    Some((note.version, rows_of_checkpoint(file)?))
+}
+
+fn get(storage: &Storage, path: &str) -> Option<Bytes> {
+    wait(async { storage.store().get(&Path::from(path)).await.ok()?.bytes().await.ok() })
 }
 
 /// What a checkpoint's file holds; `None` if anything in it is not as expected.

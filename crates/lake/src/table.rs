@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use deltalake_core::kernel::transaction::{CommitData, TransactionError};
 use deltalake_core::kernel::{Action, Add, Remove, Version};
-use deltalake_core::logstore::CommitOrBytes;
+use deltalake_core::logstore::{CommitOrBytes, commit_uri_from_version};
 use deltalake_core::protocol::DeltaOperation;
 use deltalake_core::{DeltaTable, DeltaTableBuilder};
 use event::{Column, Day};
@@ -161,12 +161,16 @@ impl Table {
 
     /// Reads the newest checkpoint and the entries after it. `None` if the log cannot be read so.
     fn replay(storage: &Storage) -> Result<Option<Table>, LakeError> {
-        let start = log::read_checkpoint(storage);
-        let first = start.as_ref().map_or(0, |(version, _)| version + 1);
+        let checkpoint = log::newest_checkpoint(storage);
+        let mut entries: Vec<(Version, Entry)> = Vec::new();
+        if let Some(checkpoint) = checkpoint {
+            let Some(entry) = checkpoint.read(storage) else { return Ok(None) };
+            entries.push((checkpoint.version, entry));
+        }
+        let first = checkpoint.map_or(0, |checkpoint| checkpoint.version + 1);
         let read = |version| async move {
             Ok::<_, LakeError>(log::read(storage, version).await?.map(|entry| (version, entry)))
         };
-        let mut entries: Vec<(Version, Entry)> = start.into_iter().collect();
         let later = futures::stream::iter(first..).map(read).buffered(ENTRIES_AT_ONCE);
         wait(later.try_take_while(|found| std::future::ready(Ok(found.is_some()))).try_for_each(|found| {
             entries.extend(found);
@@ -182,8 +186,9 @@ impl Table {
         };
         check_ours(storage, protocol, &metadata)?;
         let mut table = Table::empty(storage, &metadata.id, version);
-        // Entries after an old checkpoint may have been cleaned up: then this is not the newest version.
-        if !table.entry_exists(version)? {
+        // Entries after an old checkpoint may have been cleaned up, which begins when a newer one is noted: then this is
+        // not the newest version.
+        if log::newest_checkpoint(storage) != checkpoint || !table.entry_exists(version)? {
             return Ok(None);
         }
         for (_, entry) in entries {
@@ -334,7 +339,7 @@ impl Table {
 
     /// Whether the log still has the entry of a version. The newest entry is never cleaned up.
     fn entry_exists(&self, version: Version) -> Result<bool, LakeError> {
-        let path = log::path_of(version);
+        let path = commit_uri_from_version(Some(version));
         match wait(self.storage.store().head(&path)) {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
@@ -384,8 +389,7 @@ impl Table {
             Err(source) => return Err(LakeError::commit(self.storage.name(), source)),
         }
         failpoint!("lake::commit::after");
-        let entry = Entry::parse(&entry);
-        let entry = entry.map_err(|error| LakeError::damaged(self.storage.name(), error.to_string()))?;
+        let entry = Entry::parse(&self.storage, version, &entry)?;
         self.apply(version, entry, &mut Vec::new())?;
         Ok(Attempt::Committed(version))
     }

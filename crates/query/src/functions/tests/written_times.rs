@@ -82,13 +82,8 @@ async fn what_is_read_back_is_the_column_itself() {
         let found = rows(&context, &question).await.expect(&question);
         assert_eq!(found, wanted, "{question}");
         let plan = rows(&context, &format!("EXPLAIN {question}")).await.expect(&question).concat().concat();
-        // The name of what is asked for stays as it was asked.
-        let calls = plan.replace("from_iso8601_timestamp(w.", "").matches(" from_iso8601_timestamp(iso8601").count();
-        assert_eq!(
-            (calls, plan.contains("iso8601(raw.time)"), plan.contains("iso8601_z(raw.time)")),
-            (0, false, false),
-            "{plan}"
-        );
+        let writes = ["iso8601(raw.time)", "iso8601_z(raw.time)"].iter().any(|call| plan.contains(call));
+        assert!(!writes, "{question}:\n{plan}");
     }
     // Where the text itself is wanted too, it is written, and the time is not read from it.
     let both = "SELECT event_time, from_iso8601_timestamp(event_time) FROM written WHERE event_date > '2024-03-14'";

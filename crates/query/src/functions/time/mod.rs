@@ -21,9 +21,9 @@ use super::function::Function;
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
-/// The functions of time.
 pub(crate) use iso::read_back;
 
+/// The functions of time.
 pub(crate) fn functions() -> Vec<Function> {
     [iso::functions(), pattern::functions(), fields::functions(), arithmetic::functions(), zones::functions()]
         .into_iter()
