@@ -4,7 +4,7 @@ pub(crate) mod athena;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -17,6 +17,7 @@ use query::{Answer, Cost, Engine, EngineOptions, Now, QueryError, RowTable, Sour
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use self::writer::{Target, Writer};
 use crate::args::{AnswerArgs, AnswerFormat};
@@ -32,6 +33,8 @@ const TABLE_ROWS: u64 = 1_000;
 pub(crate) struct Asker {
     pub(crate) engine: Arc<Engine>,
     runtime: Option<Runtime>,
+    /// The first conversation, which is prepared while the lake is opened.
+    prepared: Mutex<Option<JoinHandle<Result<query::Session, QueryError>>>>,
     /// What to say where there are no events.
     pub(crate) empty: Option<String>,
     /// Told of every ctrl-C, also of one that comes while rows are written and nothing is waited for.
@@ -53,8 +56,8 @@ impl Asker {
     pub(crate) fn open(session: &Session, lake: Option<&str>) -> anyhow::Result<Asker> {
         let config = &session.loaded.config;
         let detections: Arc<dyn RowTable> = Arc::new(Detections(config.detect.clone()));
-        let (lake, tables, place) = match lake {
-            Some(place) => (Some(open_elsewhere(place)?), vec![detections], place.to_owned()),
+        let (source, tables, place) = match lake {
+            Some(place) => (Source::lake(open_elsewhere(place)?), vec![detections], place.to_owned()),
             None => {
                 let state = session.state_path();
                 let tables: Vec<Arc<dyn RowTable>> = vec![
@@ -63,22 +66,15 @@ impl Asker {
                     Arc::new(Runs(state.clone())),
                     Arc::new(Covered(state)),
                 ];
-                (session.find_lake()?, tables, session.home.display().to_string())
+                (Source::folder(session.lake_path()), tables, session.home.display().to_string())
             }
         };
-        let is_empty = match &lake {
-            None => true,
-            Some(lake) => lake.active_files()?.is_empty(),
-        };
-        let empty =
-            is_empty.then(|| format!("there are no events in {place} yet: read some with `trailhound ingest PATH`"));
         let threads = match config.query.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => usize::from(threads),
         };
         let memory = usize::try_from(config.query.memory).unwrap_or(usize::MAX);
         let options = EngineOptions { now: now(session), memory, spill: None, threads };
-        let source = lake.map_or_else(|| Source::folder(session.lake_path()), Source::lake);
         keep_freed_memory();
         let engine = Arc::new(Engine::new(source, tables, options)?);
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -87,6 +83,11 @@ impl Asker {
             .enable_all()
             .build()
             .context("failed to start the threads that answer")?;
+        let preparing = Arc::clone(&engine);
+        let prepared = runtime.spawn(async move { preparing.session().await });
+        let is_empty = engine.is_empty()?;
+        let empty =
+            is_empty.then(|| format!("there are no events in {place} yet: read some with `trailhound ingest PATH`"));
         let stop = Arc::new(Notify::new());
         let told = Arc::clone(&stop);
         runtime.spawn(async move {
@@ -94,7 +95,7 @@ impl Asker {
                 told.notify_one();
             }
         });
-        Ok(Asker { engine, runtime: Some(runtime), empty, stop })
+        Ok(Asker { engine, runtime: Some(runtime), prepared: Mutex::new(Some(prepared)), empty, stop })
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {
@@ -103,7 +104,14 @@ impl Asker {
 
     /// A conversation.
     pub(crate) fn session(&self) -> anyhow::Result<query::Session> {
-        Ok(self.runtime().block_on(self.engine.session())?)
+        let prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.runtime().block_on(async {
+            let session = match prepared {
+                Some(prepared) => prepared.await.context("the first conversation was not prepared")?,
+                None => self.engine.session().await,
+            };
+            Ok(session?)
+        })
     }
 
     /// Forgets a ctrl-C that came after the answer it was meant for.

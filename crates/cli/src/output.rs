@@ -2,6 +2,7 @@
 //!
 //! Everything that comes out of an event passes through here, and is escaped for where it goes.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color as Paint, ColumnConstraint, ContentArrangement, Table};
@@ -77,12 +78,8 @@ impl Rows {
     }
 
     fn csv(self, out: &mut Output) -> io::Result<()> {
-        let mut writer = csv::Writer::from_writer(&mut out.stream);
-        writer.write_record(&self.columns)?;
-        for row in &self.rows {
-            writer.write_record(row.iter().map(|value| escape::csv_cell(&plain(value)).into_owned()))?;
-        }
-        writer.flush()
+        out.csv_heading(&self.columns)?;
+        out.csv(&self.rows)
     }
 
     fn table(self, shown: usize, out: &mut Output) -> io::Result<()> {
@@ -169,11 +166,11 @@ fn paint(text: &str) -> Option<Paint> {
 }
 
 /// A value as text without quotes; null is nothing.
-pub(crate) fn plain(value: &Value) -> String {
+pub(crate) fn plain(value: &Value) -> Cow<'_, str> {
     match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::Null => Cow::Borrowed(""),
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
     }
 }
 
@@ -184,6 +181,8 @@ pub(crate) struct Output {
     width: u16,
 }
 
+/// Bytes that are gathered before they are written.
+const BUFFER: usize = 1 << 18;
 /// The width of tables that do not go to a terminal.
 const PLAIN_WIDTH: u16 = 160;
 
@@ -196,7 +195,7 @@ impl Output {
             _ => std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(PLAIN_WIDTH),
         };
         Output {
-            stream: io::BufWriter::new(Box::new(stdout.lock())),
+            stream: io::BufWriter::with_capacity(BUFFER, Box::new(stdout.lock())),
             colored: colored(color, terminal),
             width: width.max(40),
         }
@@ -204,17 +203,30 @@ impl Output {
 
     /// A file, without colour.
     pub(crate) fn file(file: std::fs::File) -> Output {
-        Output { stream: io::BufWriter::with_capacity(1 << 18, Box::new(file)), colored: false, width: PLAIN_WIDTH }
+        Output { stream: io::BufWriter::with_capacity(BUFFER, Box::new(file)), colored: false, width: PLAIN_WIDTH }
     }
 
-    /// Writes rows of CSV, each cell escaped. The stream is flushed once for all of them.
-    pub(crate) fn csv<R: IntoIterator<Item = C>, C: AsRef<str>>(
-        &mut self,
-        rows: impl IntoIterator<Item = R>,
-    ) -> io::Result<()> {
+    /// Writes the first line of CSV.
+    pub(crate) fn csv_heading<C: AsRef<str>>(&mut self, columns: &[C]) -> io::Result<()> {
         let mut writer = csv::Writer::from_writer(&mut self.stream);
-        for cells in rows {
-            writer.write_record(cells.into_iter().map(|cell| escape::csv_cell(cell.as_ref()).into_owned()))?;
+        for column in columns {
+            writer.write_field(escape::csv_cell(column.as_ref()).as_bytes())?;
+        }
+        writer.write_record(None::<&[u8]>)?;
+        writer.flush()
+    }
+
+    /// Writes rows of CSV, text escaped: a number that begins with `-` is no formula. The stream is flushed once for all.
+    pub(crate) fn csv<R: AsRef<[Value]>>(&mut self, rows: impl IntoIterator<Item = R>) -> io::Result<()> {
+        let mut writer = csv::Writer::from_writer(&mut self.stream);
+        for row in rows {
+            for value in row.as_ref() {
+                match plain(value) {
+                    text if value.is_number() => writer.write_field(text.as_bytes())?,
+                    text => writer.write_field(escape::csv_cell(&text).as_bytes())?,
+                }
+            }
+            writer.write_record(None::<&[u8]>)?;
         }
         writer.flush()
     }

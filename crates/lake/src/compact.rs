@@ -16,7 +16,7 @@ use crate::encode::{Effort, ROW_GROUP, write_file};
 use crate::failpoint::failpoint;
 use crate::merge::Merge;
 use crate::schema::{BOUNDED, TableColumn};
-use crate::stats::FileStats;
+use crate::stats::{FileStats, LoggedStats};
 use crate::storage::now_millis;
 use crate::table::{Attempt, DataFile};
 use crate::{Codec, Lake, LakeError};
@@ -171,8 +171,8 @@ impl Lake {
         failpoint!("lake::compact::before-put");
         self.storage().put(&path, bytes)?;
         failpoint!("lake::compact::after-put");
-        let stats_json = Some(stats.to_json());
-        Ok(DataFile { path, day, size, stats, stats_json, modified_millis: now_millis() })
+        let stats = LoggedStats::new(Some(stats.to_json()));
+        Ok(DataFile { path, day, size, stats, modified_millis: now_millis() })
     }
 
     /// Puts one file in the place of others. `None` if one of them is no longer part of the table.

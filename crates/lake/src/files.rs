@@ -138,11 +138,12 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     }
 }
 
-/// The range of a question that asks for nothing else.
-fn plain_range(options: &GetOptions) -> Option<Range<u64>> {
-    match options {
+/// Whether a question asks for bytes and nothing else.
+fn is_plain(options: &GetOptions) -> bool {
+    matches!(
+        options,
         GetOptions {
-            range: Some(GetRange::Bounded(range)),
+            range: None | Some(GetRange::Bounded(_)),
             if_match: None,
             if_none_match: None,
             if_modified_since: None,
@@ -150,28 +151,49 @@ fn plain_range(options: &GetOptions) -> Option<Range<u64>> {
             version: None,
             head: false,
             ..
-        } => Some(range.clone()),
-        _ => None,
-    }
+        }
+    )
 }
 
-/// Reads parts of a file on this thread: they are in the system's memory sooner than another thread is awake, of which a
-/// question about a month would wake hundreds. `None` where anything is unusual: `object_store` has the words for it.
-fn read_here(path: &FilePath, ranges: &[Range<u64>]) -> Option<(Vec<Bytes>, fs::Metadata)> {
-    let mut file = File::open(path).ok()?;
-    let metadata = file.metadata().ok().filter(fs::Metadata::is_file)?;
-    let mut parts = Vec::with_capacity(ranges.len());
-    for range in ranges {
-        let length = range.end.checked_sub(range.start).filter(|_| range.end <= metadata.len())?;
-        let mut part = Vec::with_capacity(usize::try_from(length).ok()?);
-        file.seek(SeekFrom::Start(range.start)).ok()?;
-        let read = (&mut file).take(length).read_to_end(&mut part).ok()?;
-        if read as u64 != length {
-            return None;
-        }
-        parts.push(Bytes::from(part));
+/// Files up to this size are read whole on the thread that asks.
+const SMALL: u64 = 1 << 20;
+
+/// A file that is read on this thread: it is in the system's memory sooner than another thread is awake, of which a
+/// question about a month would wake hundreds.
+struct Here {
+    file: File,
+    metadata: fs::Metadata,
+}
+
+impl Here {
+    /// `None` where anything is unusual, which `object_store` has the words for.
+    fn open(path: &FilePath) -> io::Result<Option<Here>> {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        Ok(metadata.is_file().then_some(Here { file, metadata }))
     }
-    Some((parts, metadata))
+
+    fn read(&mut self, range: &Range<u64>) -> Option<Bytes> {
+        let length = range.end.checked_sub(range.start).filter(|_| range.end <= self.metadata.len())?;
+        let mut part = Vec::with_capacity(usize::try_from(length).ok()?);
+        self.file.seek(SeekFrom::Start(range.start)).ok()?;
+        let read = (&mut self.file).take(length).read_to_end(&mut part).ok()?;
+        (read as u64 == length).then(|| Bytes::from(part))
+    }
+
+    fn get(&mut self, location: &Path, range: Option<&GetRange>) -> Option<GetResult> {
+        let size = self.metadata.len();
+        let range = match range {
+            None if size <= SMALL => 0..size,
+            Some(GetRange::Bounded(range)) => range.clone(),
+            _ => return None,
+        };
+        let bytes = self.read(&range)?;
+        let last_modified = self.metadata.modified().ok()?.into();
+        let meta = ObjectMeta { location: location.clone(), last_modified, size, e_tag: None, version: None };
+        let payload = GetResultPayload::Stream(futures::stream::iter([Ok(bytes)]).boxed());
+        Some(GetResult { payload, meta, range, attributes: Attributes::default() })
+    }
 }
 
 #[async_trait]
@@ -204,27 +226,27 @@ impl ObjectStore for DurableStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        if let Some(range) = plain_range(&options)
-            && let Some((bytes, metadata)) =
-                read_here(&self.0.path_to_filesystem(location)?, std::slice::from_ref(&range))
-            && let Ok(modified) = metadata.modified()
-        {
-            let meta = ObjectMeta {
-                location: location.clone(),
-                last_modified: modified.into(),
-                size: metadata.len(),
-                e_tag: None,
-                version: None,
-            };
-            let payload = GetResultPayload::Stream(futures::stream::iter(bytes.into_iter().map(Ok)).boxed());
-            return Ok(GetResult { payload, meta, range, attributes: Attributes::default() });
+        if is_plain(&options) {
+            let path = self.0.path_to_filesystem(location)?;
+            match Here::open(&path) {
+                Ok(Some(mut here)) => {
+                    if let Some(found) = here.get(location, options.range.as_ref()) {
+                        return Ok(found);
+                    }
+                }
+                Err(source) if source.kind() == io::ErrorKind::NotFound => {
+                    return Err(Error::NotFound { path: path.display().to_string(), source: Box::new(source) });
+                }
+                Ok(None) | Err(_) => {}
+            }
         }
         self.0.get_opts(location, options).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        match read_here(&self.0.path_to_filesystem(location)?, ranges) {
-            Some((bytes, _)) => Ok(bytes),
+        let here = Here::open(&self.0.path_to_filesystem(location)?).ok().flatten();
+        match here.and_then(|mut here| ranges.iter().map(|range| here.read(range)).collect()) {
+            Some(parts) => Ok(parts),
             None => self.0.get_ranges(location, ranges).await,
         }
     }

@@ -1,5 +1,8 @@
 //! A file's statistics as the Delta log keeps them: what lets a reader leave a file alone.
 
+use std::ops::Deref;
+use std::sync::OnceLock;
+
 use event::{Column, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -19,6 +22,42 @@ pub(crate) struct FileStats {
     /// How many values are null, by column of [`BOUNDED`].
     pub(crate) nulls: [u64; BOUNDED.len()],
 }
+
+/// A file's statistics as the log has them. Most files of a table are of no interest to a question, so they are read
+/// when somebody asks.
+#[derive(Debug, Clone)]
+pub(crate) struct LoggedStats {
+    json: Option<String>,
+    read: OnceLock<FileStats>,
+}
+
+impl LoggedStats {
+    pub(crate) fn new(json: Option<String>) -> LoggedStats {
+        LoggedStats { json, read: OnceLock::new() }
+    }
+
+    /// What the log has.
+    pub(crate) fn json(&self) -> Option<&str> {
+        self.json.as_deref()
+    }
+}
+
+impl Deref for LoggedStats {
+    type Target = FileStats;
+
+    fn deref(&self) -> &FileStats {
+        self.read.get_or_init(|| self.json().map(FileStats::parse).unwrap_or_default())
+    }
+}
+
+impl PartialEq for LoggedStats {
+    fn eq(&self, other: &Self) -> bool {
+        // The library writes the same statistics as another text.
+        **self == **other
+    }
+}
+
+impl Eq for LoggedStats {}
 
 impl FileStats {
     /// Takes one row's value of a bounded column in.

@@ -22,6 +22,7 @@ use crate::encode::{Encoded, encode};
 use crate::failpoint::failpoint;
 use crate::ids::{ContentHash, Ids, Known};
 use crate::reader::{each_id, find_events};
+use crate::stats::LoggedStats;
 use crate::storage::{Storage, now_millis};
 use crate::table::{Added, DataFile, Table};
 use crate::{Lake, LakeError};
@@ -364,8 +365,8 @@ impl Writer {
         let size = encoded.bytes.len() as u64;
         self.storage().put(&path, encoded.bytes)?;
         failpoint!("lake::stage::after-put");
-        let stats_json = Some(encoded.stats.to_json());
-        Ok(DataFile { path, day, size, stats: encoded.stats, stats_json, modified_millis: now_millis() })
+        let stats = LoggedStats::new(Some(encoded.stats.to_json()));
+        Ok(DataFile { path, day, size, stats, modified_millis: now_millis() })
     }
 
     fn slots(&self) -> Vec<(Day, Arc<DaySlot>)> {

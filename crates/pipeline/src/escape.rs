@@ -105,7 +105,16 @@ pub fn subject(text: &str) -> String {
     subject
 }
 
+/// Whether text is printable ASCII, which most of it is: told without a look at each character.
+fn is_printable_ascii(text: &str) -> bool {
+    let printable = |bytes: &[u8]| bytes.iter().fold(true, |all, byte| all & (b' '..=b'~').contains(byte));
+    text.as_bytes().chunks(64).all(printable)
+}
+
 fn replace(text: &str, hits: impl Fn(char) -> bool, mut write: impl FnMut(&mut String, char)) -> Cow<'_, str> {
+    if is_printable_ascii(text) {
+        return Cow::Borrowed(text);
+    }
     let Some(first) = text.find(&hits) else { return Cow::Borrowed(text) };
     let (clean, rest) = text.split_at(first);
     let mut escaped = String::with_capacity(text.len() + 16);

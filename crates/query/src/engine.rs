@@ -16,6 +16,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::SessionConfig;
 use event::Timestamp;
+use lake::LakeError;
 
 pub use answer::{Answer, Block, Cost, ParquetFile};
 pub use session::{ColumnInfo, Session};
@@ -102,6 +103,18 @@ impl Engine {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.options.now.read()
+    }
+
+    /// Whether there are no events. Reads the disk.
+    ///
+    /// # Errors
+    ///
+    /// If there is a lake that cannot be read.
+    pub fn is_empty(&self) -> Result<bool, LakeError> {
+        match self.source.find()? {
+            Some(lake) => Ok(lake.active_files()?.is_empty()),
+            None => Ok(true),
+        }
     }
 
     /// A session of its own: every table, view and function. Sessions share memory and caches.

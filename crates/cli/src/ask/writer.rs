@@ -120,15 +120,10 @@ impl Writer {
         if self.format == AnswerFormat::Csv {
             let mut rows = rows.peekable();
             if self.rows == 0 && rows.peek().is_some() {
-                out.csv([&self.columns])?;
+                out.csv_heading(&self.columns)?;
             }
             let count = &mut self.rows;
-            let cells = |values: Vec<Value>| {
-                *count += 1;
-                values.iter().map(crate::output::plain).collect::<Vec<_>>()
-            };
-            out.csv(rows.map(cells))?;
-            return Ok(());
+            return Ok(out.csv(rows.inspect(|_| *count += 1))?);
         }
         for values in rows {
             match self.format {
@@ -164,7 +159,7 @@ impl Writer {
                 }
             }
             AnswerFormat::Json => out.line(if self.rows == 0 { "[]" } else { "\n]" })?,
-            AnswerFormat::Csv if self.rows == 0 => out.csv([&self.columns])?,
+            AnswerFormat::Csv if self.rows == 0 => out.csv_heading(&self.columns)?,
             AnswerFormat::Csv | AnswerFormat::Jsonl | AnswerFormat::Parquet => {}
         }
         Ok(())

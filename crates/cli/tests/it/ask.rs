@@ -79,6 +79,13 @@ fn rows_stop_where_they_are_told_to() {
     assert_eq!(world.run(["sql", numbers, "--format", "csv", "--max-rows", "7"]).code(0).stdout().lines().count(), 8);
 }
 
+#[test]
+fn a_cell_of_csv_is_no_formula_and_a_number_stays_one() {
+    let sql = "SELECT -5 AS number, -0.5e0 AS part, '-5' AS text, '=1' AS formula, CAST(NULL AS varchar) AS nothing";
+    let ran = world().run(["sql", sql, "--format", "csv"]).code(0);
+    assert_eq!(ran.stdout(), "number,part,text,formula,nothing\n-5,-0.5,'-5,'=1,\n");
+}
+
 /// Ten million rows pass through without being kept: memory is at its peak as soon as the first of them are out.
 #[test]
 #[cfg(target_os = "linux")]

@@ -1,5 +1,6 @@
 //! An answer: its columns, its rows in blocks as they come, and what it cost.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
@@ -12,9 +13,12 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::object_store::path::Path;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::Compression;
 use datafusion::parquet::file::properties::WriterProperties;
@@ -121,6 +125,7 @@ impl Answer {
     #[must_use]
     pub fn cost(&self) -> Cost {
         let mut cost = Cost::default();
+        let mut planned: HashSet<&Path> = HashSet::new();
         // The walk ends only where its visitor does.
         let _ = self.plan.apply(|node| {
             let metrics = node.metrics();
@@ -131,8 +136,11 @@ impl Answer {
             cost.spilled += metrics.as_ref().and_then(|metrics| metrics.spilled_bytes()).unwrap_or(0) as u64;
             cost.bytes += sum("bytes_scanned");
             cost.files += sum("files_opened");
+            planned.extend(files(node.as_ref()));
             Ok(TreeNodeRecursion::Continue)
         });
+        // A file that two workers read is opened by both.
+        cost.files = cost.files.min(planned.len() as u64);
         cost
     }
 
@@ -146,6 +154,13 @@ impl Answer {
         let writer = ArrowWriter::try_new(file, Arc::clone(&self.columns), Some(properties));
         Ok(ParquetFile(writer.map_err(datafusion::error::DataFusionError::from)?))
     }
+}
+
+/// The files that a step of a plan reads.
+fn files(step: &dyn ExecutionPlan) -> impl Iterator<Item = &Path> {
+    let source = step.downcast_ref::<DataSourceExec>().and_then(|step| step.data_source().downcast_ref());
+    let groups = source.map_or(&[][..], |source: &FileScanConfig| &source.file_groups);
+    groups.iter().flat_map(FileGroup::iter).map(|file| &file.object_meta.location)
 }
 
 /// A Parquet file under construction.

@@ -35,6 +35,7 @@ use datafusion::prelude::SessionContext;
 
 use function::Function;
 pub(crate) use function::TRY_PREFIX;
+pub(crate) use once::distinct_views;
 #[cfg(test)]
 pub(crate) use types::trino_name;
 

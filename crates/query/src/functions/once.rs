@@ -3,7 +3,7 @@
 //! Text comes out of Parquet's dictionaries: rows that say the same share one view, so that two views are compared
 //! instead of two texts. Rows that say the same by other views are merely worked out again.
 
-use datafusion::arrow::array::{Array, AsArray, UInt32Array};
+use datafusion::arrow::array::{Array, AsArray, StringViewArray, UInt32Array};
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result;
@@ -29,15 +29,23 @@ pub(super) fn once(args: &ScalarFunctionArgs) -> Result<Option<Once>> {
     let (Some((place, ColumnarValue::Array(column))), None) = (columns.next(), columns.next()) else {
         return Ok(None);
     };
-    if column.data_type() != &DataType::Utf8View || column.len() < FEWEST {
+    if column.data_type() != &DataType::Utf8View {
         return Ok(None);
     }
-    let views = column.as_string_view().views();
-    let Some((firsts, rows)) = values(views, |row| column.is_null(row)) else { return Ok(None) };
+    let Some((firsts, rows)) = distinct_views(column.as_string_view()) else { return Ok(None) };
     let mut args = args.clone();
     args.args[place] = ColumnarValue::Array(take(column, &firsts, None)?);
     args.number_rows = firsts.len();
     Ok(Some(Once { args, values: firsts.len(), rows }))
+}
+
+/// The rows where a column's values stand for the first time, and which of them each row repeats; `None` if there are few
+/// rows, or values hardly repeat.
+pub(crate) fn distinct_views(column: &StringViewArray) -> Option<(UInt32Array, UInt32Array)> {
+    match column.len() {
+        ..FEWEST => None,
+        _ => values(column.views(), |row| column.is_null(row)),
+    }
 }
 
 /// The rows where values stand for the first time, and which of them each row repeats; `None` if they hardly do.

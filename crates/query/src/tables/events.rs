@@ -20,6 +20,7 @@ use futures::future::BoxFuture;
 use lake::{DataFile, LakeError};
 use url::Url;
 
+use super::conditions::OncePerValue;
 use super::prune::{self, PARTITION};
 use crate::engine::Source;
 
@@ -169,6 +170,7 @@ fn scan<'a>(
             .with_file_groups(groups)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
+            .with_expr_adapter(Some(Arc::new(OncePerValue)))
             .build();
         Ok(DataSourceExec::from_data_source(config) as Arc<dyn ExecutionPlan>)
     })

@@ -1,5 +1,6 @@
 //! What can be asked: the lake's files as the table `events`, and small tables whose rows somebody else has.
 
+mod conditions;
 mod events;
 mod prune;
 mod rows;

@@ -114,7 +114,7 @@ impl Writer {
     /// Begins rows of any format but a table.
     pub(crate) fn begin(out: &mut Output, format: Format, columns: &'static [&'static str]) -> io::Result<Writer> {
         match format {
-            Format::Csv => out.csv([columns])?,
+            Format::Csv => out.csv_heading(columns)?,
             Format::Json => out.text("[")?,
             Format::Jsonl | Format::Table => {}
         }
@@ -123,8 +123,7 @@ impl Writer {
 
     pub(crate) fn row(&mut self, out: &mut Output, row: Vec<Value>) -> io::Result<()> {
         if self.format == Format::Csv {
-            let cells: Vec<String> = row.iter().map(crate::output::plain).collect();
-            return out.csv([cells]);
+            return out.csv([row]);
         }
         let object = self.columns.iter().map(|name| (*name).to_owned()).zip(row).collect();
         self.object(out, &Value::Object(object))
