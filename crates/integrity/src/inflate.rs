@@ -2,9 +2,12 @@
 //!
 //! A gzip file may have several members, and readers differ in what they make of bytes behind the first one: whoever
 //! appends to a file whose hash is taken over its first member would be believed. So anything behind it is refused.
+//!
+//! A small file is inflated at once, by the fastest library; a large one, and one in which anything is odd, as a stream.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 
+use event::decode::Whole;
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 /// Why something could not be inflated.
@@ -34,6 +37,10 @@ pub enum InflateError {
     Read(io::Error),
 }
 
+/// Compressed files up to this size are inflated at once, unless they inflate to more than that: threads that wait for S3
+/// are many, and each has room for one.
+const SMALL: usize = 256 << 10;
+const SMALL_INFLATED: u64 = 2 << 20;
 /// The compressed bytes that are read at once.
 const INPUT: usize = 64 << 10;
 /// The inflated bytes that are handed on at once.
@@ -43,13 +50,15 @@ const HEADER_TEXT: u64 = 64 << 10;
 
 /// Inflates one file after the other with the same buffers.
 pub struct Inflater {
+    whole: Whole,
+    small: Vec<u8>,
     inflate: Decompress,
     output: Vec<u8>,
 }
 
 impl Default for Inflater {
     fn default() -> Inflater {
-        Inflater { inflate: Decompress::new(false), output: vec![0; OUTPUT] }
+        Inflater { whole: Whole::default(), small: Vec::new(), inflate: Decompress::new(false), output: Vec::new() }
     }
 }
 
@@ -65,8 +74,25 @@ impl Inflater {
         limit: u64,
         each: &mut dyn FnMut(&[u8]),
     ) -> Result<u64, InflateError> {
+        self.small.clear();
+        let more = SMALL as u64 + 1;
+        reader.take(more).read_to_end(&mut self.small).map_err(InflateError::Read)?;
+        if self.small.len() <= SMALL
+            && let Some(content) = self.whole.inflate(&self.small, limit.min(SMALL_INFLATED))
+        {
+            each(content);
+            return Ok(content.len() as u64);
+        }
+        let small = std::mem::take(&mut self.small);
+        let inflated = self.stream(&mut Cursor::new(&small).chain(reader), limit, each);
+        self.small = small;
+        inflated
+    }
+
+    fn stream(&mut self, reader: &mut dyn Read, limit: u64, each: &mut dyn FnMut(&[u8])) -> Result<u64, InflateError> {
         let mut input = BufReader::with_capacity(INPUT, reader);
         header(&mut input)?;
+        self.output.resize(OUTPUT, 0);
         self.inflate.reset(false);
         let mut crc = Crc::new();
         loop {
@@ -155,6 +181,7 @@ mod tests {
 
     use flate2::write::GzEncoder;
     use flate2::{Compression, GzBuilder};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -173,8 +200,12 @@ mod tests {
 
     #[test]
     fn one_member_is_inflated_whatever_its_size() {
-        for size in [0, 1, 1000, OUTPUT - 1, OUTPUT, OUTPUT + 1, 3 * OUTPUT] {
+        let large = SMALL_INFLATED as usize;
+        for size in [0, 1, 1000, OUTPUT - 1, OUTPUT, OUTPUT + 1, 3 * OUTPUT, large, large + 1] {
             let content: Vec<u8> = (0..size).map(|place| (place * place / 7) as u8).collect();
+            assert_eq!(inflate(&gzip(&content), size as u64).unwrap(), content, "{size}");
+            // What cannot be compressed is a large file sooner.
+            let content: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(size).collect();
             assert_eq!(inflate(&gzip(&content), size as u64).unwrap(), content, "{size}");
         }
         let named =
@@ -188,9 +219,44 @@ mod tests {
     fn what_stands_behind_the_first_member_is_refused() {
         let member = gzip(b"content");
         let trailer = &member[member.len() - 8..];
-        for tail in [&[0][..], b"x", &member, trailer, &[0; 512]] {
+        let mut nearly = trailer.to_vec();
+        nearly[0] ^= 1;
+        let hidden = [b"hidden", trailer].concat();
+        for tail in [&[0][..], b"x", &member, trailer, &nearly, &[0; 512], &hidden] {
             let bytes = [&member, tail].concat();
             assert!(matches!(inflate(&bytes, 100), Err(InflateError::Trailing)), "{tail:?}");
+        }
+        let (stream, trailer) = member.split_at(member.len() - 8);
+        let between = [stream, b"hidden", trailer].concat();
+        assert!(matches!(inflate(&between, 100), Err(InflateError::Damaged(_))));
+        let nothing = gzip(b"");
+        assert!(matches!(inflate(&[&nothing[..], &[0; 8]].concat(), 100), Err(InflateError::Trailing)));
+    }
+
+    proptest! {
+        /// What is inflated at once is what the stream gives, and what the stream refuses is refused.
+        #[test]
+        fn at_once_is_as_a_stream(
+            content in prop::collection::vec(0u8..12, 0..2_000),
+            edits in prop::collection::vec((any::<prop::sample::Index>(), 0u8..8, 0u8..4), 0..3),
+        ) {
+            let mut bytes = gzip(&content);
+            let trailer = bytes[bytes.len() - 8..].to_vec();
+            for (place, bit, edit) in edits {
+                let place = place.index(bytes.len());
+                match edit {
+                    0 => bytes[place] ^= 1 << bit,
+                    1 => bytes.truncate(place.max(1)),
+                    2 => bytes.extend_from_slice(&trailer),
+                    _ => bytes.insert(place, bit),
+                }
+            }
+            let (mut at_once, mut streamed) = (Vec::new(), Vec::new());
+            let mut inflater = Inflater::default();
+            let one = inflater.member(&mut &bytes[..], 4_000, &mut |piece| at_once.extend_from_slice(piece));
+            let other = inflater.stream(&mut &bytes[..], 4_000, &mut |piece| streamed.extend_from_slice(piece));
+            prop_assert_eq!(one.map_err(|error| error.to_string()), other.map_err(|error| error.to_string()));
+            prop_assert_eq!(at_once, streamed);
         }
     }
 

@@ -206,7 +206,7 @@ fn look(session: &mut Session, arguments: &VerifyRunArgs) -> anyhow::Result<Exit
     let Some(looked) = examine(session, arguments)? else { return Ok(Exit::Interrupted) };
     let Looked { question, totals, journal, .. } = &looked;
     let why = why::Events::of(session, question)?;
-    let told = Told { question, journal, totals: *totals, why: &why };
+    let told = Told { question, journal, totals: *totals, why: &why, covered: Default::default() };
     if let Some(file) = &arguments.report {
         page::write(file, &told).with_context(|| format!("failed to write {}", file.display()))?;
     }

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use flate2::{Decompress, FlushDecompress, Status};
 use libdeflater::{Crc, Decompressor};
 
-use super::{Limits, Summary, Watch};
+use super::{Summary, Watch};
 
 /// Content that inflates to more than this streams.
 const WHOLE: usize = 32 << 20;
@@ -41,53 +41,40 @@ pub(super) fn over_limit(limit: u64) -> String {
     format!("inflates to more than the limit of {limit} bytes (limits.max_inflated)")
 }
 
-/// Inflates whole files into one buffer that is used again.
-pub(super) struct Inflater {
+/// Inflates whole files into one buffer that is used again, by the fastest library.
+pub struct Whole {
     decompressor: Decompressor,
     buffer: Vec<u8>,
 }
 
-impl Default for Inflater {
-    fn default() -> Inflater {
-        Inflater { decompressor: Decompressor::new(), buffer: Vec::new() }
+impl Default for Whole {
+    fn default() -> Whole {
+        Whole { decompressor: Decompressor::new(), buffer: Vec::new() }
     }
 }
 
-impl Inflater {
-    /// The inflated content of a file that is one sound gzip member, not too large; `None` for any other.
-    pub(super) fn whole(&mut self, bytes: &[u8], limits: &Limits) -> Option<&[u8]> {
-        let (crc, size) = trailer(bytes)?;
-        // The trailer of an empty member is nothing but zeros, which can stand anywhere.
-        if size == 0 || size > WHOLE || size as u64 > limits.inflated || holds_another_member(bytes) {
+impl Whole {
+    /// The inflated content of a file that is one sound gzip member with nothing behind it, and that inflates to no more
+    /// than `limit` bytes. `None` for any other, and for some that are: a reader of streams says what they are.
+    pub fn inflate(&mut self, bytes: &[u8], limit: u64) -> Option<&[u8]> {
+        let (_, trailer) = bytes.split_last_chunk::<8>()?;
+        let [c0, c1, c2, c3, size @ ..] = *trailer;
+        let size = u32::from_le_bytes(size) as usize;
+        if size > WHOLE || size as u64 > limit {
             return None;
         }
         if self.buffer.len() < size {
             self.buffer.resize(size.next_power_of_two(), 0);
         }
+        // The library compares the trailer behind the first member with what it inflated, and passes over the rest.
         let written = self.decompressor.gzip_decompress(bytes, &mut self.buffer[..size]).ok()?;
-        let inflated = &self.buffer[..written];
-        // The trailer at the very end belongs to this member: nothing stands behind it.
-        let mut actual = Crc::new();
-        actual.update(inflated);
-        (written == size && actual.sum() == crc).then_some(inflated)
+        let mut crc = Crc::new();
+        crc.update(&self.buffer[..written]);
+        let is_its_own = written == size && crc.sum() == u32::from_le_bytes([c0, c1, c2, c3]);
+        // So these eight bytes stand where the member ends. Where they stand nowhere but at the end, nothing is behind it.
+        let is_whole = is_its_own && memchr::memmem::find(bytes, trailer) == Some(bytes.len() - trailer.len());
+        is_whole.then(|| &self.buffer[..written])
     }
-}
-
-/// The CRC-32 and the size that the last eight bytes give.
-fn trailer(bytes: &[u8]) -> Option<(u32, usize)> {
-    let (_, tail) = bytes.split_last_chunk::<8>()?;
-    let crc = u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]);
-    let size = u32::from_le_bytes([tail[4], tail[5], tail[6], tail[7]]);
-    Some((crc, size as usize))
-}
-
-/// Whether something that looks like the header of a second member stands in the bytes. Where it is compressed data
-/// that only looks so, the slow path gives the same result.
-fn holds_another_member(bytes: &[u8]) -> bool {
-    memchr::memmem::find_iter(&bytes[MAGIC.len()..], &MAGIC).any(|at| {
-        // Reserved flag bits are zero in every header.
-        bytes.get(at + 2 * MAGIC.len()).is_some_and(|flags| flags & 0xe0 == 0)
-    })
 }
 
 /// Reads the inflated content of all members of a gzip stream.

@@ -28,7 +28,7 @@ use std::ops::ControlFlow;
 use crate::identity::Identities;
 use crate::{Event, RecordError, record};
 
-pub use inflate::{Content, Sealing};
+pub use inflate::{Content, Sealing, Whole};
 
 /// What a stranger's file may cost at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,7 +132,7 @@ pub type Sink<'s> = dyn FnMut(Batch<'_>) -> ControlFlow<()> + 's;
 /// Decodes file after file, reusing its buffers. One for each thread.
 pub struct Decoder {
     limits: Limits,
-    inflater: inflate::Inflater,
+    whole: Whole,
     /// The bytes of content that a stream holds at a time, as long as no record is larger.
     window: usize,
 }
@@ -147,7 +147,7 @@ impl Decoder {
     /// A decoder with these limits.
     #[must_use]
     pub fn new(limits: Limits) -> Decoder {
-        Decoder { limits, inflater: inflate::Inflater::default(), window: walk::WINDOW }
+        Decoder { limits, whole: Whole::default(), window: walk::WINDOW }
     }
 
     /// Decodes the content of one file.
@@ -158,10 +158,10 @@ impl Decoder {
     /// Decodes the content of one file, and shows `watch` every inflated byte on its way, in order. Where
     /// [`Summary::sealing`] is [`Sealing::Single`], it has seen all of them.
     pub fn decode_watched(&mut self, content: Content<'_>, watch: &mut Watch<'_>, sink: &mut Sink<'_>) -> Summary {
-        let Decoder { limits, inflater, window } = self;
+        let Decoder { limits, whole, window } = self;
         let stream = |reader: &mut dyn Read, sink: &mut Sink<'_>| walk::stream(reader, *window, limits, sink);
         match content {
-            Content::Bytes(bytes) if inflate::is_gzip(bytes) => match inflater.whole(bytes, limits) {
+            Content::Bytes(bytes) if inflate::is_gzip(bytes) => match whole.inflate(bytes, limits.inflated) {
                 Some(inflated) => {
                     watch(inflated);
                     Summary { sealing: Sealing::Single, ..walk::whole(inflated, limits, sink) }

@@ -25,7 +25,8 @@ impl Folder {
             return Some(self.root.clone());
         }
         // A colon stands in no key of CloudTrail's, and names drives and streams on Windows.
-        let is_name = |part: &str| !["", ".", ".."].contains(&part) && !part.contains(['\\', ':', '\0']);
+        let is_plain = |part: &str| !part.bytes().any(|byte| matches!(byte, b'\\' | b':' | b'\0'));
+        let is_name = |part: &str| !["", ".", ".."].contains(&part) && is_plain(part);
         key.split('/').all(is_name).then(|| self.root.join(key))
     }
 
@@ -78,6 +79,12 @@ impl Folder {
             found.push((entry.file_name().to_string_lossy().into_owned(), metadata));
         }
         Ok(found)
+    }
+
+    /// Whether a folder has a name such as this; true where it cannot be read.
+    pub(super) fn names(&self, prefix: &str, is_such: impl Fn(&str) -> bool) -> bool {
+        let Some(entries) = self.path(prefix).and_then(|path| fs::read_dir(path).ok()) else { return true };
+        entries.into_iter().any(|entry| entry.map_or(true, |entry| is_such(&entry.file_name().to_string_lossy())))
     }
 
     pub(super) fn exists(&self, key: &str) -> bool {

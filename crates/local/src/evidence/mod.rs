@@ -156,6 +156,15 @@ impl BucketCopy {
         }
     }
 
+    /// Whether a folder has a name such as this. Where that cannot be told it may.
+    fn names(&self, prefix: &str, is_such: impl Fn(&str) -> bool) -> bool {
+        match &self.files {
+            Files::Folder(folder) => folder.names(prefix, is_such),
+            // What it holds is known already.
+            Files::Archive(_) => true,
+        }
+    }
+
     fn open_file(&self, key: &str) -> Result<(u64, Box<dyn io::Read + Send>), Trouble> {
         match &self.files {
             Files::Folder(folder) => folder.open(key),

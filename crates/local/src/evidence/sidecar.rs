@@ -1,6 +1,8 @@
 //! What stands beside the objects of a copy of a bucket.
 
+use std::collections::HashMap;
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 use integrity::evidence::{Metadata, Trouble};
 
@@ -13,10 +15,15 @@ pub(super) fn is_beside(key: &str, exists: impl Fn(&str) -> bool) -> bool {
     [METADATA, SIGNATURE].iter().any(|end| key.strip_suffix(end).is_some_and(&exists))
 }
 
+/// How many folders are remembered.
+const FOLDERS: usize = 64;
+
 /// The keys of the files with a line an object, and where their lines stand.
 #[derive(Default)]
 pub(super) struct Sidecars {
     files: Vec<LinesFile>,
+    /// Whether a folder has files that stand beside objects. Most have none, and each would be looked for.
+    folders: Mutex<HashMap<String, bool>>,
 }
 
 struct LinesFile {
@@ -35,7 +42,22 @@ impl Sidecars {
             let (lines, file) = (Lines::read(content)?, copy.keep_open(&key));
             files.push(LinesFile { key, lines, file });
         }
-        Ok(Sidecars { files })
+        Ok(Sidecars { files, folders: Mutex::default() })
+    }
+
+    fn may_stand_beside(&self, copy: &BucketCopy, key: &str) -> bool {
+        let Some((folder, _)) = key.rsplit_once('/') else { return true };
+        let known = || self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&known) = known().get(folder) {
+            return known;
+        }
+        let found = copy.names(&format!("{folder}/"), |name| name.ends_with(METADATA) || name.ends_with(SIGNATURE));
+        let mut known = known();
+        if known.len() >= FOLDERS {
+            known.clear();
+        }
+        known.insert(folder.to_owned(), found);
+        found
     }
 
     /// What is known of an object.
@@ -49,6 +71,9 @@ impl Sidecars {
                 None => take_line(&mut metadata, copy.open_at(lines_key, at)?),
             };
             taken.map_err(failed)?;
+        }
+        if !self.may_stand_beside(copy, key) {
+            return Ok(metadata);
         }
         let head = format!("{key}{METADATA}");
         if copy.exists(&head) {

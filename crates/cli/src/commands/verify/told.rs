@@ -1,5 +1,7 @@
 //! What is told of a run, whatever the format: stretches of hours, and the summary that people know from the AWS CLI.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
 
 use event::Timestamp;
@@ -28,6 +30,8 @@ pub(super) struct Told<'t> {
     pub(super) journal: &'t FolderJournal,
     pub(super) totals: Counts,
     pub(super) why: &'t why::Events,
+    /// The first and the last time of the digests of each lane that was told.
+    pub(super) covered: RefCell<BTreeMap<Lane, Option<(Timestamp, Timestamp)>>>,
 }
 
 /// What was found out about an account in a region.
@@ -74,21 +78,28 @@ pub(super) fn lane(journal: &FolderJournal, question: &Question, lane: &Lane, ea
     Ok(told)
 }
 
+/// A time that has both in it.
+fn widened(one: (Timestamp, Timestamp), other: (Timestamp, Timestamp)) -> (Timestamp, Timestamp) {
+    (one.0.min(other.0), one.1.max(other.1))
+}
+
 impl Told<'_> {
     /// Reads what was found out about a lane. Findings are handed on as they come: they may be many.
     pub(super) fn lane(&self, lane: &Lane, each: Each<'_>) -> io::Result<LaneTold> {
-        self::lane(self.journal, self.question, lane, each)
+        let told = self::lane(self.journal, self.question, lane, each)?;
+        let covered = told.chains.iter().map(|chain| (chain.from, chain.to)).reduce(widened);
+        self.covered.borrow_mut().insert(lane.clone(), covered);
+        Ok(told)
     }
 
     /// The first and the last time that digests were found of.
     pub(super) fn found(&self) -> io::Result<Option<(Timestamp, Timestamp)>> {
-        let mut found: Option<(Timestamp, Timestamp)> = None;
         for (lane, _) in &self.question.lanes {
-            for chain in self.lane(lane, &mut |_| Ok(()))?.chains {
-                let (from, to) = found.unwrap_or((chain.from, chain.to));
-                found = Some((from.min(chain.from), to.max(chain.to)));
+            if !self.covered.borrow().contains_key(lane) {
+                self.lane(lane, &mut |_| Ok(()))?;
             }
         }
+        let found = self.covered.borrow().values().copied().flatten().reduce(widened);
         let Scope { from, until, .. } = self.question.scope;
         Ok(found.map(|(first, last)| (from.map_or(first, |from| from.max(first)), last.min(until))))
     }
