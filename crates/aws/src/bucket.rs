@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use aws_config::Region;
@@ -15,10 +15,11 @@ use futures::stream::BoxStream;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
-use object_store::{Attribute, CredentialProvider, GetResultPayload, ObjectStoreExt, RetryConfig};
+use object_store::{Attribute, Attributes, CredentialProvider, ObjectMeta, ObjectStoreExt, RetryConfig};
 use pipeline::service::CallError;
 use pipeline::source::Content;
 use pipeline::trail::{Bucket, Listed, ListedPage, Object};
+use tokio::sync::Mutex;
 
 use crate::access::Account;
 use crate::edge::Edge;
@@ -34,6 +35,9 @@ const METADATA: [&str; 3] = ["signature", "signature-algorithm", "backfill-gener
 /// How long a request is tried again where S3 does not answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 const RETRIES: usize = 5;
+
+/// Objects up to this size are read as a whole.
+const SMALL: u64 = 1 << 20;
 
 /// A bucket, as an account may read it.
 pub struct TrailBucket {
@@ -99,7 +103,7 @@ pub(crate) fn s3(account: &Account, name: &str, region: &str) -> Result<AmazonS3
         None => builder = builder.with_virtual_hosted_style_request(!name.contains('.')),
     }
     if let Some(provider) = account.config.credentials_provider() {
-        builder = builder.with_credentials(Arc::new(Credentials { provider }));
+        builder = builder.with_credentials(Arc::new(Credentials { provider, kept: Mutex::default() }));
     }
     builder.build().map_err(wrong)
 }
@@ -143,28 +147,49 @@ impl Bucket for TrailBucket {
     fn get(&self, key: &str, limit: u64) -> Result<Object, CallError> {
         // A key that S3 would take and a path cannot be: with empty parts, for example.
         let path = Path::parse(key).map_err(|error| CallError::Refused(error.to_string()))?;
-        let got = self.edge.run(self.store.get(&path));
-        let got = got.map_err(|error| classify_store(GET, &format!("object s3://{}/{key}", self.name), &error))?;
+        let Fetched { meta, attributes, body } = self
+            .fetch(path)
+            .map_err(|error| classify_store(GET, &format!("object s3://{}/{key}", self.name), &error))?;
         let beside = |&name: &&'static str| {
-            let value = got.attributes.get(&Attribute::Metadata(Cow::Borrowed(name)))?;
+            let value = attributes.get(&Attribute::Metadata(Cow::Borrowed(name)))?;
             Some((name.to_owned(), value.as_ref().to_owned()))
         };
         let metadata = METADATA.iter().filter_map(beside).collect();
-        let (etag, size) = (unquoted(got.meta.e_tag.clone()), got.meta.size);
+        let (etag, size) = (unquoted(meta.e_tag), meta.size);
         if size > limit {
             return Err(CallError::TooLarge { size, limit });
         }
-        let stream = match got.payload {
-            GetResultPayload::Stream(stream) => stream,
-            GetResultPayload::File(..) => return Err(CallError::Refused("S3 gave a file".to_owned())),
-        };
-        let body = Body::new(&self.edge, stream, size);
         Ok(Object { etag, size, metadata, content: Content::of(body, Some(size)) })
     }
 }
 
 fn unquoted(etag: Option<String>) -> String {
     etag.map(|etag| etag.trim_matches('"').to_owned()).unwrap_or_default()
+}
+
+/// What S3 answered, and the object's bytes.
+pub(crate) struct Fetched {
+    pub(crate) meta: ObjectMeta,
+    pub(crate) attributes: Attributes,
+    pub(crate) body: Body,
+}
+
+impl TrailBucket {
+    /// Asks for an object. A small one is here as a whole: whoever waits is woken once, and not for each piece.
+    pub(crate) fn fetch(&self, path: Path) -> object_store::Result<Fetched> {
+        let (store, edge) = (self.store.clone(), Arc::clone(&self.edge));
+        self.edge.run_inside(async move {
+            let got = store.get(&path).await?;
+            let (meta, attributes) = (got.meta.clone(), got.attributes.clone());
+            let mut stream = got.into_stream();
+            if meta.size <= SMALL {
+                let pieces: Vec<object_store::Result<Bytes>> = stream.collect().await;
+                stream = futures::stream::iter(pieces).boxed();
+            }
+            let body = Body { edge, stream, chunk: Bytes::new(), left: meta.size };
+            Ok(Fetched { meta, attributes, body })
+        })
+    }
 }
 
 /// An object's bytes, as they come.
@@ -176,22 +201,13 @@ pub(crate) struct Body {
     left: u64,
 }
 
-impl Body {
-    pub(crate) fn new(edge: &Arc<Edge>, stream: BoxStream<'static, object_store::Result<Bytes>>, size: u64) -> Body {
-        Body { edge: Arc::clone(edge), stream, chunk: Bytes::new(), left: size }
-    }
-}
-
 impl Read for Body {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.chunk.is_empty() {
+        while self.chunk.is_empty() && self.left > 0 {
             self.chunk = match self.edge.run(self.stream.next()) {
                 Some(Ok(chunk)) => chunk,
                 Some(Err(error)) => return Err(io::Error::other(error)),
-                None if self.left > 0 => {
-                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was cut"));
-                }
-                None => return Ok(0),
+                None => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was cut")),
             };
         }
         let length = buffer.len().min(self.chunk.len());
@@ -201,10 +217,22 @@ impl Read for Body {
     }
 }
 
-/// The account's credentials, as `object_store` asks for them. The SDK keeps them until they end.
+/// The account's credentials, as `object_store` asks for them: with each request. They are kept, since a provider may ask
+/// somebody each time, STS or a program.
 struct Credentials {
     provider: SharedCredentialsProvider,
+    kept: Mutex<Option<Kept>>,
 }
+
+struct Kept {
+    credential: Arc<AwsCredential>,
+    until: Instant,
+}
+
+/// How long those are kept that do not say when they end, and how long before their end others are asked for: as the SDK
+/// does with those of its own clients.
+const KEPT: Duration = Duration::from_secs(15 * 60);
+const BEFORE: Duration = Duration::from_secs(10);
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -217,12 +245,71 @@ impl CredentialProvider for Credentials {
     type Credential = AwsCredential;
 
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        // Whoever comes meanwhile waits for the same answer.
+        let mut kept = self.kept.lock().await;
+        if let Some(kept) = kept.as_ref().filter(|kept| Instant::now() < kept.until) {
+            return Ok(Arc::clone(&kept.credential));
+        }
         let failed = |error| object_store::Error::Generic { store: "S3", source: Box::new(error) };
         let credentials = self.provider.provide_credentials().await.map_err(failed)?;
-        Ok(Arc::new(AwsCredential {
+        let credential = Arc::new(AwsCredential {
             key_id: credentials.access_key_id().to_owned(),
             secret_key: credentials.secret_access_key().to_owned(),
             token: credentials.session_token().map(str::to_owned),
-        }))
+        });
+        let left = credentials.expiry().map_or(KEPT, |end| left(end).saturating_sub(BEFORE));
+        *kept = Some(Kept { credential: Arc::clone(&credential), until: Instant::now() + left });
+        Ok(credential)
+    }
+}
+
+/// How long it is until then.
+#[expect(clippy::disallowed_methods, reason = "credentials end by the clock of those who give them, not by an event's")]
+fn left(end: SystemTime) -> Duration {
+    end.duration_since(SystemTime::now()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use aws_credential_types::Credentials as Given;
+    use aws_credential_types::provider::future;
+
+    use super::*;
+
+    /// Counts how often it is asked.
+    #[derive(Debug, Clone)]
+    struct Provider {
+        asked: Arc<AtomicUsize>,
+        lasts: Option<Duration>,
+    }
+
+    impl ProvideCredentials for Provider {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            let number = self.asked.fetch_add(1, Ordering::Relaxed);
+            #[expect(clippy::disallowed_methods, reason = "the end of credentials is a time of the real clock")]
+            let end = self.lasts.map(|lasts| SystemTime::now() + lasts);
+            future::ProvideCredentials::ready(Ok(Given::new(format!("AKID{number}"), "secret", None, end, "test")))
+        }
+    }
+
+    #[tokio::test]
+    async fn credentials_are_asked_for_once_as_long_as_they_last() {
+        let hour = Duration::from_secs(3600);
+        for (lasts, expected) in [(Some(hour), 1), (None, 1), (Some(BEFORE), 3), (Some(Duration::ZERO), 3)] {
+            let asked = Arc::new(AtomicUsize::new(0));
+            let provider = SharedCredentialsProvider::new(Provider { asked: Arc::clone(&asked), lasts });
+            let credentials = Credentials { provider, kept: Mutex::default() };
+            let mut last = String::new();
+            for _ in 0..3 {
+                last.clone_from(&credentials.get_credential().await.unwrap().key_id);
+            }
+            assert_eq!(asked.load(Ordering::Relaxed), expected, "{lasts:?}");
+            assert_eq!(last, format!("AKID{}", expected - 1), "{lasts:?}");
+        }
     }
 }

@@ -34,6 +34,14 @@ impl Edge {
         }
     }
 
+    /// Runs something to its end on the edge's own threads: whoever calls is woken only by that. Not to be called from
+    /// inside.
+    pub(crate) fn run_inside<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        let done = self.run(async { tokio::spawn(work).await });
+        // It is never aborted while somebody waits; a panic goes on here.
+        done.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
+    }
+
     /// Runs a call to its end, or until the program is to end. Not to be called from inside.
     pub(crate) fn attempt<T>(&self, call: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
         self.run(async {

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use integrity::evidence::{Evidence, Level, Listed, Metadata, Object, Trouble};
+use object_store::Attribute;
 use object_store::list::PaginatedListOptions;
 use object_store::path::Path;
-use object_store::{Attribute, GetResultPayload, ObjectStoreExt};
 use pipeline::service::CallError;
 
-use crate::bucket::{Body, GET, TrailBucket};
+use crate::bucket::{Fetched, GET, TrailBucket};
 use crate::error::classify_store;
 
 /// What stands beside a digest's bytes, without `x-amz-meta-`.
@@ -85,24 +85,20 @@ impl Evidence for TrailBucket {
     fn read(&self, key: &str, limit: u64) -> Result<Object, Trouble> {
         // A key that S3 would take and a path cannot be: with empty parts, for example.
         let path = Path::parse(key).map_err(|error| Trouble::Failed(error.to_string()))?;
-        let got = self
-            .edge
-            .run(self.store.get(&path))
+        let Fetched { meta, attributes, body } = self
+            .fetch(path)
             .map_err(|error| trouble(classify_store(GET, &format!("object s3://{}/{key}", self.name), &error)))?;
-        let size = got.meta.size;
+        let size = meta.size;
         if size > limit {
             return Err(Trouble::TooLarge { size, limit });
         }
         let mut metadata = Metadata::default();
         for name in METADATA {
-            if let Some(value) = got.attributes.get(&Attribute::Metadata(Cow::Borrowed(name))) {
+            if let Some(value) = attributes.get(&Attribute::Metadata(Cow::Borrowed(name))) {
                 metadata.take(name, value.as_ref());
             }
         }
-        let GetResultPayload::Stream(stream) = got.payload else {
-            return Err(Trouble::Failed("S3 gave a file".to_owned()));
-        };
-        Ok(Object { size, metadata, content: Box::new(Body::new(&self.edge, stream, size)) })
+        Ok(Object { size, metadata, content: Box::new(body) })
     }
 }
 
