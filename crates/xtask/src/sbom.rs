@@ -15,7 +15,8 @@ use crate::workspace::{Workspace, run_for_output};
 pub(crate) fn of_package(workspace: &Workspace, package: &str, target: &str) -> anyhow::Result<Value> {
     let mut tree = workspace.cargo();
     tree.args(["tree", "--locked", "--package", package, "--target", target, "--edges", "normal"]);
-    let tree = run_for_output(tree.args(["--prefix", "none", "--no-dedupe", "--format", "{p}\t{l}"]))?;
+    // What a crate is built from is listed where it is first named: each time again, the program's list would have no end.
+    let tree = run_for_output(tree.args(["--prefix", "none", "--format", "{p}\t{l}"]))?;
     let lock = fs::read_to_string(workspace.root().join("Cargo.lock")).context("failed to read Cargo.lock")?;
     Ok(bill(package, &tree, &checksums(&lock)))
 }
@@ -33,13 +34,13 @@ fn checksums(lock: &str) -> BTreeMap<(String, String), String> {
 }
 
 fn bill(package: &str, tree: &str, checksums: &BTreeMap<(String, String), String>) -> Value {
-    // `name v1.2.3 (where it lies)`, a tab, the licence.
+    // `name v1.2.3 (where it lies)`, a tab, the licence, and ` (*)` where it was named before.
     let crates: BTreeSet<(&str, &str, &str)> = tree
         .lines()
         .filter_map(|line| {
             let (what, licence) = line.split_once('\t')?;
             let mut words = what.split(' ');
-            Some((words.next()?, words.next()?.strip_prefix('v')?, licence.trim()))
+            Some((words.next()?, words.next()?.strip_prefix('v')?, licence.trim_end_matches(" (*)").trim()))
         })
         .collect();
     let component = |(name, version, licence): &(&str, &str, &str)| {
@@ -75,7 +76,7 @@ mod tests {
     fn every_crate_is_named_once_with_its_licence_and_checksum() {
         let lock = "version = 4\n\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\nsource = \"x\"\nchecksum = \"ab12\"\n\
                     dependencies = [\n \"b\",\n]\n\n[[package]]\nname = \"lambda\"\nversion = \"0.1.0\"\n";
-        let tree = "lambda v0.1.0 (/somewhere)\tApache-2.0\na v1.0.0\tMIT/Apache-2.0\na v1.0.0\tMIT/Apache-2.0\n\
+        let tree = "lambda v0.1.0 (/somewhere)\tApache-2.0\na v1.0.0\tMIT/Apache-2.0\na v1.0.0\tMIT/Apache-2.0 (*)\n\
                     b v2.0.0 (proc-macro)\t\n";
         let bill = bill("lambda", tree, &checksums(lock));
         let components = json!([

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 use testkit::deployment::Deployment;
+use testkit::http::HttpFaults;
+use testkit::http::proxy::Proxy;
 
-use crate::stage::{ACCOUNT, Stage};
+use crate::stage::{ACCOUNT, Stage, are_the_calls, record};
 
 /// Records of a day, each with its id.
 fn records(day: &str, region: &str, sources: &[&str], number: usize) -> Vec<Value> {
@@ -90,4 +92,24 @@ fn what_cannot_be_read_fails_its_day_and_no_other() {
     }
     let none = stage.function("exporter", &[]).invoke(&asked).unwrap_err();
     assert!(none["errorMessage"].as_str().unwrap().contains("LOGS_BUCKET_NAME is not set"), "{none}");
+}
+
+/// Every way in which it reads and writes: the trail's files and the table, into either layout.
+#[test]
+fn of_buckets_it_calls_what_its_role_allows() {
+    let Some(mut stage) = Stage::open(&[record("CreateUser", "iam", "us-east-1", 2 * 86_400, "a")]) else { return };
+    stage.function("tracker", &[]).invoke(&json!({})).unwrap();
+    log(&mut stage, "2025-03-01", "us-east-1", "a", &records("2025-03-01", "us-east-1", &["iam"], 10));
+    let calm = HttpFaults { throttled: 0.0, unavailable: 0.0, cut: 0.0, token_lost: 0.0, seed: 0 };
+    let buckets = Proxy::open(&stage.deployment.endpoint, calm, 0.0);
+    let delta = [LOGS, ("AWS_ENDPOINT_URL_S3", buckets.endpoint.as_str())];
+    let classic = [("EXPORT_LAYOUT", "classic"), ("AWS_ENDPOINT_URL_S3", buckets.endpoint.as_str())];
+    let days = json!({"trail": {"from": "2025-03-01", "to": "2025-03-01"}});
+    let read = stage.function("exporter", &delta).invoke(&days).unwrap();
+    assert_eq!(counts(&read)[1], 10, "{read}");
+    // What an earlier version of a day wrote is read and listed the second time.
+    for environment in [&delta, &classic, &delta, &classic] {
+        stage.function("exporter", environment).invoke(&json!({})).unwrap();
+    }
+    are_the_calls("exporter of buckets", &buckets.calls());
 }

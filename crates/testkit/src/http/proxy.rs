@@ -63,8 +63,8 @@ impl Proxy {
 }
 
 impl Proxy {
-    /// What was called of tables and topics, as a policy has it: `dynamodb:Query TABLE`, `dynamodb:Query TABLE/index`,
-    /// `sns:Publish`.
+    /// What was called of tables, topics and buckets, as a policy has it: `dynamodb:Query TABLE`, `dynamodb:Query
+    /// TABLE/index`, `sns:Publish`, `s3:GetObject FOLDER/*`.
     #[must_use]
     pub fn calls(&self) -> BTreeSet<String> {
         self.shared.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -177,13 +177,37 @@ fn operation(request: &Request) -> String {
 /// What a request needs to be allowed.
 fn calls(request: &Request, operation: &str) -> Vec<String> {
     if request.header("x-amz-target").is_none_or(|target| !target.starts_with("DynamoDB")) {
-        return if operation == "Publish" { vec!["sns:Publish".to_owned()] } else { Vec::new() };
+        return match operation {
+            "Publish" => vec!["sns:Publish".to_owned()],
+            _ => of_objects(request).into_iter().collect(),
+        };
     }
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let index = if body["IndexName"].is_string() { "/index" } else { "" };
     let batched = body["RequestItems"].as_object().into_iter().flat_map(Map::keys).map(String::as_str);
     let tables = body["TableName"].as_str().into_iter().chain(batched);
     tables.map(|table| format!("dynamodb:{operation} {table}{index}")).collect()
+}
+
+/// What a request about objects needs, and the first folder of their keys: `/BUCKET/FOLDER/…`, or a list of a prefix.
+fn of_objects(request: &Request) -> Option<String> {
+    let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+    let (_, key) = path.strip_prefix('/')?.split_once('/').unwrap_or_default();
+    let value = |name: &str| {
+        let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs.find_map(|(known, value)| (known == name).then(|| value.replace("%2F", "/")))
+    };
+    let (action, key) = match request.method.as_str() {
+        "GET" if key.is_empty() => ("ListBucket", value("prefix").unwrap_or_default()),
+        "GET" | "HEAD" => ("GetObject", key.to_owned()),
+        "DELETE" if value("uploadId").is_some() => ("AbortMultipartUpload", key.to_owned()),
+        "DELETE" => ("DeleteObject", key.to_owned()),
+        "PUT" => ("PutObject", key.to_owned()),
+        "POST" if value("uploads").is_some() || value("uploadId").is_some() => ("PutObject", key.to_owned()),
+        _ => return None,
+    };
+    let folder = key.split('/').next().unwrap_or_default();
+    Some(format!("s3:{action} {folder}/*"))
 }
 
 /// The first half of a batch as a request of its own, and the rest as the answer names it.

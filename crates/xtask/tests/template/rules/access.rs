@@ -49,13 +49,13 @@ pub(super) const RULES: &[Rule] = &[
                 r#""dynamodb:Scan""#,
             ),
             put(
-                "/Resources/ExporterRole/Properties/Policies/0/PolicyDocument/Statement/2/Resource/0/Fn::Sub",
+                "/Resources/ExporterRole/Properties/Policies/0/PolicyDocument/Statement/2/Resource/Fn::Sub",
                 r#""${AnalyticsBucket.Arn}/*""#,
             ),
         ],
     },
     Rule {
-        name: "functions may call what they called in their tests, on those tables, and no more",
+        name: "functions may call what they called in their tests, on those tables and in those folders, and no more",
         check: calls,
         breaches: &[
             put(
@@ -70,6 +70,15 @@ pub(super) const RULES: &[Rule] = &[
             put(
                 "/Resources/AlerterRole/Properties/Policies/0/PolicyDocument/Statement/2/Action",
                 r#"["dynamodb:GetItem", "dynamodb:PutItem"]"#,
+            ),
+            remove("/Resources/ExporterRole/Properties/Policies/0/PolicyDocument/Statement/2/Action/2"),
+            put(
+                "/Resources/ExporterRole/Properties/Policies/0/PolicyDocument/Statement/3/Resource/Fn::Sub",
+                r#""${AnalyticsBucket.Arn}/*""#,
+            ),
+            put(
+                "/Resources/ExporterRole/Properties/Policies/0/PolicyDocument/Statement/4/Condition/StringLike/s3:prefix",
+                r#"["lake/*", "iam-events/*", "*"]"#,
             ),
         ],
     },
@@ -272,11 +281,10 @@ fn duties(templates: &Templates) -> Vec<String> {
                 wrong.unless(statement["Condition"] == suppressions_alone(), format!("{role} reads about streams"));
             }
         }
-        // Objects are written and deleted in the lake alone.
+        // Objects are deleted in the lake alone.
         for statement in granted.iter().filter(|one| actions(one).iter().any(|action| action == "s3:DeleteObject")) {
-            let lake = ["${AnalyticsBucket.Arn}/lake/*", "${AnalyticsBucket.Arn}/iam-events/*"]
-                .map(|path| json!({"Fn::Sub": path}));
-            wrong.unless(statement["Resource"] == json!(lake), format!("{role} deletes outside the lake"));
+            let lake = json!({"Fn::Sub": "${AnalyticsBucket.Arn}/lake/*"});
+            wrong.unless(statement["Resource"] == lake, format!("{role} deletes outside the lake"));
         }
     }
     wrong.0
@@ -290,13 +298,15 @@ pub(crate) fn suppressions_alone() -> Value {
 /// What the functions called in their tests, and what they call too rarely for that.
 pub(crate) const CALLS: &str = include_str!("../../../../lambda/tests/calls.json");
 
-/// Each function may call of tables and topics what it calls, on the tables that it calls it on, and nothing else.
+/// Each function may call of tables, topics and buckets what it calls, on the tables and in the folders that it calls it on,
+/// and nothing else.
 fn calls(templates: &Templates) -> Vec<String> {
     let mut wrong = Violations::default();
     let calls: Value = serde_json::from_str(CALLS).unwrap();
     let policies = identity_policies(&templates.stack);
     for (role, function) in [("TrackerRole", "tracker"), ("AlerterRole", "alerter"), ("ExporterRole", "exporter")] {
-        let recorded = calls[function].as_array().unwrap().iter().map(|call| text(call).to_owned());
+        let of_buckets = calls[format!("{function} of buckets")].as_array().into_iter().flatten();
+        let recorded = calls[function].as_array().unwrap().iter().chain(of_buckets).map(|call| text(call).to_owned());
         let rare = calls["rare"][function].as_object().into_iter().flat_map(|calls| calls.keys().cloned());
         let made: BTreeSet<String> = recorded.chain(rare).collect();
         let documents = policies.iter().filter(|(owner, _)| *owner == role);
@@ -305,11 +315,16 @@ fn calls(templates: &Templates) -> Vec<String> {
                 Value::Array(resources) => resources.clone(),
                 one => vec![one.clone()],
             };
-            let actions = actions(statement);
-            let actions =
-                actions.into_iter().filter(|action| ["dynamodb:", "sns:"].iter().any(|of| action.starts_with(of)));
-            actions
-                .flat_map(move |action| resources.clone().into_iter().map(move |resource| granted(&action, &resource)))
+            let folders = folders(statement);
+            actions(statement).into_iter().flat_map(move |action| -> Vec<String> {
+                match action.split_once(':') {
+                    Some(("s3", _)) => folders.iter().map(|folder| format!("{action} {folder}")).collect(),
+                    Some(("dynamodb" | "sns", _)) => {
+                        resources.iter().map(|resource| granted(&action, resource)).collect()
+                    }
+                    _ => Vec::new(),
+                }
+            })
         });
         let granted: BTreeSet<String> = granted.collect();
         for call in made.difference(&granted) {
@@ -320,6 +335,25 @@ fn calls(templates: &Templates) -> Vec<String> {
         }
     }
     wrong.0
+}
+
+/// The folders of buckets that a statement is for: those of its resources, or the prefixes that may be listed. What is no
+/// folder stands as it is written, and is nothing that anybody called.
+fn folders(statement: &Value) -> BTreeSet<String> {
+    let folder = |text: &str| match text.strip_suffix("/*") {
+        Some(path) => format!("{}/*", path.rsplit('/').next().unwrap_or(path)),
+        None => text.to_owned(),
+    };
+    let prefixes = &statement["Condition"]["StringLike"]["s3:prefix"];
+    let said = if prefixes.is_null() { &statement["Resource"] } else { prefixes }.to_string();
+    let texts = said.split('"').skip(1).step_by(2);
+    // Conditions and the names of functions stand among the resources.
+    let found: BTreeSet<String> = texts
+        .filter(|text| !prefixes.is_null() || text.contains("Arn}") || text.starts_with("arn:"))
+        .map(folder)
+        .collect();
+    // A bucket, all of it.
+    if found.is_empty() { BTreeSet::from([said]) } else { found }
 }
 
 /// A statement's action on a resource, as the tests record calls.
