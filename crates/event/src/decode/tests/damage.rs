@@ -332,3 +332,14 @@ fn two_hundred_megabytes_stream_a_batch_at_a_time() {
     assert_eq!((summary.events, summary.rejected, summary.damage), (lines, lines, None));
     assert!(held < 10 << 20, "{held} bytes were held at once");
 }
+
+#[test]
+fn what_hides_between_a_member_and_a_copy_of_its_trailer_is_seen() {
+    let member = gz(recs(&["A"]).to_string());
+    let trailer = &member[member.len() - 8..];
+    for hidden in [&b""[..], &b"hidden"[..], &[0; 100][..]] {
+        let decoded = decode([&member[..], hidden, trailer].concat());
+        assert_eq!((decoded.names().len(), decoded.summary.sealing), (1, Sealing::Broken), "{hidden:?}");
+    }
+    assert_eq!(decode(&member).summary.sealing, Sealing::Single);
+}
