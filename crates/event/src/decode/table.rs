@@ -33,16 +33,17 @@ pub(super) fn decode(start: &[u8], incoming: &mut Incoming<'_>, limits: &Limits,
     let mut table = Table { limits, names: Vec::new(), summary: Summary::default() };
     let rows = Rows { start, incoming, given: 0, of_rows: 0, limit: limits.record as u64, is_full: false, last: b'\n' };
     let mut rows = csv::ReaderBuilder::new().flexible(true).has_headers(false).from_reader(rows);
-    let mut too_large = false;
     let mut batch = Batch::default();
     let (mut row, mut next) = (csv::ByteRecord::new(), csv::ByteRecord::new());
-    let mut read = |rows: &mut csv::Reader<Rows<'_, '_>>, row: &mut csv::ByteRecord| {
+    let read = |rows: &mut csv::Reader<Rows<'_, '_>>, row: &mut csv::ByteRecord| {
         // The reader gives no errors: what ends the content is remembered by `incoming`.
         let is_row = rows.read_byte_record(row).unwrap_or(false);
         let end = rows.position().byte();
-        let length = end - std::mem::replace(&mut rows.get_mut().of_rows, end);
-        too_large = rows.get_ref().is_full || length > limits.record as u64;
-        is_row && !too_large
+        let reader = rows.get_mut();
+        let length = end - std::mem::replace(&mut reader.of_rows, end);
+        // How much of it came at a time makes no difference.
+        reader.is_full |= length > reader.limit;
+        is_row && !reader.is_full
     };
     let mut more = read(&mut rows, &mut row);
     while more && !table.summary.stopped {
@@ -62,7 +63,7 @@ pub(super) fn decode(start: &[u8], incoming: &mut Incoming<'_>, limits: &Limits,
     if !table.summary.stopped && !batch.is_empty() {
         table.summary.stopped = sink(batch).is_break();
     }
-    let incoming = rows.into_inner().incoming;
+    let Rows { incoming, is_full: too_large, .. } = rows.into_inner();
     if too_large {
         incoming.drain();
     }

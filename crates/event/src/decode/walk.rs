@@ -21,6 +21,8 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 const LEVELS: usize = 8;
 /// How far a line that is no JSON is followed to find the next.
 const LINE: usize = 64 << 10;
+/// How much is shown of what is no JSON.
+const EXCERPT: usize = 24;
 
 /// Where in the documents the walk is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +59,6 @@ struct Walk<'l> {
     limits: &'l Limits,
     levels: Vec<Level>,
     summary: Summary,
-    /// The object that the window ends in is known to be no JSON.
-    is_broken: bool,
 }
 
 /// Walks content that is in memory as a whole.
@@ -106,7 +106,7 @@ pub(super) fn stream(reader: &mut dyn Read, window: usize, limits: &Limits, sink
 
 impl<'l> Walk<'l> {
     fn new(limits: &'l Limits) -> Walk<'l> {
-        Walk { limits, levels: Vec::new(), summary: Summary::default(), is_broken: false }
+        Walk { limits, levels: Vec::new(), summary: Summary::default() }
     }
 
     fn incoming(
@@ -197,7 +197,7 @@ impl<'l> Walk<'l> {
                     None
                 }
                 (Some(Level::Envelope), b'"') => self.envelope_field(window, at, out)?,
-                (Some(Level::Envelope), _) => return Err(self.not_json(window, *at)),
+                (Some(Level::Envelope), _) => self.not_json(window, *at)?,
                 (_, b'[') if self.levels.len() < LEVELS => {
                     self.levels.push(Level::Array);
                     *at += 1;
@@ -263,13 +263,12 @@ impl<'l> Walk<'l> {
         match stop {
             Stop::RanOut if window.may_go_on() => Ok(Some(Step::More)),
             Stop::RanOut if window.is_text && window.text.len() - at > self.longest_stray() => Err(self.too_large()),
-            Stop::RanOut | Stop::Broken => Err(self.not_json(window, at)),
+            Stop::RanOut | Stop::Broken => self.not_json(window, at),
         }
     }
 
     /// One JSON object that is no envelope of many.
     fn element<'w>(&mut self, window: Window<'w>, at: &mut usize, out: &mut Out<'w>) -> Walked {
-        self.is_broken = false;
         let text = &window.text[*at..];
         let mut values = serde_json::Deserializer::from_str(text).into_iter::<Parts<'w>>();
         match values.next() {
@@ -283,7 +282,7 @@ impl<'l> Walk<'l> {
             Some(Err(error)) if error.is_eof() && window.is_text => self.torn(window, at, out),
             Some(Err(error)) => self.broken(&error, window, at, out),
             // An iterator over a text that starts with a brace has an element.
-            None => Err(self.not_json(window, *at)),
+            None => self.not_json(window, *at),
         }
     }
 
@@ -326,17 +325,14 @@ impl<'l> Walk<'l> {
         let bytes = &window.bytes[*at..];
         let reason =
             if error.is_eof() { "invalid UTF-8".to_owned() } else { format!("not valid JSON: {}", plain(error)) };
-        match Scan::new(self.levels.is_empty(), true).feed(bytes, window.last) {
+        match self.scan(bytes).feed(bytes, window.last) {
             Some(end) => {
                 let reason = if end > self.limits.record { too_large(self.limits) } else { reason };
                 self.reject(reason, &bytes[..end], out);
                 *at += end;
                 Ok(None)
             }
-            None if !window.last => {
-                self.is_broken = true;
-                Ok(Some(Step::More))
-            }
+            None if !window.last => Ok(Some(Step::More)),
             None if bytes.len() > self.limits.record => Err(self.too_large()),
             None => Err(format!("{reason}{}", self.behind())),
         }
@@ -387,7 +383,19 @@ impl<'l> Walk<'l> {
             *at += line;
             return Ok(None);
         }
-        Err(self.not_json(window, *at))
+        self.not_json(window, *at)
+    }
+
+    /// Follows the object that these bytes begin with. What is wrong with it counts only where it is seen before the object
+    /// is too large to be held: then its end is the same however much of it is in sight.
+    fn scan(&self, bytes: &[u8]) -> Scan {
+        let seen = Window::new(&bytes[..bytes.len().min(self.limits.record)], false);
+        let is_broken = match serde_json::from_str::<Parts<'_>>(seen.text) {
+            Err(error) if error.is_eof() => !seen.is_text,
+            Err(_) => true,
+            Ok(_) => false,
+        };
+        Scan::new(self.levels.is_empty(), is_broken)
     }
 
     /// Passes over an object that is too large to be held, and rejects it with its start.
@@ -398,7 +406,7 @@ impl<'l> Walk<'l> {
         window: usize,
         sink: &mut Sink<'_>,
     ) -> Result<(), String> {
-        let mut scan = Scan::new(self.levels.is_empty(), self.is_broken);
+        let mut scan = self.scan(buffer);
         let mut kept = Vec::new();
         loop {
             let end = scan.feed(buffer, incoming.ended);
@@ -432,13 +440,17 @@ impl<'l> Walk<'l> {
         format!("the JSON is cut off{}", self.behind())
     }
 
-    fn not_json(&self, window: Window<'_>, at: usize) -> String {
+    /// The end of the content as text that can be read, once enough of it is in sight to be shown.
+    fn not_json(&self, window: Window<'_>, at: usize) -> Walked {
         let bytes = &window.bytes[at..];
-        if self.summary.records() == 0 && (bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")) {
-            return "text in UTF-16, which is not read: write it as UTF-8".to_owned();
+        if !window.last && bytes.len() < EXCERPT {
+            return Ok(Some(Step::More));
         }
-        let excerpt = String::from_utf8_lossy(&bytes[..bytes.len().min(24)]).into_owned();
-        format!("not JSON at {excerpt:?}{}", self.behind())
+        if self.summary.records() == 0 && (bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")) {
+            return Err("text in UTF-16, which is not read: write it as UTF-8".to_owned());
+        }
+        let excerpt = String::from_utf8_lossy(&bytes[..bytes.len().min(EXCERPT)]).into_owned();
+        Err(format!("not JSON at {excerpt:?}{}", self.behind()))
     }
 
     fn behind(&self) -> String {

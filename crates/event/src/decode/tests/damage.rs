@@ -343,3 +343,45 @@ fn what_hides_between_a_member_and_a_copy_of_its_trailer_is_seen() {
     }
     assert_eq!(decode(&member).summary.sealing, Sealing::Single);
 }
+
+#[test]
+fn where_an_object_too_large_ends_does_not_hang_on_what_is_in_sight() {
+    // Written over several lines, and no JSON only far behind the limit: a stream has passed over it long before.
+    let records = serde_json::to_string(&recs(&["A"; 40])).expect("JSON");
+    let broken = format!("{{\"no records\": [\n  {}, x]}}\n{}\n", &records[1..records.len() - 1], rec("B"));
+    let limits = Limits { record: 933, ..Limits::default() };
+    let decoded = decode_with(broken.as_bytes(), limits);
+    assert_eq!(decoded.reasons(), ["a record is larger than 933 bytes (limits.max_record)"]);
+    assert_eq!((decoded.names(), decoded.damage()), (vec!["B".to_owned()], ""));
+
+    // Where the damage is in sight from the start, its line ends it, as a line of JSON lines that was cut off.
+    let cut = format!("{{\"no records\": x [\n{}\n", rec("B"));
+    assert_eq!(decode_with(cut.as_bytes(), limits).names(), ["B"]);
+}
+
+#[test]
+fn what_is_no_json_is_shown_as_far_as_it_is_shown_however_little_is_in_sight() {
+    let records = serde_json::to_string(&recs(&["A"; 40])).expect("JSON");
+    let text = format!("{{\"Records\": {records} oh, what is this? And what is behind it?");
+    for window in 16..80 {
+        let damage = |text: &str| streamed(text.as_bytes(), Limits::default(), window, &[1]).summary.damage;
+        let all = "not JSON at \"oh, what is this? And wh\", behind 40 complete records";
+        assert_eq!(damage(&text).as_deref(), Some(all), "through a window of {window} bytes");
+        let end = "not JSON at \"oh, wh\", behind 40 complete records";
+        assert_eq!(damage(&text[..text.len() - 34]).as_deref(), Some(end), "through a window of {window} bytes");
+    }
+}
+
+#[test]
+fn a_row_before_one_too_large_is_whole_however_much_comes_at_a_time() {
+    let row = |name: &str| format!("\"{}\"\n", rec(name).to_string().replace('"', "\"\""));
+    let long = "x".repeat(2000);
+    let rows: String = (0..14).map(|n| row(&format!("R{n}"))).collect();
+    let table = format!("eventJson\n{rows}{long}\nthe end");
+    let mut bytes = gz(&table);
+    let length = bytes.len();
+    bytes[length - 6] ^= 1;
+    let decoded = decode_with(&bytes, Limits { record: 1500, ..Limits::default() });
+    assert_eq!((decoded.names().len(), decoded.summary.rejected), (14, 0));
+    assert!(decoded.damage().contains("the checksum does not fit"), "{}", decoded.damage());
+}
