@@ -1,8 +1,8 @@
 //! How a function is invoked, and how it answers.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
@@ -59,7 +59,7 @@ impl From<Failure> for Diagnostic {
 }
 
 /// Opens a function and answers invocations for as long as there are any.
-pub fn main<F: Function>(open: impl FnOnce(&Arc<AtomicBool>) -> Result<F, Failure>) -> ExitCode {
+pub fn main<F: Function>(open: fn(&Arc<AtomicBool>) -> Result<F, Failure>) -> ExitCode {
     // Reads the crash points that tests set; compiled out of every build but theirs.
     let _points = fail::FailScenario::setup();
     let level = std::env::var("LOG_LEVEL").unwrap_or_else(|_| "info".to_owned()).to_ascii_lowercase();
@@ -74,7 +74,7 @@ pub fn main<F: Function>(open: impl FnOnce(&Arc<AtomicBool>) -> Result<F, Failur
         .with_writer(std::io::stderr)
         .init();
     let stop = Arc::new(AtomicBool::new(false));
-    let opened = open(&stop).map(Arc::new);
+    let opened = Arc::new(Mutex::new(open(&stop).map(Arc::new)));
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -83,9 +83,21 @@ pub fn main<F: Function>(open: impl FnOnce(&Arc<AtomicBool>) -> Result<F, Failur
         }
     };
     let outcome = runtime.block_on(lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
-        let (opened, stop) = (opened.clone(), Arc::clone(&stop));
+        let (opened, stop) = (Arc::clone(&opened), Arc::clone(&stop));
         async move {
-            let function = opened.map_err(Diagnostic::from)?;
+            // What could not be opened may have been away for a moment.
+            let function = tokio::task::spawn_blocking({
+                let stop = Arc::clone(&stop);
+                move || {
+                    let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
+                    if opened.is_err() {
+                        *opened = open(&stop).map(Arc::new);
+                    }
+                    opened.clone()
+                }
+            });
+            let function = function.await.unwrap_or_else(|error| Err(Failure::new("Panic", error)));
+            let function = function.map_err(Diagnostic::from)?;
             invoke(function, event, stop).await.map_err(Diagnostic::from)
         }
     })));

@@ -33,6 +33,8 @@ use crate::topic::{InTime, Topic};
 const COMMIT_EVERY: Duration = Duration::from_secs(5);
 /// How long one account and region is asked again that throttles or does not answer.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Pages of one walk in one turn: no backlog keeps the other streams of its region waiting for hours.
+const PAGES: u64 = 100;
 /// What stands for every account of the organisation in `MEMBER_ACCOUNTS`.
 const ORGANIZATION: &str = "organization";
 
@@ -102,7 +104,7 @@ impl Tracker {
         let Some(mut found) = self.aws.discover(&self.wanted, &before, now, stop) else {
             return Err(Failure::new("Timeout", "the time was up before it was known what there is to read"));
         };
-        let left_out: Vec<String> = self.settings.left_out.iter().flat_map(|source| sources_of(source)).collect();
+        let left_out = left_out(&self.settings);
         found.scope.streams.retain(|stream| !left_out.contains(&stream.source));
         if found.scope != before {
             self.control.save_scope(&found.scope).map_err(state)?;
@@ -114,6 +116,7 @@ impl Tracker {
             rate: self.settings.calls_per_second,
             patience: PATIENCE,
             commit_every: COMMIT_EVERY,
+            max_pages: Some(PAGES),
             seed: now.micros().unsigned_abs(),
             ..Options::default()
         };
@@ -135,7 +138,7 @@ impl Tracker {
             on_trouble: &|stream, trouble| tracing::warn!(%stream, reason = trouble.message, "cannot be read"),
             stop,
         };
-        let report = pass.pass(&found.scope.streams).map_err(|error| Failure::new("Store", error))?;
+        let report = pass.turns(&found.scope.streams).map_err(|error| Failure::new("Store", error))?;
         Ok((report, found.scope))
     }
 
@@ -236,6 +239,13 @@ fn partition() -> &'static str {
     pipeline::collect::Partition::of_region(&region).as_str()
 }
 
+/// The event sources that are switched off, but for those that somebody asks for by name.
+fn left_out(settings: &Settings) -> Vec<String> {
+    let asked_for: Vec<String> = settings.extra_sources.iter().flat_map(|source| expand(source)).collect();
+    let switched_off = settings.left_out.iter().flat_map(|switch| sources_of(switch));
+    switched_off.filter(|source| !asked_for.contains(source)).collect()
+}
+
 /// The event sources that a switch stands for.
 fn sources_of(switch: &str) -> Vec<String> {
     match switch {
@@ -253,7 +263,10 @@ fn errors(report: &PassReport, scope: &Scope, sent: &Round) -> Vec<String> {
         let why = sent.problems.first().map(String::as_str).unwrap_or_default();
         format!("{untold} alerts were not delivered: {why}")
     });
-    unknown.chain(streams).chain(untold).collect()
+    let rejected = report.totals.rejected;
+    let rejected = (rejected > 0)
+        .then(|| format!("{rejected} records are no events and were not stored: the log has them and says why"));
+    unknown.chain(streams).chain(untold).chain(rejected).collect()
 }
 
 /// The answer: the fields of the classic tracker, and what else there is to know.

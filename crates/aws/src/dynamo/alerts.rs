@@ -30,7 +30,7 @@ use pipeline::state::{Ledger, Recorded, StateError};
 use pipeline::suppress::SuppressionId;
 
 use super::item::{Attributes, Item, long_text, number, text};
-use super::{Tables, storage};
+use super::{Tables, expiry, storage};
 use crate::error::classify;
 
 /// The least time that alerts are kept.
@@ -90,9 +90,8 @@ impl AlertTable {
         }
         set("alert", whole(alert));
         if let Some(retention) = self.retention {
-            let end =
-                alert.event_time.micros() / 1_000_000 + i64::try_from(retention.as_secs()).unwrap_or(i64::MAX / 4);
-            set("ttl", number(end));
+            // An old event's alert is as new as any.
+            set("ttl", number(expiry(alert.event_time.max(alert.first_seen), retention)));
         }
         if let Some(channel) = channel {
             set("pending", text(channel));

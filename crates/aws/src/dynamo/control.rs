@@ -24,8 +24,6 @@ use crate::error::classify;
 
 /// What the sources of the identity events end with.
 const SUFFIX: &str = ".amazonaws.com";
-/// The sources that an earlier program's keys end with.
-const CLASSIC: [&str; 4] = ["iam", "sts", "signin", "sso"];
 /// Keys that are no stream's begin with it.
 const OURS: char = '#';
 const SCOPE: &str = "#scope";
@@ -62,10 +60,10 @@ impl ControlTable {
         if let Some(stream) = item.text("stream") {
             return stream.parse().ok();
         }
-        // An earlier program wrote no more than the key.
+        // An earlier program wrote no more than the key, and so does a person who pauses a stream by hand.
         let key = item.text("region")?;
         let (account, name) = key.split_once('/').unwrap_or((&self.tables.account, key));
-        let (region, source) = name.rsplit_once('-').filter(|(_, source)| CLASSIC.contains(source))?;
+        let (region, source) = region_and_source(name)?;
         format!("{account}/{region}/{source}{SUFFIX}").parse().ok()
     }
 
@@ -342,4 +340,13 @@ fn walks(text: &str) -> Option<Vec<Walk>> {
         })
     };
     walks.iter().map(walk).collect()
+}
+
+/// The two that a key names: `us-gov-west-1-sso-directory`. A region ends in its number.
+fn region_and_source(name: &str) -> Option<(&str, &str)> {
+    let splits = name.match_indices('-').map(|(at, _)| (&name[..at], &name[at + 1..]));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    splits.into_iter().find(|(region, source)| {
+        region.rsplit_once('-').is_some_and(|(_, number)| is_number(number)) && !source.is_empty()
+    })
 }

@@ -18,9 +18,9 @@ use event::{Column, Day, Event, EventKey, Timestamp, same_record};
 use pipeline::service::CallError;
 use pipeline::store::{Appended, Committed, EventStore, StoreError, Variant};
 
-use super::Tables;
 use super::exports::Changes;
 use super::item::{Attributes, Item, inflated, long_text, number, read_long_text, stored_bytes, text};
+use super::{Tables, expiry};
 
 /// What an item may take: 400 KB, names and the rest of it included.
 const ITEM: usize = 380 << 10;
@@ -34,6 +34,10 @@ const ATTRIBUTE: usize = 1024;
 /// How many events may wait for a commit. They are written before it where there are more: nothing is harmed by an event
 /// that is there before the commit it belongs to, because whoever reads its source again finds it.
 const WAITING: usize = 4000;
+/// How many bytes of them, as they are written.
+const WAITING_BYTES: usize = 16 << 20;
+/// The least time that an event stays: whoever exports whole days must come to it, also where it was old when it was read.
+const LEAST: Duration = Duration::from_secs(14 * 24 * 3600);
 /// The most events that an index is asked for at once: one round of calls reads them.
 const PAGE: i32 = 800;
 
@@ -68,6 +72,7 @@ pub struct EventTable {
 #[derive(Debug, Default)]
 struct Buffer {
     waiting: BTreeMap<(Day, String), Waiting>,
+    bytes: usize,
     /// How often it was written and emptied.
     flushes: u64,
 }
@@ -79,6 +84,13 @@ struct Waiting {
     /// The parts of a record that one item cannot hold, which are written first.
     parts: Vec<(Item, usize)>,
     head: (Item, usize),
+}
+
+impl Waiting {
+    /// What it takes: the record as it is compared, and as it is written.
+    fn bytes(&self) -> usize {
+        self.record.len() + self.head.1 + self.parts.iter().map(|(_, size)| size).sum::<usize>()
+    }
 }
 
 /// An event as the table has it.
@@ -127,7 +139,8 @@ impl EventTable {
         set("ingested_at", text(ingested_at.to_string()));
         set("content_hash", text(format!("{hash:016x}")));
         let ttl = self.retention.map(|retention| {
-            number(event.event_time.micros() / 1_000_000 + i64::try_from(retention.as_secs()).unwrap_or(i64::MAX / 4))
+            let end = expiry(event.event_time, retention).max(expiry(ingested_at, LEAST));
+            number(end)
         });
         if let Some(ttl) = &ttl {
             set("ttl", ttl.clone());
@@ -182,6 +195,7 @@ impl EventTable {
         });
         self.tables.put_all(self.table(), heads)?;
         buffer.waiting.clear();
+        buffer.bytes = 0;
         buffer.flushes += 1;
         Ok(())
     }
@@ -373,7 +387,9 @@ impl EventStore for EventTable {
                 (Some(first), _) => first.hash == event.content_hash() || same_record(&first.record, &event.to_json()),
                 (None, Some(is_same)) => is_same,
                 (None, None) => {
-                    buffer.waiting.insert(key, self.items(event, source_object, ingested_at));
+                    let waiting = self.items(event, source_object, ingested_at);
+                    buffer.bytes += waiting.bytes();
+                    buffer.waiting.insert(key, waiting);
                     appended.stored += 1;
                     continue;
                 }
@@ -385,7 +401,7 @@ impl EventStore for EventTable {
                 appended.variants.push(Variant { event_id, record, source_object: source_object.to_owned() });
             }
         }
-        if buffer.waiting.len() >= WAITING {
+        if buffer.waiting.len() >= WAITING || buffer.bytes >= WAITING_BYTES {
             self.flush(&mut buffer).map_err(failed)?;
         }
         Ok(appended)

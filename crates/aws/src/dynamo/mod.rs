@@ -25,6 +25,7 @@ use aws_sdk_dynamodb::Client;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use event::Timestamp;
 use pipeline::service::CallError;
 use pipeline::state::StateError;
 
@@ -143,6 +144,11 @@ impl Tables {
     {
         self.edge.run(async { call.await.map_err(|error| classify(permission, &error)) })
     }
+}
+
+/// When what happened then may go, in seconds of the epoch, as `ttl` has it.
+fn expiry(time: Timestamp, kept: Duration) -> i64 {
+    (time.micros() / 1_000_000).saturating_add(i64::try_from(kept.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// What went wrong with a table, as the state says it.

@@ -132,6 +132,24 @@ fn process() {
 
 #[test]
 #[ignore = "a process that another test starts"]
+fn large_ones() {
+    let table = tables().events(None);
+    let large = |n| event("PutRolePolicy").id(&format!("l{n}")).request(json!({"policyDocument": noise()})).to_event();
+    for n in 0..6 {
+        assert_eq!(append(&table, &[large(n)]), (1, 0, 0));
+    }
+    assert!(day(&table, "2026-01-15").is_empty(), "few wait for their commit");
+    for n in 6..12 {
+        assert_eq!(append(&table, &[large(n)]), (1, 0, 0));
+    }
+    let written = day(&table, "2026-01-15").len();
+    assert!((7..12).contains(&written), "{written} are written before: what waits is in memory");
+    table.commit().unwrap();
+    assert_eq!(day(&table, "2026-01-15").len(), 12);
+}
+
+#[test]
+#[ignore = "a process that another test starts"]
 fn dies() {
     let _scenario = fail::FailScenario::setup();
     let table = tables().events(None);

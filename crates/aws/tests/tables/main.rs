@@ -22,6 +22,11 @@ fn events_are_kept_once_whole_and_found() {
 }
 
 #[test]
+fn large_events_do_not_pile_up() {
+    Stage::play("events::large_ones");
+}
+
+#[test]
 fn a_process_that_dies_between_two_batches_loses_nothing() {
     let Some(mut stage) = Stage::open() else { return };
     let ended = stage.run("events::dies", &[("FAILPOINTS", "aws::between-events=return")]);

@@ -12,4 +12,5 @@ mod functions;
 mod silence;
 mod speed;
 mod stage;
+mod standing;
 mod trail;

@@ -9,12 +9,13 @@
 mod calls;
 mod reader;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use detect::Registry;
+use event::Timestamp;
 use event::decode::Limits;
 
 use self::reader::Reader;
@@ -25,6 +26,7 @@ use super::report::{PassReport, StreamReport};
 use super::state::{StreamChange, StreamState, StreamStore, Trouble};
 use super::stream::Stream;
 use crate::aside::Aside;
+use crate::coverage::Coverage;
 use crate::filter::Filters;
 use crate::history::RunId;
 use crate::ingest::{IngestError, Progress};
@@ -128,6 +130,28 @@ struct Shared<'s> {
 }
 
 impl Collect<'_> {
+    /// Reads everything there is to read of these streams, in turns where [`Options::max_pages`] bounds what a pass reads of
+    /// one: no backlog keeps another stream waiting until it is at its end.
+    ///
+    /// # Errors
+    /// The store, the state or the disk failed; everything committed before is kept.
+    pub fn turns(&self, streams: &[Stream]) -> Result<PassReport, IngestError> {
+        let mut report = self.pass(streams)?;
+        while !self.stop.load(Ordering::Relaxed) {
+            let left: Vec<Stream> = report.unfinished().cloned().collect();
+            if left.is_empty() {
+                break;
+            }
+            let turn = self.pass(&left)?;
+            let has_read = turn.streams.iter().any(|stream| stream.calls > 0);
+            report.go_on(turn);
+            if !has_read {
+                break;
+            }
+        }
+        Ok(report)
+    }
+
     /// Reads what there is to read of these streams.
     ///
     /// # Errors
@@ -154,6 +178,7 @@ impl Collect<'_> {
                 }
             });
         }
+        self.note_waiting(&shared, streams, started)?;
         self.checkpoint(&shared);
         if let Some(failure) = lock(&shared.failure).take() {
             return Err(failure);
@@ -168,7 +193,31 @@ impl Collect<'_> {
         Ok(PassReport { started, ended: self.timer.now(), streams, totals })
     }
 
-    /// The streams with what is remembered of them, by account and region.
+    /// Writes down of streams that nobody came to that they wait: what happens from now on is news, whenever it is read.
+    fn note_waiting(&self, shared: &Shared<'_>, streams: &[Stream], now: Timestamp) -> Result<(), IngestError> {
+        let reports = lock(&shared.reports);
+        let mut waiting: BTreeSet<&Stream> = streams.iter().filter(|stream| !reports.contains_key(*stream)).collect();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let known = self.streams.streams()?;
+        known.iter().filter(|state| state.since.is_some()).for_each(|state| _ = waiting.remove(&state.stream));
+        let mut noted = lock(&shared.noted);
+        for stream in waiting {
+            let known = known.iter().find(|state| state.stream == *stream);
+            let change = StreamChange {
+                stream: stream.clone(),
+                since: Some(now),
+                covered: Coverage::default(),
+                walks: known.map(|state| state.walks.clone()).unwrap_or_default(),
+                health: known.map(|state| state.health.clone()).unwrap_or_default(),
+            };
+            noted.entry(stream.clone()).or_insert(change);
+        }
+        Ok(())
+    }
+
+    /// The streams with what is remembered of them, by account and region: those first that wait for longest.
     fn groups(&self, streams: &[Stream]) -> Result<Vec<Vec<StreamState>>, IngestError> {
         let remembered = self.streams.streams()?;
         let mut known: BTreeMap<Stream, StreamState> =
@@ -183,6 +232,7 @@ impl Collect<'_> {
             });
             groups[place].push(state);
         }
+        groups.sort_by_key(|group| group.iter().map(|state| state.health.last_run).max());
         Ok(groups)
     }
 

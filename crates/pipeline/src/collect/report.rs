@@ -30,6 +30,27 @@ impl PassReport {
         self.streams.iter().all(|stream| stream.complete || stream.paused)
     }
 
+    /// The streams that were read, and have more.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = &Stream> {
+        let is_left = |report: &&StreamReport| !report.complete && !report.paused && report.trouble.is_none();
+        self.streams.iter().filter(is_left).map(|report| &report.stream)
+    }
+
+    /// Adds what a pass after this one did, for some of the same streams.
+    pub(crate) fn go_on(&mut self, later: PassReport) {
+        let PassReport { started: _, ended, streams, totals } = later;
+        self.ended = ended;
+        self.totals.add(&totals);
+        self.totals.alerts.merge(&totals.alerts);
+        self.totals.version = totals.version.or(self.totals.version);
+        self.totals.interrupted = totals.interrupted;
+        for stream in streams {
+            if let Some(known) = self.streams.iter_mut().find(|known| known.stream == stream.stream) {
+                known.go_on(stream);
+            }
+        }
+    }
+
     /// The streams that could not be read, and why.
     pub fn troubles(&self) -> impl Iterator<Item = (&Stream, &Trouble)> {
         self.streams.iter().filter_map(|report| Some((&report.stream, report.trouble.as_ref()?)))
@@ -88,6 +109,20 @@ impl StreamReport {
             paused: false,
             trouble: None,
         }
+    }
+
+    fn go_on(&mut self, later: StreamReport) {
+        self.calls += later.calls;
+        self.failed_calls += later.failed_calls;
+        self.events += later.events;
+        self.stored += later.stored;
+        self.duplicates += later.duplicates;
+        self.variants += later.variants;
+        self.filtered += later.filtered;
+        self.rejected += later.rejected;
+        self.alerts.merge(&later.alerts);
+        self.newest = self.newest.max(later.newest);
+        (self.complete, self.paused, self.trouble) = (later.complete, later.paused, later.trouble);
     }
 
     /// Adds what became of a page.
