@@ -23,20 +23,20 @@ const INVOCATIONS: usize = 300;
 /// No measurement takes longer.
 const PATIENCE: Duration = Duration::from_secs(900);
 
+/// How many events are measured with.
+fn events(variable: &str) -> usize {
+    std::env::var(variable).map_or(10_000, |count| count.parse().unwrap())
+}
+
 #[test]
 #[ignore = "measures"]
-fn figures() {
-    let count = std::env::var("TRAILHOUND_EVENTS").map_or(100_000, |count| count.parse().unwrap());
+fn starts() {
     let Some(stage) = Stage::open(&[]) else { return };
-    eprintln!("| function | figure | measured | aim |\n|---|---|---|---|");
     for name in ["tracker", "alerter", "exporter"] {
         let mut starts: Vec<Duration> = (0..STARTS).map(|_| start(&stage, name)).collect();
         starts.sort();
         line(name, "from its start to its first request for work, median", &milliseconds(starts[STARTS / 2]), "150 ms");
     }
-    alerter(&stage);
-    tracker(count);
-    exporter(&stage, count);
 }
 
 fn line(function: &str, figure: &str, measured: &str, aim: &str) {
@@ -63,7 +63,10 @@ fn processors(pid: u32) -> Duration {
     Duration::from_nanos(nanoseconds.sum())
 }
 
-fn alerter(stage: &Stage) {
+#[test]
+#[ignore = "measures"]
+fn alerter() {
+    let Some(stage) = Stage::open(&[]) else { return };
     let alerter = stage.function("alerter", &[]);
     let mut times = Vec::new();
     for n in 0..INVOCATIONS {
@@ -81,8 +84,11 @@ fn alerter(stage: &Stage) {
 }
 
 /// The first pass over 90 days, as fast as the history answers.
-fn tracker(count: usize) {
+#[test]
+#[ignore = "measures"]
+fn tracker() {
     const DAYS: i64 = 89;
+    let count = events("TRAILHOUND_EVENTS");
     let places = [("iam", "us-east-1"), ("sts", "us-east-1"), ("sts", "eu-west-1"), ("signin", "eu-west-1")];
     let actions = ["CreateUser", "AssumeRole", "ListUsers", "GetRole", "PutRolePolicy", "GetCallerIdentity"];
     let history: Vec<Value> = (0..count)
@@ -136,7 +142,11 @@ fn tracker(count: usize) {
 }
 
 /// One day, from the table to the lake.
-fn exporter(stage: &Stage, count: usize) {
+#[test]
+#[ignore = "measures"]
+fn exporter() {
+    let Some(stage) = Stage::open(&[]) else { return };
+    let count = events("TRAILHOUND_DAY_EVENTS");
     #[expect(clippy::disallowed_methods, reason = "the binary lives in the real time")]
     let yesterday = (jiff::Timestamp::now().as_second() / 86_400 - 1) * 86_400;
     let day = event::Day::from_days(i32::try_from(yesterday / 86_400).unwrap()).to_string();

@@ -15,9 +15,15 @@ use crate::{package, python};
 /// Arguments of `cargo xtask bench-functions`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Events of the day that is exported, and of the 90 days that are collected
+    /// Events of the 90 days that are collected
     #[arg(long, default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1000..))]
     events: u32,
+    /// Events of the day that is exported
+    #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1000..))]
+    day_events: u32,
+    /// Measure these only: starts, alerter, tracker, exporter
+    #[arg(long, value_name = "FIGURE", value_parser = ["starts", "alerter", "tracker", "exporter"])]
+    only: Option<String>,
     /// Measure the binaries of this folder instead of building them
     #[arg(long, value_name = "DIR")]
     binaries: Option<PathBuf>,
@@ -41,19 +47,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
         run_to_end(Command::new("strip").arg("-o").arg(&binary).arg(built.join(name)))?;
         println!("{name}: a zip file of {:.1} MB", package::zipped(&binary)? as f64 / 1e6);
     }
+    println!("| function | figure | measured | aim |\n|---|---|---|---|");
+    let figures = options.only.as_ref().map_or("speed::".to_owned(), |figure| format!("speed::{figure}"));
     let mut measure = workspace.cargo();
-    measure.args([
-        "test",
-        "--locked",
-        "--package",
-        "lambda",
-        "--test",
-        "it",
-        "--",
-        "speed",
-        "--ignored",
-        "--nocapture",
-    ]);
+    measure.args(["test", "--locked", "--package", "lambda", "--test", "it", "--", &figures]);
+    // One after the other: none takes the processors from another.
+    measure.args(["--ignored", "--nocapture", "--test-threads", "1"]);
     measure.env(python::READERS.variable, interpreter).env("TRAILHOUND_FUNCTIONS", &stripped);
-    run_to_end(measure.env("TRAILHOUND_EVENTS", options.events.to_string()))
+    measure.env("TRAILHOUND_EVENTS", options.events.to_string());
+    run_to_end(measure.env("TRAILHOUND_DAY_EVENTS", options.day_events.to_string()))
 }
