@@ -126,6 +126,17 @@ fn what_runs_and_lakes_say_of_themselves() {
 }
 
 #[test]
+fn what_a_deployment_would_cost_is_reckoned_without_aws() {
+    let world = World::new();
+    let cost = |more: &[&str]| world.run([&["aws", "cost", "--events-per-month", "100000000"], more].concat());
+    let ran = cost(&["--parameter", "EnableSecurityAlerts=false"]).code(0);
+    snapshot("aws_cost", &format!("{}\n{}", ran.stdout(), ran.stderr()));
+    assert!(cost(&["--parameter", "EnableAnalytics=no"]).code(2).stderr().contains("it is one of true, false"));
+    assert!(cost(&["--parameter", "MemberAccounts=organization"]).code(0).stderr().contains("one account is counted"));
+    assert!(!cost(&["--parameter", "CreateTrail=false"]).code(0).stderr().contains("beside another trail"));
+}
+
+#[test]
 fn a_narrow_terminal_breaks_no_id() {
     let world = world();
     for width in ["60", "80", "100", "160"] {

@@ -357,4 +357,18 @@ mod tests {
         assert_close(cost(1e7, &[], "Lambda, alerter"), 2.0 * 0.20 + 2e6 * 0.05 * memory[1] * per_second);
         assert_close(cost(0.0, &[], "Lambda, exporter"), MONTH_DAYS * 5.0 * memory[2] * per_second);
     }
+
+    #[test]
+    fn a_parameter_has_a_value_that_the_template_takes() {
+        let refused = |text: &str| given(text).unwrap_err().to_string();
+        assert_eq!(refused("EnableAnalytics=no"), "--parameter EnableAnalytics=no: it is one of true, false");
+        assert_eq!(
+            refused("ScheduleExpression=rate(5 minutes)"),
+            "--parameter ScheduleExpression=rate(5 minutes): it is one of rate(1 hour), rate(6 hours), rate(12 hours), rate(1 day)"
+        );
+        assert_eq!(refused("RetentionDays=-1"), "--parameter RetentionDays=-1: it is a whole number from 0 to 3653");
+        assert_eq!(refused("TrackerMemory=64"), "--parameter TrackerMemory=64: it is a whole number from 128 to 10240");
+        assert!(given("RetentionDays=90").is_ok() && given("ScheduleExpression=rate(6 hours)").is_ok());
+        assert!(given("AlertsEmailAddress=security@example.com").is_ok());
+    }
 }

@@ -457,5 +457,17 @@ pub(super) fn given(text: &str) -> anyhow::Result<(String, String)> {
     if !has_parameter(name) {
         return Err(usage(format!("--parameter {name}: there is no such parameter")));
     }
+    if let Some(list) = property(name, "AllowedValues") {
+        let allowed: Vec<&str> = list.trim_matches(['[', ']']).split(", ").map(|word| word.trim_matches('"')).collect();
+        if !allowed.contains(&value) {
+            return Err(usage(format!("--parameter {text}: it is one of {}", allowed.join(", "))));
+        }
+    }
+    let bound = |name_of_bound: &str| property(name, name_of_bound)?.parse::<u64>().ok();
+    if let (Some(least), Some(most)) = (bound("MinValue"), bound("MaxValue"))
+        && !value.parse().is_ok_and(|number: u64| (least..=most).contains(&number))
+    {
+        return Err(usage(format!("--parameter {text}: it is a whole number from {least} to {most}")));
+    }
     Ok((name.to_owned(), value.to_owned()))
 }
