@@ -42,12 +42,23 @@ import botocore.session
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack import app
-from ministack.services import eventbridge, scheduler
+from ministack.services import dynamodb, eventbridge, scheduler
 
 athena_engine.install(ENDPOINT, CACHE.name)
 put_events = eventbridge._put_events
 # Only CloudTrail itself may say that an event comes from a service.
 eventbridge._put_events = lambda data, allow_aws_source=False: put_events(data, True)
+table_description = dynamodb._table_description
+
+
+def described(name):
+    """A table's description, with a truth value where the template's text stands."""
+    table = table_description(name)
+    protected = table["DeletionProtectionEnabled"]
+    return {**table, "DeletionProtectionEnabled": protected in (True, "true")}
+
+
+dynamodb._table_description = described
 
 
 class Later:

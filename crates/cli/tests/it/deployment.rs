@@ -277,6 +277,11 @@ fn from_nothing_to_the_first_alert_and_back() {
     assert!(account.trailhound(&status).code(4).stdout().starts_with("stack      trailhound in eu-central-1"));
     let cost = account.run(&["cost", "--events-per-month", "1000000"]).code(0).stdout();
     assert!(cost.contains(" USD  DynamoDB, writes       "), "{cost}");
+    let cost = account.run(&["cost"]).code(0).stdout();
+    assert!(cost.contains(" events a month, as measured over 90 days; "), "{cost}");
+    let control = account.ask("scan trailhound-control");
+    let streams = control.as_array().unwrap().iter().filter(|item| !item["stream"].is_null()).count();
+    assert!(cost.contains(&format!("; {streams} streams\n")), "{cost}");
 
     let gone = account.run(&["destroy", "--delete-data", "--yes", "--quiet"]).code(0);
     assert!(gone.stdout().contains("  lost: table trailhound-events\n"), "{}", gone.stdout());
