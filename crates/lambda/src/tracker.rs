@@ -12,7 +12,7 @@ use aws::{
 };
 use detect::Registry;
 use local::{SystemClock, SystemTimer};
-use pipeline::collect::sources::expand;
+use pipeline::collect::sources::{IDENTITY_CENTER, expand};
 use pipeline::collect::{Collect, Options, PassReport, Regions, Rules, Scope, StreamStore};
 use pipeline::filter::Filters;
 use pipeline::ingest::Progress;
@@ -250,6 +250,7 @@ fn left_out(settings: &Settings) -> Vec<String> {
 fn sources_of(switch: &str) -> Vec<String> {
     match switch {
         "iam" => vec!["iam.amazonaws.com".to_owned(), "organizations.amazonaws.com".to_owned()],
+        "sso" => IDENTITY_CENTER.iter().map(|source| (*source).to_owned()).collect(),
         other => expand(other),
     }
 }

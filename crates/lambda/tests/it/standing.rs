@@ -102,3 +102,13 @@ fn what_is_old_when_it_is_read_is_kept_until_it_was_exported() {
     let alerts = stage.alerts();
     assert!(!alerts.is_empty() && alerts.values().all(|alert| days(alert) == 100), "{alerts:?}");
 }
+
+#[test]
+fn the_switch_of_identity_center_is_for_all_of_it() {
+    let sources = ["sso", "sso-directory", "identitystore", "sts"];
+    let history = sources.map(|source| record("CreateGroup", source, "us-east-1", 4000, source));
+    let Some(mut stage) = Stage::open(&history) else { return };
+    let answer = stage.function("tracker", &[("PROCESS_SSO_EVENTS", "false")]).invoke(&json!({})).unwrap();
+    assert_eq!((&answer["stored"], &answer["complete"]), (&json!(1), &json!(true)), "{answer}");
+    assert_eq!(stage.stored().keys().collect::<Vec<_>>(), ["CreateGroup-sts"]);
+}

@@ -7,7 +7,7 @@ pub(crate) const GLOBAL_IDENTITY: &[&str] = &["iam.amazonaws.com", "organization
 pub(crate) const REGIONAL_IDENTITY: &[&str] = &["signin.amazonaws.com", "sts.amazonaws.com"];
 
 /// What Identity Center is recorded as, in its home region and, for a part, in the global one.
-pub(crate) const IDENTITY_CENTER: &[&str] =
+pub const IDENTITY_CENTER: &[&str] =
     &["sso.amazonaws.com", "sso-directory.amazonaws.com", "identitystore.amazonaws.com", "sso-oauth.amazonaws.com"];
 
 /// Services without a region, whose events are recorded in the global one.
