@@ -196,8 +196,8 @@ impl Athena {
         &self.region
     }
 
-    /// Runs a statement to its end. Where the program is to end before that, the statement is stopped: what it goes on to
-    /// scan would be paid for.
+    /// Runs a statement to its end. Where the program is to end before that, or Athena no longer says how far it is, the
+    /// statement is stopped: what it goes on to scan would be paid for.
     ///
     /// # Errors
     ///
@@ -210,9 +210,15 @@ impl Athena {
                 let unstopped = self.stop(&id).err();
                 return Err(AthenaError::Interrupted { id, unstopped });
             }
-            match self.look(&id)? {
-                State::Done(execution) => return Ok(execution),
-                State::Running => wait = (wait * 3 / 2).min(LAST_LOOK),
+            match self.look(&id) {
+                Ok(State::Done(execution)) => return Ok(execution),
+                Ok(State::Running) => wait = (wait * 3 / 2).min(LAST_LOOK),
+                // It may go on for long, and nobody would read what it finds.
+                Err(error @ AthenaError::Call { .. }) => {
+                    let unstopped = self.stop(&id).err();
+                    return Err(AthenaError::OutOfSight { id, source: Box::new(error), unstopped });
+                }
+                Err(error) => return Err(error),
             }
         }
     }

@@ -271,6 +271,33 @@ fn is_interrupted() {
 }
 
 #[test]
+fn a_query_that_athena_says_nothing_more_of_is_stopped() {
+    let denied = || json!({ "__type": "AccessDeniedException", "message": "no" });
+    let asked = play(
+        "is_out_of_sight",
+        vec![
+            started(),
+            ("GetQueryExecution", 400, denied()),
+            ("StopQueryExecution", 200, json!({})),
+            started(),
+            ("GetQueryExecution", 400, denied()),
+            ("StopQueryExecution", 400, denied()),
+        ],
+    );
+    assert_eq!(asked[2], json!({ "QueryExecutionId": "q-1" }));
+}
+
+#[test]
+#[ignore = "a process that another test starts"]
+fn is_out_of_sight() {
+    let ask = || athena(None).run("SELECT x", &Place::default()).unwrap_err().to_string();
+    let denied = |call| format!("access denied: athena:{call} is not allowed (no)");
+    assert_eq!(ask(), format!("{} (query q-1 is stopped)", denied("GetQueryExecution")));
+    let (look, stop) = (denied("GetQueryExecution"), denied("StopQueryExecution"));
+    assert_eq!(ask(), format!("{look} (query q-1 could not be stopped: {stop})"));
+}
+
+#[test]
 fn a_throttled_call_is_given_up_in_the_end() {
     let asked = play("is_throttled", (0..7).map(|_| throttled("StartQueryExecution")).collect());
     assert!(asked.iter().all(|call| call["ClientRequestToken"] == asked[0]["ClientRequestToken"]));

@@ -56,6 +56,16 @@ pub enum AthenaError {
         /// Why it could not be stopped, where it could not.
         unstopped: Option<CallError>,
     },
+    /// Athena no longer says what becomes of the statement.
+    #[error("{source} (query {id}{})", is_stopped(unstopped.as_ref()))]
+    OutOfSight {
+        /// The query's id.
+        id: String,
+        /// The call that failed.
+        source: Box<AthenaError>,
+        /// Why the statement could not be stopped, where it could not.
+        unstopped: Option<CallError>,
+    },
     /// The system gave no random bytes.
     #[error("the system gives no random bytes: {0}")]
     Randomness(String),
@@ -74,6 +84,13 @@ fn said_once(call: &str, source: &CallError) -> String {
 
 fn goes_on(id: &str, unstopped: Option<&CallError>) -> String {
     unstopped.map(|error| format!(", and query {id} could not be stopped: {error}")).unwrap_or_default()
+}
+
+fn is_stopped(unstopped: Option<&CallError>) -> String {
+    match unstopped {
+        None => " is stopped".to_owned(),
+        Some(error) => format!(" could not be stopped: {error}"),
+    }
 }
 
 pub(super) fn bounded(text: &str) -> String {

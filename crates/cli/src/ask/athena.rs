@@ -61,6 +61,7 @@ impl AthenaAsker {
                 crate::complain(&error.to_string());
                 Ok(None)
             }
+            Err(error @ AthenaError::OutOfSight { unstopped: Some(_), .. }) => Err(advised(&error)),
             Err(_) if self.is_stopped() => Ok(None),
             Err(error) => Err(advised(&error)),
         }
