@@ -68,7 +68,7 @@ impl Functions {
             path: &path,
             ..Operation::POST
         };
-        self.signed.call(&operation, &self.region, event, INVOKE)
+        self.signed.clone().kept_alive().call(&operation, &self.region, event, INVOKE)
     }
 
     /// The lines of a log group since a time, the oldest first; and the token with which the rest is asked for.
@@ -101,5 +101,52 @@ impl Functions {
             })
         });
         Ok((lines.collect(), answer["nextToken"].as_str().map(str::to_owned)))
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+    use std::time::Instant;
+
+    use aws_credential_types::Credentials;
+    use aws_credential_types::provider::SharedCredentialsProvider;
+
+    use super::*;
+    use crate::access::{Access, Aws};
+
+    /// The timers of this machine's connections to a port: `02` is that of the probes.
+    /// <https://docs.kernel.org/networking/proc_net_tcp.html>
+    fn timers(port: u16) -> Vec<String> {
+        let (table, to) =
+            (std::fs::read_to_string("/proc/self/net/tcp").expect("Linux has it"), format!(":{port:04X}"));
+        let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        rows.filter(|row| row[2].ends_with(&to)).map(|row| row[5][..2].to_owned()).collect()
+    }
+
+    #[test]
+    fn the_connection_is_probed_while_the_function_works() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = server.local_addr().unwrap().port();
+        let aws = Aws::open(&Access::default(), None).unwrap();
+        let credentials = SharedCredentialsProvider::new(Credentials::new("AKID", "hush", None, None, "test"));
+        let config = aws.base.clone().into_builder().endpoint_url(format!("http://127.0.0.1:{port}"));
+        let config = config.credentials_provider(credentials).build();
+        let account = Account { config, ..aws.named("111122223333") };
+        let works = std::thread::spawn(move || {
+            account.functions(Some("eu-central-1")).invoke("trailhound-tracker", &json!({"days": 90}))
+        });
+        let (mut connection, _) = server.accept().unwrap();
+        let mut lines = BufReader::new(connection.try_clone().unwrap()).lines().map(Result::unwrap);
+        assert_eq!(lines.next().unwrap(), "POST /2015-03-31/functions/trailhound-tracker/invocations HTTP/1.1");
+        // What was sent is acknowledged first.
+        let until = Instant::now() + Duration::from_secs(5);
+        while timers(port) != ["02"] && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(timers(port), ["02"]);
+        write!(connection, "HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{{\"complete\":true}}").unwrap();
+        assert_eq!(works.join().unwrap(), Ok(json!({"complete": true})));
     }
 }

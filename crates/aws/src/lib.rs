@@ -23,6 +23,7 @@ mod error;
 mod evidence;
 mod findings;
 mod functions;
+mod kept_alive;
 mod keys;
 mod lookup;
 mod objects;

@@ -26,6 +26,7 @@ use serde_json::Value;
 use crate::access::{CONNECT, tls};
 use crate::edge::Edge;
 use crate::error::{Refusal, innermost, of_credentials, of_refusal};
+use crate::kept_alive::KeptAlive;
 
 /// The most bytes of an answer that are read, unless more are asked for: more than a secret or a hundred refused findings need.
 const ANSWER_MAX: usize = 1024 * 1024;
@@ -95,6 +96,11 @@ impl Signed {
     /// Reads answers of up to so many bytes.
     pub(crate) fn reading(self, answer_max: usize) -> Signed {
         Signed { answer_max, ..self }
+    }
+
+    /// Makes each call over a connection that is probed while the answer lets wait for itself.
+    pub(crate) fn kept_alive(self) -> Signed {
+        Signed { connector: Arc::new(OnceLock::from(SharedHttpConnector::new(KeptAlive))), ..self }
     }
 
     /// Calls once, and not for longer than the limit.
