@@ -310,21 +310,7 @@ fn missing(coverage: &Status) -> Vec<String> {
             trouble.with_advice()
         ));
     }
-    let mut reasons: BTreeMap<String, Vec<(&StreamStatus, &Gap)>> = BTreeMap::new();
-    for stream in &coverage.streams {
-        for gap in &stream.gaps {
-            reasons.entry(gap.reason.to_string()).or_default().push((stream, gap));
-        }
-    }
-    for (reason, gaps) in reasons {
-        let (stream, gap) = gaps[0];
-        let more = match gaps.len() - 1 {
-            0 => String::new(),
-            more => format!(" and {}", plural(more as u64, "more gap", "more gaps")),
-        };
-        let advice = gap.reason.advice().map(|advice| format!("; {advice}")).unwrap_or_default();
-        lines.push(format!("gap: {} from {} to {}{more}: {reason}{advice}", stream.stream, gap.from, gap.to));
-    }
+    lines.extend(gaps(coverage).into_iter().map(|gap| format!("gap: {gap}")));
     for stream in coverage.streams.iter().filter(|stream| stream.is_covered()) {
         if let Some(pause) = &stream.pause {
             let reason = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
@@ -343,6 +329,26 @@ fn missing(coverage: &Status) -> Vec<String> {
         lines.insert(0, String::new());
     }
     lines
+}
+
+/// The gaps, each reason once with what helps.
+pub(crate) fn gaps(coverage: &Status) -> Vec<String> {
+    let mut reasons: BTreeMap<String, Vec<(&StreamStatus, &Gap)>> = BTreeMap::new();
+    for stream in &coverage.streams {
+        for gap in &stream.gaps {
+            reasons.entry(gap.reason.to_string()).or_default().push((stream, gap));
+        }
+    }
+    let line = |(reason, gaps): (String, Vec<(&StreamStatus, &Gap)>)| {
+        let (stream, gap) = gaps[0];
+        let more = match gaps.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {}", plural(more as u64, "more gap", "more gaps")),
+        };
+        let advice = gap.reason.advice().map(|advice| format!("; {advice}")).unwrap_or_default();
+        format!("{} from {} to {}{more}: {reason}{advice}", stream.stream, gap.from, gap.to)
+    };
+    reasons.into_iter().map(line).collect()
 }
 
 /// What is wrong with a channel, and what helps.

@@ -1,7 +1,9 @@
 //! `trailhound aws` against answers as the services' documentation has them: states, refusals and trails that the
 //! emulator does not play.
 
-use std::collections::BTreeMap;
+mod status;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -30,6 +32,11 @@ struct State {
     trails: Vec<Trail>,
     /// Actions and targets that are denied.
     denied: Vec<&'static str>,
+    /// What functions answer, before they answer as they always do.
+    answers: VecDeque<(u16, Value)>,
+    /// The items of the control table by their keys, and those of the alerts.
+    control: BTreeMap<String, Value>,
+    alerts: Vec<Value>,
 }
 
 #[derive(Clone, Default)]
@@ -74,11 +81,15 @@ impl Cloud {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
+        self.trailhound(&[&["aws"], arguments].concat())
+    }
+
+    fn trailhound(&self, arguments: &[&str]) -> Command {
         let mut command = self.live.command();
-        for service in ["CLOUDFORMATION", "S3", "CLOUDTRAIL", "LAMBDA", "CLOUDWATCH_LOGS", "DYNAMODB"] {
+        for service in ["CLOUDFORMATION", "S3", "CLOUDTRAIL", "LAMBDA", "CLOUDWATCH_LOGS", "DYNAMODB", "SQS"] {
             command.env(format!("AWS_ENDPOINT_URL_{service}"), &self.script.endpoint);
         }
-        command.env("AWS_REGION", "us-east-1").arg("aws").args(arguments);
+        command.env("AWS_REGION", "us-east-1").args(arguments);
         command
     }
 
@@ -123,6 +134,9 @@ fn answer(state: &mut State, asked: &Asked) -> (u16, String) {
         return if state.denied.contains(&"PutObject") { (403, refused) } else { (200, String::new()) };
     }
     if asked.call.contains("/2015-03-31/functions/") {
+        if let Some((status, said)) = state.answers.pop_front() {
+            return (status, said.to_string());
+        }
         return (200, json!({"complete": true, "stored": 3, "events_read": 7, "events_stored": 5}).to_string());
     }
     let form = form(&asked.body);
@@ -206,7 +220,9 @@ fn of_json(state: &State, target: &str, request: &Value) -> Value {
                 _ => json!({"events": []}),
             }
         }
-        "Scan" => json!({"Items": [], "Count": 0, "ScannedCount": 0}),
+        "Scan" => json!({"Items": state.control.values().collect::<Vec<_>>()}),
+        "GetItem" => json!({"Item": state.control.get(request["Key"]["region"]["S"].as_str().unwrap())}),
+        "Query" => json!({"Items": state.alerts}),
         _ => json!({}),
     }
 }
