@@ -1,6 +1,7 @@
 //! `trailhound aws` against answers as the services' documentation has them: states, refusals and trails that the
 //! emulator does not play.
 
+mod functions;
 mod status;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -1,4 +1,4 @@
-//! `trailhound aws invoke`, `init` and `test-alerts`: the functions, now.
+//! `trailhound aws invoke`, `init`, `export` and `test-alerts`: the functions, now.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -92,13 +92,29 @@ pub(super) fn export(session: &mut Session, from: &str, to: &str, arguments: &St
     }
     let place = Place::open(session, arguments)?;
     place.stack()?;
+    let timer = SystemTimer::new(std::sync::Arc::clone(&place.stop));
     let (mut from, mut stored, mut vain, mut exit) = (first.to_string(), 0, 0, Exit::Done);
     loop {
         if place.stop.load(Ordering::Relaxed) {
             return Ok(Exit::Interrupted);
         }
         let event = json!({"trail": {"from": from, "to": last.to_string()}});
-        let summary = summary(FunctionName::Exporter, &call(&place, FunctionName::Exporter, &event)?)?;
+        let summary = match turn(&place, FunctionName::Exporter, &event)? {
+            Ok(summary) => summary,
+            Err(reason) => {
+                crate::complain(&terminal(&reason));
+                vain += 1;
+                if vain >= PATIENCE {
+                    crate::complain(&format!(
+                        "the exporter does not come further than {from}: `trailhound aws logs --function exporter` says why"
+                    ));
+                    exit = Exit::Failed;
+                    break;
+                }
+                timer.sleep(PAUSE);
+                continue;
+            }
+        };
         stored += summary["events_stored"].as_u64().unwrap_or(0);
         for error in errors(&summary) {
             crate::complain(&terminal(error));
@@ -161,7 +177,13 @@ fn until_complete(place: &Place, function: FunctionName, event: &Value) -> anyho
         if place.stop.load(Ordering::Relaxed) {
             return Ok(Exit::Interrupted);
         }
-        let summary = summary(function, &call(place, function, event)?)?;
+        let summary = match turn(place, function, event)? {
+            Ok(summary) => summary,
+            Err(reason) => {
+                crate::complain(&terminal(&reason));
+                Value::Null
+            }
+        };
         stored += summary["stored"].as_u64().or_else(|| summary["events_stored"].as_u64()).unwrap_or(0);
         let is_complete = summary["complete"] == true;
         let state = if is_complete { "complete" } else { "goes on" };
@@ -194,12 +216,24 @@ fn until_complete(place: &Place, function: FunctionName, event: &Value) -> anyho
     }
 }
 
-/// What a function says of its work. A failure in part carries the same summary.
-fn summary(function: FunctionName, answer: &Value) -> anyhow::Result<Value> {
-    let Some(message) = answer["errorMessage"].as_str() else { return Ok(answer.clone()) };
-    serde_json::from_str::<Value>(message).ok().filter(Value::is_object).with_context(|| {
-        let kind = answer["errorType"].as_str().unwrap_or_default();
-        terminal(&format!("{}: {kind}: {message}", function.as_str())).into_owned()
+/// Invokes a function: what it says of its work, or why it says nothing. It may have been ended before its time, or its
+/// answer be lost; the next invocation goes on where it was.
+fn turn(place: &Place, function: FunctionName, event: &Value) -> anyhow::Result<Result<Value, String>> {
+    match call(place, function, event) {
+        Ok(answer) => Ok(summary(function, answer)),
+        Err(error) if matches!(error.downcast_ref(), Some(CallError::Unavailable(_))) => Ok(Err(format!("{error:#}"))),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a function says of its work. A failure in part carries the same summary; in the words of others, such as
+/// `Task timed out after 900.00 seconds`, there is none.
+fn summary(function: FunctionName, answer: Value) -> Result<Value, String> {
+    let Some(message) = answer["errorMessage"].as_str() else { return Ok(answer) };
+    let said = serde_json::from_str::<Value>(message).ok().filter(Value::is_object);
+    said.ok_or_else(|| {
+        let kind = answer["errorType"].as_str().map(|kind| format!("{kind}: ")).unwrap_or_default();
+        format!("{}: {kind}{message}", function.as_str())
     })
 }
 
