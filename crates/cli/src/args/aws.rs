@@ -142,7 +142,8 @@ pub(crate) enum AwsCommand {
     /// Have AWS check the templates.
     #[command(after_help = "Examples:\n  \
         trailhound aws validate\n  \
-        trailhound aws validate --profile audit --region eu-central-1")]
+        trailhound aws validate --profile audit --region eu-central-1\n\n\
+        Exit codes: 3 where a template could not be checked: the main one, before the first `deploy`.")]
     Validate(StackArgs),
     /// Estimate what the deployment costs a month, part by part, from what it stores and from the stack's parameters.
     ///

@@ -142,6 +142,7 @@ fn confirm(question: &str, is_given: bool) -> anyhow::Result<bool> {
 
 fn validate(session: &mut Session, arguments: &StackArgs) -> anyhow::Result<Exit> {
     let place = Place::open(session, arguments)?;
+    let mut exit = Exit::Done;
     for (name, text) in [("forwarder.yaml", FORWARDER), ("member.yaml", MEMBER), ("trailhound.yaml", TEMPLATE)] {
         let key = format!("{PREFIX}{name}-{}", content_name(text.as_bytes()));
         let bucket = place.artifacts()?;
@@ -152,11 +153,15 @@ fn validate(session: &mut Session, arguments: &StackArgs) -> anyhow::Result<Exit
             bucket.put(&key, text.as_bytes().to_vec())?;
             Template::Url(&url)
         } else {
-            crate::note(&format!("{name} is too long for a request, and there is no bucket for it before `deploy`"));
+            session.out.line(&format!(
+                "{name} is not checked: it is too long for a request, and the bucket that it would be read from is made by \
+                 `trailhound aws deploy`"
+            ))?;
+            exit = Exit::Rejected;
             continue;
         };
         let parameters = place.stacks.parameters(template).with_context(|| format!("{name} is refused"))?;
         session.out.line(&format!("{name} is a template with {} parameters", parameters.len()))?;
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
