@@ -26,6 +26,7 @@ use crate::error::{AwsError, classify};
 const RECEIVE: &str = "sqs:ReceiveMessage";
 const EXTEND: &str = "sqs:ChangeMessageVisibility";
 const DELETE: &str = "sqs:DeleteMessage";
+const SEND: &str = "sqs:SendMessage";
 
 /// The longest that SQS waits for a message, and the longest that it keeps one from others.
 const LONGEST_WAIT: i32 = 20;
@@ -68,6 +69,15 @@ impl TrailQueue {
         }
         let client = Client::from_conf(config.build());
         Ok(TrailQueue { name: format!("sqs://{name}"), url: url.to_owned(), client, edge: Arc::clone(&account.edge) })
+    }
+
+    /// Puts a message into the queue.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn send(&self, body: &str) -> Result<(), CallError> {
+        let call = self.client.send_message().queue_url(&self.url).message_body(body).send();
+        self.edge.run(call).map(drop).map_err(|error| classify(SEND, &error))
     }
 }
 

@@ -163,9 +163,13 @@ pub(crate) enum AwsCommand {
         parameters: Vec<String>,
     },
     /// Send an alert from one end to the other: nothing is created for it.
+    ///
+    /// A made-up event goes into the alerter's queue, and the alert that is made of it is waited for. EventBridge's rules are
+    /// not gone through: events of AWS's services it takes from nobody else.
     #[command(after_help = "Examples:\n  \
         trailhound aws test-alerts\n  \
-        trailhound aws test-alerts --stack trailhound-audit")]
+        trailhound aws test-alerts --stack trailhound-audit\n\n\
+        Exit codes: 4 where no alert was sent.")]
     TestAlerts(StackArgs),
     /// Accept an invitation to a behavior graph of Amazon Detective, with the credentials of the invited account.
     ///

@@ -245,6 +245,19 @@ fn deployer_may_look_at_trails_that_are_there() {
     }
 }
 
+/// What `test-alerts` does: an event into the queue, and a look at its alert.
+#[test]
+fn deployer_may_test_the_alerts() {
+    let policy = policy(&fs::read_to_string(PAGE).unwrap(), "deployer");
+    for (action, resource) in [("sqs:SendMessage", ":sqs:*:ACCOUNT:STACK-*"), ("dynamodb:Query", ":table/STACK-")] {
+        let mut statements = list(&policy["Statement"]).iter().filter(|statement| {
+            let resources = statement["Resource"].to_string();
+            resources.contains(resource) && actions(statement).iter().any(|granted| granted == action)
+        });
+        assert!(statements.next().is_some(), "docs/deploy.md allows {action} on no {resource}");
+    }
+}
+
 #[test]
 fn deployer_may_not_do_everything() {
     let page = fs::read_to_string(PAGE).unwrap();

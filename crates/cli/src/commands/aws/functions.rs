@@ -1,16 +1,17 @@
 //! `trailhound aws invoke`, `init`, `export` and `test-alerts`: the functions, now.
 
+mod test_alerts;
+
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use aws::{Stack, TableNames, Tables};
+use aws::Stack;
 use event::Day;
-use local::{SystemClock, SystemTimer};
+use local::SystemTimer;
 use pipeline::collect::Timer;
 use pipeline::escape::terminal;
 use pipeline::service::CallError;
-use pipeline::store::Clock;
 use serde_json::{Value, json};
 
 use super::Place;
@@ -19,6 +20,8 @@ use crate::commands;
 use crate::exit::{Exit, usage};
 use crate::output::{count, plural};
 use crate::session::Session;
+
+pub(super) use test_alerts::test_alerts;
 
 /// Invocations without any progress after which `init` gives up, and the pause between them.
 const PATIENCE: usize = 3;
@@ -239,56 +242,4 @@ fn summary(function: FunctionName, answer: Value) -> Result<Value, String> {
 
 fn errors(summary: &Value) -> impl Iterator<Item = &str> {
     summary["errors"].as_array().into_iter().flatten().filter_map(Value::as_str)
-}
-
-pub(super) fn test_alerts(session: &mut Session, arguments: &StackArgs) -> anyhow::Result<Exit> {
-    let place = Place::open(session, arguments)?;
-    let stack = place.stack()?;
-    let topic = place.output(&stack, "SecurityAlertsTopicArn")?;
-    let now = SystemClock.now();
-    let id = format!("trailhound-test-{}", now.micros());
-    // A made-up call that every deployment has a detection for, on the way that EventBridge's events take.
-    let record = json!({
-        "eventVersion": "1.11",
-        "userIdentity": {"type": "IAMUser", "principalId": "AIDATRAILHOUNDTEST000", "userName": "trailhound-test",
-                         "arn": format!("arn:aws:iam::{}:user/trailhound-test", place.account.id),
-                         "accountId": place.account.id},
-        "eventTime": now.whole_second().to_string(),
-        "eventSource": "iam.amazonaws.com",
-        "eventName": "CreateAccessKey",
-        "awsRegion": place.region,
-        "sourceIPAddress": "192.0.2.1",
-        "userAgent": "trailhound aws test-alerts",
-        "requestParameters": {"userName": "trailhound-test"},
-        "responseElements": Value::Null,
-        "requestID": id,
-        "eventID": id,
-        "readOnly": false,
-        "eventType": "AwsApiCall",
-        "managementEvent": true,
-        "recipientAccountId": place.account.id,
-        "eventCategory": "Management",
-    });
-    let event = json!({"version": "0", "id": id, "detail-type": "AWS API Call via CloudTrail", "source": "aws.iam",
-                       "account": place.account.id, "region": place.region, "detail": record});
-    let answer = call(&place, FunctionName::Alerter, &event)?;
-    if let Some(message) = answer["errorMessage"].as_str() {
-        crate::complain(&format!("the alerter failed: {message}; `trailhound aws logs --function alerter` says why"));
-        return Ok(Exit::Found);
-    }
-    let table = Tables::new(&place.account, TableNames::of_stack(&place.name), None).alerts(None);
-    let mut sent = 0;
-    for (detection, delivery) in table.deliveries(&id)? {
-        let state = delivery.map_or("not to be sent", pipeline::outbox::Delivery::as_str);
-        session.out.line(&format!("{detection}: {state}"))?;
-        sent += usize::from(delivery == Some(pipeline::outbox::Delivery::Sent));
-    }
-    if sent == 0 {
-        crate::complain("no alert was sent: is EnableSecurityAlerts on?");
-        return Ok(Exit::Found);
-    }
-    session
-        .out
-        .line(&format!("the topic {topic} has taken it; whether it arrives is between SNS and its subscribers"))?;
-    Ok(Exit::Done)
 }

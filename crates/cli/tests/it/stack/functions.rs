@@ -68,3 +68,45 @@ fn an_export_goes_on_after_an_invocation_that_was_ended_or_whose_answer_was_lost
     let told = ended.stderr();
     assert!(told.contains("the exporter does not come further than 2026-01-17: `trailhound aws logs"), "{told}");
 }
+
+#[test]
+fn a_test_alert_goes_through_the_queue() {
+    let cloud = Cloud::new();
+    cloud.has("trailhound", "CREATE_COMPLETE", &[]);
+    {
+        let mut state = cloud.state.lock().unwrap();
+        state.stacks.get_mut("trailhound").unwrap().outputs = pairs(&[
+            ("SecurityAlertsTopicArn", "arn:aws:sns:us-east-1:111122223333:trailhound-alerts"),
+            ("AlertsQueueUrl", "https://sqs.us-east-1.amazonaws.com/111122223333/trailhound-alerts-queue"),
+        ]);
+        state.alerts = vec![json!({"alert_type": {"S": "high#access-key-created"}, "delivery": {"S": "sent"}})];
+    }
+    let sent = cloud.run(&["test-alerts"]).code(0).stdout();
+    assert!(sent.starts_with("access-key-created: sent\nthe topic arn:aws:sns:"), "{sent}");
+    let asked = cloud.script.asked();
+    let [put] = &asked.iter().filter(|asked| asked.target == "AmazonSQS.SendMessage").collect::<Vec<_>>()[..] else {
+        panic!("{asked:?}")
+    };
+    let put: Value = serde_json::from_str(&put.body).unwrap();
+    assert!(put["QueueUrl"].as_str().unwrap().ends_with("/trailhound-alerts-queue"));
+    let event: Value = serde_json::from_str(put["MessageBody"].as_str().unwrap()).unwrap();
+    assert_eq!(event["detail"]["eventName"], "CreateAccessKey");
+    let looked = asked.iter().find(|asked| asked.target.ends_with(".Query")).unwrap();
+    assert!(looked.body.contains(event["detail"]["eventID"].as_str().unwrap()), "{}", looked.body);
+    assert!(!asked.iter().any(|asked| asked.call.ends_with("/invocations")), "the queue calls the alerter");
+
+    cloud.state.lock().unwrap().alerts = vec![json!({"alert_type": {"S": "high#access-key-created"}})];
+    let silenced = cloud.run(&["test-alerts"]).code(4);
+    assert_eq!(silenced.stdout(), "access-key-created: not to be sent\n");
+    cloud.state.lock().unwrap().denied = vec!["SendMessage"];
+    let denied = cloud.run(&["test-alerts"]).code(1).stderr();
+    assert!(denied.contains("sqs:SendMessage is not allowed"), "{denied}");
+}
+
+#[test]
+fn a_test_alert_says_that_alerts_are_off() {
+    let cloud = Cloud::new();
+    cloud.has("trailhound", "CREATE_COMPLETE", &[("EnableSecurityAlerts", "false")]);
+    let told = cloud.run(&["test-alerts"]).code(4).stderr();
+    assert!(told.contains("no alert was sent: EnableSecurityAlerts is off"), "{told}");
+}
