@@ -1,7 +1,7 @@
 """The tables of the shipped template, the topic and the analytics bucket of a deployment on this machine: `deployment.py`.
 
 Prints where they are as one line of JSON, and answers every line of its standard input: `scan TABLE` tells every item, `put
-TABLE ITEM` puts one in, both as DynamoDB writes them; `messages` tells what arrived at a queue that subscribes to the
+TABLE ITEM` puts one in, both as DynamoDB writes them, and `delete TABLE KEY` takes one away; `messages` tells what arrived at a queue that subscribes to the
 topic, `objects` what lies in the bucket; `log KEY JSON` puts an object into the bucket of a trail.
 """
 
@@ -110,6 +110,10 @@ for line in sys.stdin:
     table, *item = rest
     if what == "put":
         client.put_item(TableName=table, Item=with_bytes(json.loads(item[0])))
+        print("{}", flush=True)
+        continue
+    if what == "delete":
+        client.delete_item(TableName=table, Key=json.loads(item[0]))
         print("{}", flush=True)
         continue
     items = client.get_paginator("scan").paginate(TableName=table).build_full_result()["Items"]

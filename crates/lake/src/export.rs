@@ -3,8 +3,11 @@
 //! One file a day and region, `year=2024/month=1/day=15/region=us-east-1/events.parquet`, with the classic tracker's
 //! columns as strings. The rows stand in the order of time and id and nothing of the lake's files shows, so exporting
 //! unchanged events again gives the same bytes, and a file whose bytes are the same is left alone.
+//!
+//! Where the events that are exported do not stay for ever, the rows of a file that is there stay in it: what is written is
+//! the union by id, and as everything in it is text, it does not show from which of the two a row came.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path as FilePath;
 use std::sync::{Arc, LazyLock};
@@ -15,20 +18,23 @@ use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, Field, Schema};
 use bytes::Bytes;
-use event::{Column, Day};
+use event::{Column, Day, EventKey};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
 
 use crate::encode::{ROW_GROUP, write_columns};
 use crate::failpoint::failpoint;
 use crate::files::is_temporary;
-use crate::merge::{Merge, Pick, Place as Row};
+use crate::merge::{Merge, Pick, Place as Row, gather};
 use crate::schema::TableColumn;
 use crate::storage::{Place, wait};
 use crate::{Codec, Lake, LakeError};
+
+mod present;
+
+use present::Present;
 
 /// The file in each folder.
 const FILE_NAME: &str = "events.parquet";
@@ -51,14 +57,14 @@ pub struct ClassicFormat {
     pub by_region: bool,
     /// How files are compressed.
     pub codec: Codec,
-    /// Leaves a file alone that has more rows than the one that would take its place: its events have gone from where they
-    /// are exported from.
-    pub keeps_larger: bool,
+    /// Keeps the rows of a file that is replaced, beside those that take their place: its events may have gone from where
+    /// they are exported from. Of rows with one id the file has the new one.
+    pub keeps_rows: bool,
 }
 
 impl Default for ClassicFormat {
     fn default() -> ClassicFormat {
-        ClassicFormat { by_region: true, codec: Codec::default(), keeps_larger: false }
+        ClassicFormat { by_region: true, codec: Codec::default(), keeps_rows: false }
     }
 }
 
@@ -69,10 +75,10 @@ pub struct ExportReport {
     pub written: u64,
     /// Files that held the same bytes already.
     pub unchanged: u64,
-    /// Files that were left alone because they hold more rows.
-    pub kept: u64,
     /// Rows of all of them.
     pub rows: u64,
+    /// Those of them that only the file had that was there.
+    pub kept: u64,
     /// Bytes of all of them.
     pub bytes: u64,
     /// Bytes of those that were written or replaced.
@@ -155,8 +161,7 @@ impl Lake {
         options: &ExportOptions,
         format: ClassicFormat,
     ) -> Result<ExportReport, LakeError> {
-        let to = to.into();
-        let target = Target { store: to.store()?, place: to };
+        let target = Target::open(to)?;
         let table = self.table()?;
         let mut report = ExportReport::default();
         let within = |day: Day| options.from.is_none_or(|from| from <= day) && options.to.is_none_or(|to| day <= to);
@@ -171,26 +176,20 @@ impl Lake {
                 };
                 folders.entry(folder).or_default().push(*place);
             }
-            for (folder, mut places) in folders {
-                places.sort_unstable_by_key(|place| (place.micros, place.key));
-                let picks: Vec<Pick> = places.iter().map(|place| place.pick).collect();
+            for (folder, places) in folders {
                 let path = format!("{folder}/{FILE_NAME}");
-                let encoded = encode(&merge, day, &picks, format.codec);
+                let file = target.get(&path)?;
+                let present = file.as_ref().filter(|_| format.keeps_rows);
+                let present = present.map(|file| Present::open(file.clone(), target.full(&path))).transpose()?;
+                let rows = Rows { merge: &merge, present, day };
+                let ours = places.len();
+                let picks = rows.in_order(places)?;
+                let encoded = rows.encode(&picks, format.codec);
                 let bytes = encoded.map_err(|source| LakeError::parquet(target.full(&path), source))?;
-                let present = target.get(&path)?;
-                if format.keeps_larger && present.as_ref().is_some_and(|file| rows_of(file) > Some(picks.len() as u64))
-                {
-                    tracing::warn!(
-                        file = target.full(&path),
-                        rows = picks.len(),
-                        "the file there has more rows, and stays"
-                    );
-                    report.kept += 1;
-                    continue;
-                }
                 report.rows += picks.len() as u64;
+                report.kept += (picks.len() - ours) as u64;
                 report.bytes += bytes.len() as u64;
-                if present.is_some_and(|present| present == bytes) {
+                if file.is_some_and(|file| file == bytes) {
                     report.unchanged += 1;
                     continue;
                 }
@@ -212,6 +211,11 @@ struct Target {
 }
 
 impl Target {
+    fn open(place: impl Into<Place>) -> Result<Target, LakeError> {
+        let place = place.into();
+        Ok(Target { store: place.store()?, place })
+    }
+
     fn full(&self, path: &str) -> String {
         match self.place.as_folder() {
             Some(folder) => folder.join(path).display().to_string(),
@@ -237,12 +241,6 @@ impl Target {
         let put = wait(self.store.put(&Path::from(path), PutPayload::from_bytes(bytes)));
         put.map(drop).map_err(|source| LakeError::store(self.full(path), source))
     }
-}
-
-/// How many rows a Parquet file has; none where it is none.
-fn rows_of(file: &Bytes) -> Option<u64> {
-    let metadata = ParquetMetaDataReader::new().parse_and_finish(file).ok()?;
-    u64::try_from(metadata.file_metadata().num_rows()).ok()
 }
 
 /// Deletes what an export that was killed left half-written beside a file.
@@ -274,24 +272,57 @@ fn day_folder(day: Day) -> String {
     format!("year={}/month={}/day={}", next(), next(), next())
 }
 
-fn encode(merge: &Merge, day: Day, picks: &[Pick], codec: Codec) -> Result<Bytes, ParquetError> {
-    let groups: Vec<&[Pick]> = picks.chunks(ROW_GROUP).collect();
-    write_columns(&SCHEMA, properties(codec), groups.len(), |group, place| {
-        let picks = groups[group];
-        match CLASSIC[place] {
-            Classic::Text(column) => merge.column(TableColumn::Text(column), picks),
-            Classic::EventDate => {
-                let text = day.to_string();
-                let mut builder = StringBuilder::with_capacity(picks.len(), picks.len() * text.len());
-                picks.iter().for_each(|_| builder.append_value(&text));
-                Ok(vec![Arc::new(builder.finish()) as ArrayRef])
+/// What a file is made of: rows of the lake's, and those of the file that is there.
+///
+/// Besides the encoded bytes of both files, one column of one row group is in memory, and some numbers a row.
+struct Rows<'a> {
+    merge: &'a Merge,
+    /// It counts as one input more.
+    present: Option<Present>,
+    day: Day,
+}
+
+impl Rows<'_> {
+    /// The rows in the order of time and id: the lake's, and those whose ids only the file has that is there.
+    fn in_order(&self, mut places: Vec<Row>) -> Result<Vec<Pick>, LakeError> {
+        if let Some(present) = &self.present {
+            let mut known: HashSet<EventKey> = places.iter().map(|place| place.key).collect();
+            let file = self.merge.inputs() as u32;
+            for (row, (micros, key)) in (0u32..).zip(present.rows()?) {
+                if known.insert(key) {
+                    places.push(Row::beside(micros, key, Pick { file, row }));
+                }
             }
-            Classic::EventTime => {
-                let arrays = merge.column(TableColumn::EventTime, picks)?;
+        }
+        places.sort_unstable_by_key(|place| (place.micros, place.key));
+        Ok(places.iter().map(|place| place.pick).collect())
+    }
+
+    fn encode(&self, picks: &[Pick], codec: Codec) -> Result<Bytes, ParquetError> {
+        let groups: Vec<&[Pick]> = picks.chunks(ROW_GROUP).collect();
+        let inputs = self.merge.inputs() + usize::from(self.present.is_some());
+        write_columns(&SCHEMA, properties(codec), groups.len(), |group, place| {
+            gather(inputs, groups[group], |file, rows| self.read(file, CLASSIC[place], rows))
+        })
+    }
+
+    /// The values of a column for some rows of one input, which must be in order.
+    fn read(&self, file: usize, column: Classic, rows: &[u32]) -> Result<Vec<ArrayRef>, ParquetError> {
+        if let Classic::EventDate = column {
+            let text = self.day.to_string();
+            let mut builder = StringBuilder::with_capacity(rows.len(), rows.len() * text.len());
+            rows.iter().for_each(|_| builder.append_value(&text));
+            return Ok(vec![Arc::new(builder.finish())]);
+        }
+        match (&self.present, column) {
+            (Some(present), column) if file == self.merge.inputs() => present.column(column.name(), rows),
+            (_, Classic::Text(column)) => self.merge.read(file, TableColumn::Text(column), rows),
+            (_, _) => {
+                let arrays = self.merge.read(file, TableColumn::EventTime, rows)?;
                 Ok(arrays.iter().map(|array| Arc::new(times(array.as_ref())) as ArrayRef).collect())
             }
         }
-    })
+    }
 }
 
 /// Times as the classic tracker wrote them: `2025-08-10T18:26:07+00:00`.

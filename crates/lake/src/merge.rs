@@ -25,8 +25,9 @@ const ARRAY_ROWS: usize = 8192;
 /// A row of one of the inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Pick {
-    file: u32,
-    row: u32,
+    /// The number of the input.
+    pub(crate) file: u32,
+    pub(crate) row: u32,
 }
 
 /// Files whose rows are put in order.
@@ -50,6 +51,13 @@ pub(crate) struct Place {
     pub(crate) micros: i64,
     pub(crate) key: EventKey,
     pub(crate) pick: Pick,
+}
+
+impl Place {
+    /// That of a row of an input beside the files, whose group nobody asks for.
+    pub(crate) fn beside(micros: i64, key: EventKey, pick: Pick) -> Place {
+        Place { group: u32::MAX, micros, key, pick }
+    }
 }
 
 impl Places {
@@ -122,43 +130,66 @@ impl Merge {
         Ok(places)
     }
 
+    /// How many files there are: the number of an input beside them.
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs.len()
+    }
+
     /// The values of a column for some rows of the inputs, in their order.
     pub(crate) fn column(&self, column: TableColumn, picks: &[Pick]) -> Result<Vec<ArrayRef>, ParquetError> {
-        let mut arrays: Vec<ArrayRef> = Vec::new();
-        // Where each pick's value is: the array and the place in it.
-        let mut indices = vec![(0usize, 0usize); picks.len()];
-        for (file, input) in self.inputs.iter().enumerate() {
-            let mut wanted: Vec<(u32, usize)> = picks
-                .iter()
-                .enumerate()
-                .filter(|(_, pick)| pick.file as usize == file)
-                .map(|(place, pick)| (pick.row, place))
-                .collect();
-            if wanted.is_empty() {
-                continue;
-            }
-            wanted.sort_unstable();
-            let rows: Vec<u32> = wanted.iter().map(|(row, _)| *row).collect();
-            let external = |error: LakeError| ParquetError::External(Box::new(error));
-            let mut batches = input.reader().rows(&rows).read([column]).map_err(external)?;
-            let mut wanted = wanted.iter();
-            while let Some(batch) = batches.next_record_batch() {
-                let batch = batch.map_err(external)?;
-                let array = batch.column_by_name(column.name()).ok_or_else(|| {
-                    ParquetError::General(format!("{} has no column {}", input.file().path, column.name()))
-                })?;
-                for at in 0..array.len() {
-                    if let Some((_, place)) = wanted.next() {
-                        indices[*place] = (arrays.len(), at);
-                    }
-                }
-                arrays.push(Arc::clone(array));
-            }
-            if wanted.next().is_some() {
-                return Err(ParquetError::EOF(format!("{} has fewer rows than it says", input.file().path)));
-            }
-        }
-        let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
-        indices.chunks(ARRAY_ROWS).map(|indices| interleave(&arrays, indices).map_err(ParquetError::from)).collect()
+        gather(self.inputs.len(), picks, |file, rows| self.read(file, column, rows))
     }
+
+    /// The values of a column for some rows of one input, which must be in order.
+    pub(crate) fn read(&self, file: usize, column: TableColumn, rows: &[u32]) -> Result<Vec<ArrayRef>, ParquetError> {
+        let input = &self.inputs[file];
+        let external = |error: LakeError| ParquetError::External(Box::new(error));
+        let mut batches = input.reader().rows(rows).read([column]).map_err(external)?;
+        let mut arrays = Vec::new();
+        while let Some(batch) = batches.next_record_batch() {
+            let batch = batch.map_err(external)?;
+            let array = batch.column_by_name(column.name()).ok_or_else(|| {
+                ParquetError::General(format!("{} has no column {}", input.file().path, column.name()))
+            })?;
+            arrays.push(Arc::clone(array));
+        }
+        if arrays.iter().map(|array| array.len()).sum::<usize>() < rows.len() {
+            return Err(ParquetError::EOF(format!("{} has fewer rows than it says", input.file().path)));
+        }
+        Ok(arrays)
+    }
+}
+
+/// A column's values of rows of several inputs, in the order of the picks. `read` gives those of one input for its rows in
+/// their order.
+pub(crate) fn gather(
+    inputs: usize,
+    picks: &[Pick],
+    mut read: impl FnMut(usize, &[u32]) -> Result<Vec<ArrayRef>, ParquetError>,
+) -> Result<Vec<ArrayRef>, ParquetError> {
+    let mut arrays: Vec<ArrayRef> = Vec::new();
+    // Where each pick's value is: the array and the place in it.
+    let mut indices = vec![(0usize, 0usize); picks.len()];
+    for file in 0..inputs {
+        let mut wanted: Vec<(u32, usize)> = picks
+            .iter()
+            .enumerate()
+            .filter(|(_, pick)| pick.file as usize == file)
+            .map(|(place, pick)| (pick.row, place))
+            .collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        wanted.sort_unstable();
+        let rows: Vec<u32> = wanted.iter().map(|(row, _)| *row).collect();
+        let mut wanted = wanted.iter();
+        for array in read(file, &rows)? {
+            for (at, (_, place)) in (0..array.len()).zip(wanted.by_ref()) {
+                indices[*place] = (arrays.len(), at);
+            }
+            arrays.push(array);
+        }
+    }
+    let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
+    indices.chunks(ARRAY_ROWS).map(|indices| interleave(&arrays, indices).map_err(ParquetError::from)).collect()
 }

@@ -122,16 +122,7 @@ impl FileReader {
 
     /// Keeps only these rows, which must be in order.
     pub(crate) fn rows(mut self, rows: &[u32]) -> FileReader {
-        let mut ranges: Vec<Range<usize>> = Vec::new();
-        for &row in rows {
-            let row = row as usize;
-            match ranges.last_mut() {
-                Some(range) if range.end == row => range.end += 1,
-                _ => ranges.push(row..row + 1),
-            }
-        }
-        let total = usize::try_from(self.metadata().file_metadata().num_rows()).unwrap_or(0);
-        let selection = RowSelection::from_consecutive_ranges(ranges.into_iter(), total);
+        let selection = selection(rows, self.metadata());
         self.builder = self.builder.with_row_selection(selection);
         self
     }
@@ -165,6 +156,20 @@ impl FileReader {
             .map_err(|source| LakeError::parquet(&self.full, source))?;
         Ok(Batches { stream: Box::pin(stream), file: self.file, full: self.full })
     }
+}
+
+/// Some rows of a file, which must be in order.
+pub(crate) fn selection(rows: &[u32], metadata: &ParquetMetaData) -> RowSelection {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for &row in rows {
+        let row = row as usize;
+        match ranges.last_mut() {
+            Some(range) if range.end == row => range.end += 1,
+            _ => ranges.push(row..row + 1),
+        }
+    }
+    let total = usize::try_from(metadata.file_metadata().num_rows()).unwrap_or(0);
+    RowSelection::from_consecutive_ranges(ranges.into_iter(), total)
 }
 
 impl fmt::Debug for Batches {

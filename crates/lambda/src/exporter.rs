@@ -2,7 +2,8 @@
 //!
 //! Which days: those that the table of exports says were written to and not exported since, however old; the last few in any
 //! case; and, where nothing was exported to this place yet, every day that has an event. Exporting a day again changes
-//! nothing: the lake drops what it has, and a file of the classic layout with the same events has the same bytes.
+//! nothing: the lake drops what it has, and a file of the classic layout with the same events has the same bytes. What was
+//! exported stays when its items' time is over: the lake has it, and a file of the classic layout keeps its rows.
 //!
 //! It reads page by page and stops before its time is up; the next invocation goes on within the day. A day that cannot be
 //! exported fails the invocation, with the others exported.
@@ -206,15 +207,18 @@ impl Exporter {
         if exporting.stopped.is_some() {
             return Ok(exporting);
         }
-        let settings = &self.settings.export;
-        // An item's time may be over; the file that has its event is not replaced by one without.
-        let format = ClassicFormat { by_region: settings.by_region, codec: settings.codec, keeps_larger: true };
-        let written = lake.export_classic_as(place, &ExportOptions::default(), format)?;
+        let written = lake.export_classic_as(place, &ExportOptions::default(), self.classic_format())?;
         exporting.tally.bytes = written.bytes_written;
         if written.kept > 0 {
-            tracing::warn!(%day, files = written.kept, "files with more events than the table has were left alone");
+            tracing::info!(%day, events = written.kept, "the files keep events that the table no longer has");
         }
         Ok(exporting)
+    }
+
+    /// An item's time may be over: a file keeps the rows whose events the table no longer has.
+    fn classic_format(&self) -> ClassicFormat {
+        let settings = &self.settings.export;
+        ClassicFormat { by_region: settings.by_region, codec: settings.codec, keeps_rows: true }
     }
 
     fn day(&self, lake: Option<&Lake>, day: Day, from: Option<&str>, stop: &AtomicBool) -> Result<Exporting, Error> {

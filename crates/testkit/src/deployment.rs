@@ -75,6 +75,14 @@ impl Deployment {
         self.ask(&format!("put {table} {item}"));
     }
 
+    /// Deletes an item of a table, as DynamoDB does when its time is over.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub fn delete(&mut self, table: &str, key: &Value) {
+        self.ask(&format!("delete {table} {key}"));
+    }
+
     /// What arrived at a queue that subscribes to the topic, since this was asked last.
     ///
     /// # Panics

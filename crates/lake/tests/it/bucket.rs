@@ -226,18 +226,6 @@ fn an_export_to_a_bucket_is_that_to_a_folder() {
     assert!(
         days.written < local.written && folder.path().join("days/year=2024/month=3/day=2/events.parquet").is_file()
     );
-
-    // A lake that lost events, and one that may not take the place of what there is.
-    let fewer = Lake::open_or_create(&folder.path().join("fewer")).expect("a lake");
-    let writer = fewer.writer(options()).expect("writer");
-    append(&writer, &records(0..100));
-    writer.commit().expect("commit");
-    let keeps = ClassicFormat { keeps_larger: true, ..ClassicFormat::default() };
-    let kept = fewer.export_classic_as(&place, &ExportOptions::default(), keeps).expect("export");
-    assert_eq!((kept.written, kept.bytes_written), (0, 0));
-    assert!(kept.kept > 0, "{kept:?}");
-    let replaced = fewer.export_classic(&place, &ExportOptions::default()).expect("export");
-    assert_eq!(replaced.written, kept.kept);
 }
 
 proptest::proptest! {

@@ -3,6 +3,7 @@
 mod append;
 mod bucket;
 mod child;
+mod classic;
 mod corpus;
 mod crash;
 mod golden;

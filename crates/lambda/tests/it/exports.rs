@@ -33,14 +33,20 @@ fn history(days: &[i64]) -> Vec<Value> {
     records
 }
 
-/// What others read of the export, who must agree with the table; `delta` or `classic`.
+/// What others read of the export, by reader, and the `table`; `delta` or `classic`.
 #[track_caller]
-fn exported(stage: &Stage, layout: &str) -> BTreeMap<String, Value> {
+fn read(stage: &Stage, layout: &str) -> BTreeMap<String, BTreeMap<String, Value>> {
     let python = std::env::var_os("TRAILHOUND_PYTHON").unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/exported.py");
     let output = Command::new(python).arg(script).args([&stage.deployment.endpoint, layout]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let mut found: BTreeMap<String, BTreeMap<String, Value>> = serde_json::from_slice(&output.stdout).unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What others read of the export, who must agree with the table.
+#[track_caller]
+pub(crate) fn exported(stage: &Stage, layout: &str) -> BTreeMap<String, Value> {
+    let mut found = read(stage, layout);
     let table = found.remove("table").unwrap();
     assert!(!found.is_empty());
     for (reader, rows) in found {
@@ -126,6 +132,34 @@ fn the_classic_layout_has_one_object_a_day_and_region() {
             && ["region=us-east-1", "region=eu-west-1"].contains(&region)
     };
     assert!(objects.len() == 4 && objects.keys().all(is_named), "{objects:?}");
+}
+
+/// A day of the past whose items expired, and a stream of it that is read later: fewer events than were exported, or more.
+#[test]
+fn the_classic_layout_keeps_what_has_expired() {
+    for late in [5, 50] {
+        let mut records = history(&[60]);
+        records.retain(|record| record["eventName"] == "CreateUser");
+        records.extend((0..late).map(|n| record("AssumeRole", "sts", "us-east-1", ago(60, n), &n.to_string())));
+        let Some(mut stage) = Stage::open(&records) else { return };
+        stage.function("tracker", &[("PROCESS_STS_EVENTS", "false")]).invoke(&json!({})).unwrap();
+        let exporter = stage.function("exporter", &[("EXPORT_LAYOUT", "classic")]);
+        exporter.invoke(&json!({})).unwrap();
+        let mut expected = exported(&stage, "classic");
+        assert_eq!(expected.len(), 30);
+        for item in stage.deployment.items("trail-events") {
+            let key = json!({"event_date": item["event_date"], "event_id": item["event_id"]});
+            stage.deployment.delete("trail-events", &key);
+        }
+        stage.function("tracker", &[]).invoke(&json!({})).unwrap();
+        let answer = exporter.invoke(&json!({})).unwrap();
+        assert_eq!((number(&answer, "events_read"), &answer["complete"]), (late as u64, &json!(true)), "{answer}");
+        let mut found = read(&stage, "classic");
+        expected.append(&mut found.remove("table").unwrap());
+        assert_eq!(found["polars"], expected);
+        assert_eq!(expected.len(), 30 + late as usize);
+        assert_eq!(number(&exporter.invoke(&json!({})).unwrap(), "bytes"), 0, "the same bytes are not written again");
+    }
 }
 
 #[test]
