@@ -19,6 +19,7 @@ use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, Field, Schema};
 use bytes::Bytes;
 use event::{Column, Day, EventKey};
+use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use parquet::errors::ParquetError;
@@ -204,6 +205,25 @@ impl Lake {
     }
 }
 
+impl ClassicFormat {
+    /// A file below a place that is laid out the other way: by region where these have one a day, or the reverse. Whoever
+    /// reads both counts each event twice.
+    ///
+    /// # Errors
+    ///
+    /// If the place cannot be listed.
+    pub fn other_form(self, at: impl Into<Place>) -> Result<Option<String>, LakeError> {
+        let target = Target::open(at)?;
+        let mut found = target.store.list(None);
+        while let Some(file) = wait(found.try_next()).map_err(|source| LakeError::store(target.place.name(), source))? {
+            if is_by_region(file.location.as_ref()).is_some_and(|by_region| by_region != self.by_region) {
+                return Ok(Some(target.full(file.location.as_ref())));
+            }
+        }
+        Ok(None)
+    }
+}
+
 /// Where an export goes.
 struct Target {
     place: Place,
@@ -270,6 +290,17 @@ fn day_folder(day: Day) -> String {
     let mut parts = text.splitn(3, '-').map(|part| part.trim_start_matches('0'));
     let mut next = || parts.next().unwrap_or_default();
     format!("year={}/month={}/day={}", next(), next(), next())
+}
+
+/// Whether a file of the classic layout has the events of a region, or of a day; `None` for any other file.
+fn is_by_region(path: &str) -> Option<bool> {
+    let (folders, _) = path.strip_suffix(".parquet")?.rsplit_once('/')?;
+    let names: Option<Vec<&str>> = folders.split('/').map(|folder| Some(folder.split_once('=')?.0)).collect();
+    match names?[..] {
+        ["year", "month", "day"] => Some(false),
+        ["year", "month", "day", "region"] => Some(true),
+        _ => None,
+    }
 }
 
 /// What a file is made of: rows of the lake's, and those of the file that is there.
@@ -348,6 +379,16 @@ mod tests {
             assert_eq!(folder_of(Some(region)), "unknown", "{region}");
         }
         assert_eq!(folder_of(None), "unknown");
+    }
+
+    #[test]
+    fn a_file_tells_how_it_is_laid_out() {
+        assert_eq!(is_by_region("year=2024/month=1/day=5/events.parquet"), Some(false));
+        assert_eq!(is_by_region("year=2024/month=1/day=5/region=us-east-1/events.parquet"), Some(true));
+        for other in ["events.parquet", "year=2024/month=1/events.parquet", "year=2024/month=1/day=5/notes.txt", "x/y"]
+        {
+            assert_eq!(is_by_region(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -99,6 +99,11 @@ enum Error {
     Counts(u64, u64),
     #[error("it does not fit into one invocation: give the function more memory, or export to a lake")]
     TooLong,
+    #[error(
+        "PARTITION_BY_REGION has changed, and {file} is of the other form: who reads {place} would count each event twice. \
+         Set PartitionByRegion back, or move the files that are there to another place first"
+    )]
+    OtherForm { file: String, place: String },
 }
 
 impl Exporter {
@@ -145,6 +150,11 @@ impl Exporter {
         let today = now.day().days();
         let mut known = self.exports.read()?;
         if known.lake.as_deref() != Some(destination) {
+            if let Target::Classic(place) = &self.target
+                && let Some(file) = self.classic_format().other_form(place)?
+            {
+                return Err(Error::OtherForm { file, place: place.name() });
+            }
             self.exports.begin(destination, &known, Day::from_days(today - 1))?;
             known = self.exports.read()?;
         }

@@ -1,5 +1,6 @@
 //! The classic layout where events do not stay: what a file has is kept when others take its place.
 
+use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -187,6 +188,23 @@ fn a_file_that_cannot_be_kept_is_named_and_not_replaced() {
         assert!(error.contains(&format!("s3://bucket/{key}")) && error.contains(reason), "{error}");
         assert!(target.objects().contains(&(key.clone(), broken)), "{error}");
     }
+}
+
+#[test]
+fn files_of_the_other_form_are_found() {
+    let days = ClassicFormat { by_region: false, ..KEEPS };
+    let target = Target::new();
+    assert_eq!(KEEPS.other_form(target.place()).expect("a list"), None);
+    target.put("iam-events/notes/events.parquet", Bytes::new());
+    target.export(&records(0..20), KEEPS).expect("export");
+    assert_eq!(KEEPS.other_form(target.place()).expect("a list"), None);
+    let found = days.other_form(target.place()).expect("a list").expect("files of regions");
+    assert!(found.starts_with("s3://bucket/iam-events/year=2024/month=3/day=1/region="), "{found}");
+    target.export(&records(0..20), days).expect("export");
+    let found = KEEPS.other_form(target.place()).expect("a list").expect("files of days");
+    assert_eq!(found, "s3://bucket/iam-events/year=2024/month=3/day=1/events.parquet");
+    let folder = tempfile::tempdir().expect("folder");
+    assert_eq!(days.other_form(folder.path() as &FilePath).expect("an empty folder"), None);
 }
 
 proptest::proptest! {

@@ -162,6 +162,40 @@ fn the_classic_layout_keeps_what_has_expired() {
     }
 }
 
+/// The files of one form stay beside those of the other: the role cannot delete them, and readers would take both.
+#[test]
+fn the_classic_layout_has_one_form() {
+    let Some(mut stage) = Stage::open(&history(&[1, 3])) else { return };
+    stage.function("tracker", &[]).invoke(&json!({})).unwrap();
+    let regions = [("EXPORT_LAYOUT", "classic")];
+    let days = [("EXPORT_LAYOUT", "classic"), ("PARTITION_BY_REGION", "false")];
+    stage.function("exporter", &regions).invoke(&json!({})).unwrap();
+    let before = stage.deployment.objects();
+    let refused = |stage: &Stage, environment: &[(&str, &str)], file: &str| {
+        let failed = stage.function("exporter", environment).invoke(&json!({})).unwrap_err();
+        let said = failed["errorMessage"].as_str().unwrap();
+        assert!(said.contains("Set PartitionByRegion back") && said.contains(file), "{failed}");
+    };
+    refused(&stage, &days, "/region=");
+    // Nor by way of the other layout, after which nothing is known of these files but that they are there.
+    stage.function("exporter", &[]).invoke(&json!({})).unwrap();
+    refused(&stage, &days, "/region=");
+    let mut objects = stage.deployment.objects();
+    objects.retain(|key, _| key.starts_with("iam-events/"));
+    assert_eq!(objects, before);
+    let back = stage.function("exporter", &regions).invoke(&json!({})).unwrap();
+    assert_eq!((&back["complete"], &back["bytes"]), (&json!(true), &json!(0)), "{back}");
+    assert_eq!(stage.metric("exporter", "ExportFailures"), [0.0, 1.0, 0.0, 1.0, 0.0]);
+
+    // In a bucket of its own, or where the others were moved away, it has all that the table has.
+    let Some(stage) = Stage::open(&history(&[1, 3])) else { return };
+    stage.function("tracker", &[]).invoke(&json!({})).unwrap();
+    let whole = stage.function("exporter", &days).invoke(&json!({})).unwrap();
+    assert_eq!((number(&whole, "events_stored"), &whole["complete"]), (80, &json!(true)), "{whole}");
+    assert_eq!(exported(&stage, "classic").len(), 80);
+    refused(&stage, &regions, "/events.parquet");
+}
+
 #[test]
 fn two_at_once_leave_each_event_once() {
     let Some(stage) = Stage::open(&history(&[1, 2, 3, 4])) else { return };
