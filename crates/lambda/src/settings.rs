@@ -1,5 +1,6 @@
 //! What a function is told by its environment. The names are those that deployments of the classic tracker have set.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use detect::{ConfigError, DetectConfig};
@@ -30,7 +31,7 @@ pub struct Settings {
     pub extra_sources: Vec<String>,
     /// `REGIONS`: the only regions that are read.
     pub regions: Vec<String>,
-    /// `SSO_REGION`: the home region of Identity Center.
+    /// `SSO_REGION`: the home region of Identity Center, whose events are read there whatever `REGIONS` says.
     pub sso_region: Option<String>,
     /// `MEMBER_ACCOUNTS`, or `organization` for all of them.
     pub member_accounts: Vec<String>,
@@ -170,12 +171,37 @@ impl Settings {
     }
 }
 
+/// A part of a trail's files, as the tracker would have collected it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrailPart {
+    /// The regions whose files are read; all where there are none.
+    pub regions: BTreeSet<String>,
+    /// What of them is kept.
+    pub filter: FilterConfig,
+}
+
 impl Settings {
-    /// What a trail's files are filtered by: the sources that the tracker reads, and what it leaves out of them.
+    /// What of a trail's files is read and kept: what the tracker would have collected. `global` is the region that services
+    /// without a region are recorded in, which is always read.
     ///
     /// # Errors
     /// [`BadVariable`]: every source is left out.
-    pub fn trail_filter(&self) -> Result<FilterConfig, BadVariable> {
+    pub fn trail_parts(&self, global: &str) -> Result<Vec<TrailPart>, BadVariable> {
+        let filter = self.trail_filter()?;
+        if self.regions.is_empty() {
+            return Ok(vec![TrailPart { regions: BTreeSet::new(), filter }]);
+        }
+        let regions: BTreeSet<String> = self.regions.iter().cloned().chain([global.to_owned()]).collect();
+        let home = self.sso_region.clone().filter(|home| !regions.contains(home) && !self.left_out.contains(&"sso"));
+        let of_home = home.map(|home| {
+            let filter = FilterConfig { sources: vec!["sso".to_owned()], ..self.filter.clone() };
+            TrailPart { regions: BTreeSet::from([home]), filter }
+        });
+        Ok(std::iter::once(TrailPart { regions, filter }).chain(of_home).collect())
+    }
+
+    /// The sources that the tracker reads, and what it leaves out of them.
+    fn trail_filter(&self) -> Result<FilterConfig, BadVariable> {
         // As the tracker has it: the events of organizations are IAM's.
         let identity = [("iam", "iam"), ("organizations", "iam"), ("sts", "sts"), ("signin", "signin"), ("sso", "sso")];
         let identity = identity.into_iter().filter(|(_, switch)| !self.left_out.contains(switch));
@@ -310,8 +336,28 @@ mod tests {
         let fewer = filter(&fewer).unwrap();
         assert_eq!(fewer.sources, ["sts", "signin", "sso", "kms.amazonaws.com"]);
         assert_eq!((fewer.roles, fewer.service_events), (vec!["deploy".to_owned()], true));
+        let alone = [("PROCESS_IAM_EVENTS", "false"), ("EXTRA_SOURCES", "organizations")];
+        assert_eq!(filter(&alone).unwrap().sources, ["sts", "signin", "sso", "organizations.amazonaws.com"]);
         let none = ["PROCESS_IAM_EVENTS", "PROCESS_STS_EVENTS", "PROCESS_SIGNIN_EVENTS", "PROCESS_SSO_EVENTS"];
         assert!(filter(&none.map(|name| (name, "false"))).is_err());
+    }
+
+    #[test]
+    fn of_a_trail_the_regions_that_the_tracker_reads_are_read() {
+        let parts = |variables: &[(&str, &str)]| -> Vec<(String, Vec<String>)> {
+            let parts = of(variables).unwrap().trail_parts("us-east-1").unwrap().into_iter();
+            parts.map(|part| (Vec::from_iter(part.regions).join(" "), part.filter.sources)).collect()
+        };
+        let all = || ["iam", "organizations", "sts", "signin", "sso"].map(str::to_owned).to_vec();
+        assert_eq!(parts(&[("SSO_REGION", "eu-west-1")]), [(String::new(), all())], "every region");
+        let some = ("REGIONS", "eu-west-1, eu-central-1");
+        let regions = || "eu-central-1 eu-west-1 us-east-1".to_owned();
+        assert_eq!(parts(&[some]), [(regions(), all())]);
+        assert_eq!(parts(&[some, ("SSO_REGION", "eu-west-1")]), [(regions(), all())]);
+        let elsewhere = ("SSO_REGION", "ap-south-1");
+        let home = ("ap-south-1".to_owned(), vec!["sso".to_owned()]);
+        assert_eq!(parts(&[some, elsewhere]), [(regions(), all()), home]);
+        assert_eq!(parts(&[some, elsewhere, ("PROCESS_SSO_EVENTS", "false")]).len(), 1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Days straight from the trail's files to the lake: where the event history is too slow, or does not reach back to.
 //!
-//! A day is read from its folders, in every account and region, and what is no identity event is left out, as the tracker
-//! leaves it out. The lake drops what it has, so a day that is read again changes nothing; no alert comes of it.
+//! A day is read from its folders, in every account and in the regions that the tracker reads, and what is no identity event
+//! is left out, as the tracker leaves it out. The lake drops what it has, so a day that is read again changes nothing; no alert comes of it.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +15,7 @@ use event::{Day, Timestamp};
 use lake::{Codec, Lake, LakeError, Place, WriterOptions};
 use local::{LakeStore, SystemClock};
 use pipeline::alert::{Alert, Arrival, Occasion};
+use pipeline::collect::Partition;
 use pipeline::filter::Filters;
 use pipeline::ingest::{Ingest, IngestError, Progress};
 use pipeline::outbox::Routes;
@@ -29,7 +30,7 @@ use serde_json::{Value, json};
 
 use crate::aside::LogAside;
 use crate::runtime::Failure;
-use crate::settings::Settings;
+use crate::settings::{Settings, TrailPart};
 
 /// How long events may wait for a commit: what waits is in memory, and each commit is a file a day.
 const COMMIT_EVERY: Duration = Duration::from_secs(120);
@@ -45,14 +46,16 @@ const NAMED_MAX: usize = 20;
 /// The bucket of a trail.
 pub(crate) struct TrailFiles {
     bucket: Arc<dyn Bucket>,
-    filters: Filters,
+    /// What of it is read, and what of that is kept.
+    parts: Vec<(Trail, Filters)>,
     codec: Codec,
     read: Read,
 }
 
 /// What became of a day.
 struct TrailDay {
-    report: Report,
+    sum: Sum,
+    interrupted: bool,
     /// What could not be read; not more than are worth naming.
     problems: Vec<String>,
 }
@@ -70,12 +73,16 @@ impl TrailFiles {
     pub(crate) fn open(settings: &Settings, aws: &Aws) -> Result<Option<TrailFiles>, Failure> {
         let Some(name) = settings.export.logs_bucket.as_deref() else { return Ok(None) };
         let configuration = |error: &dyn std::fmt::Display| Failure::new("Configuration", error);
-        let filter = settings.trail_filter().map_err(|error| configuration(&error))?;
-        let filters = Filters::new(&filter).map_err(|error| configuration(&error))?;
+        let global = Partition::of_region(&std::env::var("AWS_REGION").unwrap_or_default()).global_region();
+        let mut parts = Vec::new();
+        for TrailPart { regions, filter } in settings.trail_parts(global).map_err(|error| configuration(&error))? {
+            let filters = Filters::new(&filter).map_err(|error| configuration(&error))?;
+            parts.push((Trail { regions, ..Trail::default() }, filters));
+        }
         let account = aws.unnamed();
         let bucket = TrailBucket::new(&account, name, &TrailBucket::region_of(&account));
         let bucket: Arc<dyn Bucket> = Arc::new(bucket.map_err(|error| Failure::new("Access", error))?);
-        Ok(Some(TrailFiles { bucket, filters, codec: settings.export.codec, read: Read::default() }))
+        Ok(Some(TrailFiles { bucket, parts, codec: settings.export.codec, read: Read::default() }))
     }
 
     /// Exports the days of `{"from": DAY, "to": DAY}`. Where the time is up before, the answer says which day is `next`.
@@ -92,14 +99,15 @@ impl TrailFiles {
             // A day that was begun is the next one, too.
             let is_over = stop.load(Ordering::Relaxed)
                 || match self.export(&lake, day, stop) {
-                    Ok(TrailDay { report, problems }) => {
-                        tracing::info!(%day, files = report.items, events = report.read, stored = report.stored, "exported");
-                        sum.add(&report, problems.is_empty());
+                    Ok(TrailDay { sum: found, interrupted, problems }) => {
+                        tracing::info!(%day, files = found.files, events = found.read, stored = found.stored, "exported");
+                        sum.days += u64::from(problems.is_empty() && !interrupted);
+                        sum.add(&found);
                         errors.extend(problems.iter().map(|problem| format!("{day}: {problem}")));
-                        if report.rejected > 0 {
-                            errors.push(format!("{day}: {} records are no events: the log says why", report.rejected));
+                        if found.rejected > 0 {
+                            errors.push(format!("{day}: {} records are no events: the log says why", found.rejected));
                         }
-                        report.interrupted
+                        interrupted
                     }
                     Err(error) => {
                         tracing::error!(%day, %error, "the day was not exported");
@@ -135,15 +143,37 @@ impl TrailFiles {
     /// as long as the function stays.
     fn export(&self, lake: &Lake, day: Day, stop: &AtomicBool) -> Result<TrailDay, TrailError> {
         self.read.begin(day);
+        let mut found = TrailDay { sum: Sum::default(), interrupted: false, problems: Vec::new() };
+        for (trail, filters) in &self.parts {
+            let problems = &mut found.problems;
+            let report = self.export_part(lake, day, trail, filters, problems, stop)?;
+            found.sum.add(&Sum::of(&report));
+            found.interrupted = report.interrupted;
+            if report.interrupted {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    fn export_part(
+        &self,
+        lake: &Lake,
+        day: Day,
+        trail: &Trail,
+        filters: &Filters,
+        problems: &mut Vec<String>,
+        stop: &AtomicBool,
+    ) -> Result<Report, TrailError> {
         let store = LakeStore::new(lake, WriterOptions { codec: self.codec, ..WriterOptions::default() })?;
-        let problems = Mutex::new(Vec::new());
+        let problems = Mutex::new(problems);
         let ingest = Ingest {
             store: &store,
             ledger: &self.read,
             aside: &LogAside,
             clock: &SystemClock,
             registry: &nothing(),
-            filters: &self.filters,
+            filters,
             suppressions: &Suppressions::default(),
             routes: &Routes::default(),
             proving: None,
@@ -162,9 +192,8 @@ impl TrailFiles {
             stop,
         };
         let (bucket, days) = (Arc::clone(&self.bucket), Days { first: day, last: day });
-        let mut source = BucketSource::new(bucket, &self.read, Trail::default(), days, Options::default());
-        let report = ingest.run(&mut source)?;
-        Ok(TrailDay { report, problems: problems.into_inner().unwrap_or_else(PoisonError::into_inner) })
+        let mut source = BucketSource::new(bucket, &self.read, trail.clone(), days, Options::default());
+        Ok(ingest.run(&mut source)?)
     }
 }
 
@@ -192,15 +221,28 @@ struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, day: &Report, is_read: bool) {
-        self.days += u64::from(is_read && !day.interrupted);
-        self.files += day.items;
-        self.read += day.read;
-        self.stored += day.stored;
-        self.duplicates += day.duplicates;
-        self.variants += day.variants;
-        self.filtered += day.left_out();
-        self.rejected += day.rejected;
+    fn of(report: &Report) -> Sum {
+        Sum {
+            days: 0,
+            files: report.items,
+            read: report.read,
+            stored: report.stored,
+            duplicates: report.duplicates,
+            variants: report.variants,
+            filtered: report.left_out(),
+            rejected: report.rejected,
+        }
+    }
+
+    fn add(&mut self, other: &Sum) {
+        self.days += other.days;
+        self.files += other.files;
+        self.read += other.read;
+        self.stored += other.stored;
+        self.duplicates += other.duplicates;
+        self.variants += other.variants;
+        self.filtered += other.filtered;
+        self.rejected += other.rejected;
     }
 }
 

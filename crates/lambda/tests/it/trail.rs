@@ -65,6 +65,21 @@ fn days_of_the_trails_files_are_in_the_lake_once() {
 }
 
 #[test]
+fn of_some_regions_that_is_exported_which_the_tracker_would_have_collected() {
+    let Some(mut stage) = Stage::open(&[]) else { return };
+    let day = "2025-03-01";
+    for region in ["us-east-1", "eu-west-1", "eu-central-1", "ap-south-1"] {
+        log(&mut stage, day, region, "a", &records(day, region, &["iam", "sso", "sts", "s3"], 40));
+    }
+    let regions = [LOGS, ("REGIONS", "eu-west-1"), ("SSO_REGION", "eu-central-1")];
+    let exporter = stage.function("exporter", &regions);
+    let answer = exporter.invoke(&json!({"trail": {"from": day, "to": day}})).unwrap();
+    // All but those of S3 in two regions, the global one included, and those of Identity Center in its home.
+    assert_eq!(counts(&answer), [120, 30 + 30 + 10, 0, 10 + 10 + 30], "{answer}");
+    assert_eq!((&answer["days"], &answer["files"], &answer["complete"]), (&json!(1), &json!(3), &json!(true)));
+}
+
+#[test]
 fn what_cannot_be_read_fails_its_day_and_no_other() {
     let Some(mut stage) = Stage::open(&[]) else { return };
     log(&mut stage, "2025-03-01", "us-east-1", "a", &records("2025-03-01", "us-east-1", &["iam"], 10));

@@ -128,13 +128,13 @@ const CHOOSING: Variables = &[
     ("PROCESS_STS_EVENTS", "ProcessSTSEvents"),
     ("PROCESS_SIGNIN_EVENTS", "ProcessSigninEvents"),
     ("PROCESS_SSO_EVENTS", "ProcessSSOEvents"),
+    ("SSO_REGION", "SSORegion"),
     ("EXTRA_SOURCES", "ExtraSources"),
+    ("REGIONS", "Regions"),
     ("FILTER_AWS_SERVICE_EVENTS", "FilterAWSServiceEvents"),
     ("FILTERED_ROLES", "FilteredRoles"),
 ];
 const TRACKING: Variables = &[
-    ("SSO_REGION", "SSORegion"),
-    ("REGIONS", "Regions"),
     ("MAX_WORKERS", "MaxWorkers"),
     ("MEMBER_ACCOUNTS", "MemberAccounts"),
     ("MEMBER_ROLE_NAME", "MemberRoleName"),
