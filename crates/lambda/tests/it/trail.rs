@@ -1,10 +1,13 @@
 //! Days straight from the trail's files.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 use testkit::deployment::Deployment;
 use testkit::http::HttpFaults;
 use testkit::http::proxy::Proxy;
 
+use crate::exports::{exported, history};
 use crate::stage::{ACCOUNT, Stage, are_the_calls, record};
 
 /// Records of a day, each with its id.
@@ -77,6 +80,46 @@ fn of_some_regions_that_is_exported_which_the_tracker_would_have_collected() {
     // All but those of S3 in two regions, the global one included, and those of Identity Center in its home.
     assert_eq!(counts(&answer), [120, 30 + 30 + 10, 0, 10 + 10 + 30], "{answer}");
     assert_eq!((&answer["days"], &answer["files"], &answer["complete"]), (&json!(1), &json!(3), &json!(true)));
+}
+
+#[test]
+fn failures_and_cut_answers_lose_nothing_of_the_trails_files() {
+    let history = history(&[1, 2, 3]);
+    let mut faults: BTreeMap<String, u64> = BTreeMap::new();
+    for seed in 0..3 {
+        let Some(mut stage) = Stage::open(&history) else { return };
+        // The table has what the lake is to have.
+        stage.function("tracker", &[]).invoke(&json!({})).unwrap();
+        let mut files: BTreeMap<(String, String), Vec<Value>> = BTreeMap::new();
+        for record in &history {
+            let text = |name: &str| record[name].as_str().unwrap().to_owned();
+            files.entry((text("eventTime")[..10].to_owned(), text("awsRegion"))).or_default().push(record.clone());
+        }
+        for ((day, region), records) in &files {
+            for (place, records) in records.chunks(5).enumerate() {
+                log(&mut stage, day, region, &place.to_string(), records);
+            }
+        }
+        // What is told to be throttled is not asked for again within an invocation.
+        let buckets = HttpFaults { throttled: 0.01, unavailable: 0.12, cut: 0.04, token_lost: 0.0, seed };
+        let buckets = Proxy::open(&stage.deployment.endpoint, buckets, 0.0);
+        let exporter = stage.function("exporter", &[LOGS, ("AWS_ENDPOINT_URL_S3", buckets.endpoint.as_str())]);
+        let days: BTreeSet<&String> = files.keys().map(|(day, _)| day).collect();
+        for day in days {
+            // The files of a day that were read before a failure are not read again.
+            let asked = json!({"trail": {"from": day, "to": day}});
+            let mut answers: Vec<Result<Value, Value>> = Vec::new();
+            while answers.last().is_none_or(|answer| !answer.as_ref().is_ok_and(|answer| answer["complete"] == true)) {
+                assert!(answers.len() < 40, "seed {seed}: {answers:?} {:?}", buckets.counts());
+                answers.push(exporter.invoke(&asked));
+            }
+        }
+        for (operation, (_, wrong)) in buckets.counts() {
+            *faults.entry(operation).or_default() += wrong;
+        }
+        assert_eq!(exported(&stage, "delta").len(), 120, "seed {seed}");
+    }
+    assert!(["GET", "PUT"].iter().all(|operation| faults[*operation] > 0), "{faults:?}");
 }
 
 #[test]
