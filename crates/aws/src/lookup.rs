@@ -106,8 +106,10 @@ impl Lookup for EventHistory {
             time: event.event_time.and_then(|time| Timestamp::from_seconds(time.secs())),
             record: event.cloud_trail_event.unwrap_or_default(),
         });
+        let events: Vec<LookupEvent> = events.collect();
         // A token that says nothing would be asked for forever.
         let next = page.next_token.filter(|token| !token.is_empty());
-        Ok(LookupPage { events: events.collect(), next, at: date.get() })
+        tracing::debug!(stream = %request.stream, events = events.len(), is_last = next.is_none(), "a page was read");
+        Ok(LookupPage { events, next, at: date.get() })
     }
 }

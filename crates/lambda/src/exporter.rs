@@ -254,6 +254,8 @@ impl Exporter {
                 break;
             }
             let position = known.position.as_ref().filter(|position| position.day == day && lake.is_some());
+            let (changed, events) = (known.changed.contains_key(&day), known.days.get(&day));
+            tracing::debug!(%day, changed, events, goes_on = position.is_some(), "the day is due");
             // What was written since may lie before the position that an earlier invocation came to.
             let began = position.map_or_else(|| Some(SystemClock.now()), |position| position.began);
             let exported = self.day(lake.as_ref(), day, position.map(|position| position.id.as_str()), stop);

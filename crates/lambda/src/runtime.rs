@@ -65,12 +65,13 @@ pub fn main<F: Function>(open: fn(&Arc<AtomicBool>) -> Result<F, Failure>) -> Ex
     let level = std::env::var("LOG_LEVEL").unwrap_or_else(|_| "info".to_owned()).to_ascii_lowercase();
     // Python's name of it, which the classic tracker was told.
     let level = if level == "warning" { "warn".to_owned() } else { level };
-    let filter = EnvFilter::try_new(format!("warn,lambda={level},aws={level},pipeline={level}"));
+    // With the colons, because a name is a prefix: `aws` would be every library of the SDK, which log whole requests.
+    let filter = EnvFilter::try_new(format!("warn,lambda::={level},aws::={level},pipeline::={level}"));
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_target(false)
-        .with_env_filter(filter.unwrap_or_else(|_| "warn,lambda=info".into()))
+        .with_env_filter(filter.unwrap_or_else(|_| "warn,lambda::=info".into()))
         .with_writer(std::io::stderr)
         .init();
     let stop = Arc::new(AtomicBool::new(false));

@@ -58,7 +58,9 @@ impl Tables {
             let call = self.client.batch_write_item().request_items(table, batch.clone()).send().await;
             match call.map_err(|error| classify("dynamodb:BatchWriteItem", &error)) {
                 Ok(answer) => {
+                    let sent = batch.len();
                     batch = answer.unprocessed_items.and_then(|mut left| left.remove(table)).unwrap_or_default();
+                    tracing::debug!(table, items = sent - batch.len(), left = batch.len(), "items were written");
                 }
                 Err(CallError::Throttled) => {}
                 Err(error) => return Err(error),

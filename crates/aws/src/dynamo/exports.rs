@@ -208,6 +208,7 @@ impl ExportTable {
             .expression_attribute_names("#position", "position")
             .expression_attribute_values(":events", number(events));
         self.tables.call("dynamodb:UpdateItem", call.send()).map_err(|error| self.failed(error))?;
+        tracing::debug!(%day, events, is_settled = settled.is_some(), "the day counts as exported");
         let Some(noted) = settled else { return Ok(()) };
         let call = update(&self.tables, CHANGED)
             .update_expression("REMOVE #day")
@@ -232,6 +233,7 @@ impl ExportTable {
     /// # Errors
     /// [`StateError`].
     pub fn stopped(&self, position: &Position) -> Result<(), StateError> {
+        tracing::debug!(day = %position.day, events = position.events, "the day goes on in the next run");
         let call = update(&self.tables, EXPORT)
             .expression_attribute_names("#position", "position")
             .expression_attribute_values(":position", text(format!("{} {}", position.day, position.id)))

@@ -41,6 +41,52 @@ fn the_tracker_stores_every_event_once_and_tells_what_is_new() {
     assert!(stage.metric("tracker", "CoverageGapHours").iter().all(|hours| *hours < 0.1));
 }
 
+/// What the functions say at this level.
+const OURS: [&str; 7] = [
+    "a page was read",
+    "a stream was read",
+    "items were written",
+    "an alert was decided on",
+    "an alert waits",
+    "the day is due",
+    "the day counts as exported",
+];
+
+/// Lambda drops lines by their level, and takes one without a level for INFO, as metrics are.
+#[test]
+fn debug_tells_what_is_done_and_nothing_that_an_event_says() {
+    let key = || record("CreateAccessKey", "iam", "us-east-1", 3600, "said-by-somebody");
+    let Some(mut stage) = Stage::open(&[key()]) else { return };
+    let lines = |stage: &Stage, function: &str| {
+        let log = stage.log(function);
+        assert!(log.iter().all(|line| line["timestamp"].is_string() && line["level"].is_string()), "{log:?}");
+        let debug = log.into_iter().filter(|line| line["level"] == "DEBUG");
+        debug.map(|line| (line["message"].as_str().unwrap_or_default().to_owned(), line)).collect::<Vec<_>>()
+    };
+    stage.function("tracker", &[]).invoke(&json!({})).unwrap();
+    assert_eq!(lines(&stage, "tracker"), []);
+
+    stage.add("1.json", &[record("CreateAccessKey", "iam", "us-east-1", 20, "said-by-another")]);
+    stage.function("tracker", &[("LOG_LEVEL", "DEBUG")]).invoke(&json!({})).unwrap();
+    stage.function("exporter", &[("LOG_LEVEL", "DEBUG")]).invoke(&json!({})).unwrap();
+    for (function, wanted) in [
+        ("tracker", &["a page was read", "a stream was read", "items were written", "an alert was decided on"][..]),
+        ("exporter", &["the day is due", "the day counts as exported"][..]),
+    ] {
+        let lines = lines(&stage, function);
+        for message in wanted {
+            assert!(lines.iter().any(|(said, _)| said == message), "{function} does not say {message:?}: {lines:?}");
+        }
+        for (message, line) in lines {
+            // Libraries say other things, and the AWS SDK whole requests.
+            assert!(OURS.contains(&&*message), "{function}: {line}");
+            assert!(!line.to_string().contains("said-by") && !line.to_string().contains("CreateAccessKey"), "{line}");
+        }
+    }
+    assert_eq!(stage.metric("tracker", "LastSuccessAge"), [0.0, 0.0]);
+    assert_eq!(stage.told().len(), 1);
+}
+
 #[test]
 fn the_alerter_tells_at_once_and_the_tracker_does_not_tell_again() {
     let root = testkit::console_login("Success").root().mfa_used(false).id("root").build();

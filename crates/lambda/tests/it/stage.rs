@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -89,7 +89,8 @@ impl Stage {
             .envs(environment.iter().copied());
         if std::env::var_os("TRAILHOUND_SHOW").is_none() {
             let said = OpenOptions::new().create(true).append(true).open(self.said(name)).unwrap();
-            command.stdout(said).stderr(Stdio::null());
+            let logged = OpenOptions::new().create(true).append(true).open(self.logged(name)).unwrap();
+            command.stdout(said).stderr(logged);
         }
         Function { child: command.spawn().unwrap(), runtime }
     }
@@ -97,6 +98,17 @@ impl Stage {
     /// What a function wrote to its standard output.
     fn said(&self, name: &str) -> PathBuf {
         self.history.path().join(format!("{name}.out"))
+    }
+
+    /// What a function logged.
+    fn logged(&self, name: &str) -> PathBuf {
+        self.history.path().join(format!("{name}.err"))
+    }
+
+    /// The lines of a function's log, as Lambda would filter them.
+    pub(crate) fn log(&self, function: &str) -> Vec<Value> {
+        let log = std::fs::read_to_string(self.logged(function)).unwrap();
+        log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
     }
 
     /// The values of a metric, as CloudWatch would read them from a function's output.

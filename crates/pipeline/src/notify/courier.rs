@@ -238,12 +238,14 @@ impl<'a> Courier<'a> {
         };
         let outcomes: Vec<(AlertId, Outcome)> =
             attempts.iter().map(|(alert, tried)| (alert.clone(), outcome(alert, *tried))).collect();
-        for (_, outcome) in &outcomes {
-            match outcome {
-                Outcome::Sent { .. } => round.sent += 1,
-                Outcome::Retry { .. } => round.retried += 1,
-                Outcome::Failed { .. } => round.failed += 1,
-            }
+        for (alert, outcome) in &outcomes {
+            let (count, decision) = match outcome {
+                Outcome::Sent { .. } => (&mut round.sent, "sent"),
+                Outcome::Retry { .. } => (&mut round.retried, "to be tried again"),
+                Outcome::Failed { .. } => (&mut round.failed, "given up"),
+            };
+            *count += 1;
+            tracing::debug!(channel = self.channel.name, alert = alert.as_str(), decision, "an alert was decided on");
         }
         if let Some(reason) = reason {
             round.problems.push(reason.clone());
@@ -279,6 +281,9 @@ impl<'a> Courier<'a> {
             return Ok(());
         }
         round.held += alerts.len();
+        for alert in alerts {
+            tracing::debug!(channel = self.channel.name, alert = alert.as_str(), %until, "an alert waits");
+        }
         self.office.outbox.hold(self.channel(), alerts, until)
     }
 

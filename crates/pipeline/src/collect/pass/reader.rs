@@ -98,6 +98,8 @@ impl<'r> Reader<'r> {
 
     /// Writes down how it went.
     pub(super) fn finish(mut self) -> StreamReport {
+        let StreamReport { calls, failed_calls, events, complete, paused, .. } = self.report;
+        tracing::debug!(stream = %self.state.stream, calls, failed_calls, events, complete, paused, "a stream was read");
         if !self.report.paused {
             let now = self.collect.timer.now();
             self.state.health.last_run = Some(now);

@@ -24,6 +24,17 @@ pub(super) const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        name: "Lambda lets through every line of the log that the functions write",
+        check: log_levels,
+        breaches: &[
+            put("/Resources/TrackerFunction/Properties/LoggingConfig/LogFormat", r#""Text""#),
+            remove("/Resources/TrackerFunction/Properties/LoggingConfig/ApplicationLogLevel"),
+            put("/Resources/AlerterFunction/Properties/LoggingConfig/ApplicationLogLevel/Fn::If/2", r#""WARN""#),
+            put("/Resources/ExporterFunction/Properties/LoggingConfig/ApplicationLogLevel", r#"{"Ref": "LogLevel"}"#),
+            put("/Conditions/LogsDebug/Fn::Equals/1", r#""INFO""#),
+        ],
+    },
+    Rule {
         name: "functions are told what the code reads",
         check: environments,
         breaches: &[
@@ -103,6 +114,20 @@ fn functions(templates: &Templates) -> Vec<String> {
             resources[&group]["Properties"]["RetentionInDays"] == json!({"Ref": "FunctionLogRetentionDays"}),
             format!("{name}: endless log"),
         );
+    }
+    wrong.0
+}
+
+/// Lambda drops lines below a level of its own, and takes one without a level for INFO: every metric is such a line.
+fn log_levels(templates: &Templates) -> Vec<String> {
+    let mut wrong = Violations::default();
+    let debug = json!({"Fn::Equals": [{"Ref": "LogLevel"}, "DEBUG"]});
+    wrong.unless(templates.stack["Conditions"]["LogsDebug"] == debug, "another level than DEBUG");
+    for (name, _) in FUNCTIONS {
+        let logging = &templates.stack["Resources"][format!("{name}Function")]["Properties"]["LoggingConfig"];
+        wrong.unless(logging["LogFormat"] == "JSON", format!("{name}: no JSON"));
+        let level = json!({"Fn::If": ["LogsDebug", "DEBUG", "INFO"]});
+        wrong.unless(logging["ApplicationLogLevel"] == level, format!("{name}: lines or metrics are dropped"));
     }
     wrong.0
 }
