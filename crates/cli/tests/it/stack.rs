@@ -53,7 +53,11 @@ type Pairs = Vec<(String, String)>;
 type Trail = (&'static str, bool, Value);
 
 fn pairs(all: &[(&str, &str)]) -> Pairs {
-    all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    all.iter().map(|(name, value)| pair(name, value)).collect()
+}
+
+fn pair(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
 }
 
 impl Cloud {
@@ -379,6 +383,24 @@ fn without_alerts_no_region_forwards_and_none_is_missed() {
     assert!(status.contains("its events reach the alerter only by the schedule (forwarder: none)"), "{status}");
     let made = cloud.run(&["deploy", "--functions", &folder, "--yes"]).code(0).stdout();
     assert!(made.contains("are forwarded\n"), "{made}");
+}
+
+#[test]
+fn a_forwarder_keeps_the_topic_of_its_alarm() {
+    let cloud = Cloud::new();
+    let folder = cloud.zips(ALL);
+    let deploy = ["deploy", "--functions", &folder, "--yes", "--forward-from", "us-west-2"];
+    let kept = || {
+        let forms = cloud.asked("CreateChangeSet");
+        let forwarder = forms.iter().rfind(|form| form.contains(&pair("StackName", "trailhound-forwarder"))).unwrap();
+        let topic = forwarder.iter().find(|(_, value)| value == "AlarmTopicArn");
+        topic.map(|(key, _)| forwarder.contains(&pair(&key.replace("ParameterKey", "UsePreviousValue"), "true")))
+    };
+    cloud.run(&deploy).code(0);
+    assert_eq!(kept(), None);
+    cloud.has("trailhound-forwarder", "UPDATE_COMPLETE", &[("AlarmTopicArn", "arn:aws:sns:us-west-2:1:ops")]);
+    cloud.run(&deploy).code(0);
+    assert_eq!(kept(), Some(true));
 }
 
 #[test]

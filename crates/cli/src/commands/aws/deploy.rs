@@ -365,6 +365,11 @@ fn forwarders(session: &mut Session, place: &Place, arguments: &DeployArgs, stac
     for region in regions {
         let stacks = place.account.stacks(Some(&region));
         let put = || -> anyhow::Result<Option<bool>> {
+            // What only a person gives stays as it is.
+            let before = stacks.find(&name)?.filter(|stack| stack.status != "REVIEW_IN_PROGRESS");
+            let has_topic = before.is_some_and(|stack| stack.parameter("AlarmTopicArn").is_some());
+            let kept = has_topic.then(|| ("AlarmTopicArn".to_owned(), Value::Kept));
+            let parameters: Vec<(String, Value)> = parameters.iter().cloned().chain(kept).collect();
             let proposal = stacks.propose(&name, Template::Body(FORWARDER), &parameters, &change_set())?;
             if proposal.changes.is_empty() {
                 return Ok(Some(true));

@@ -65,7 +65,28 @@ pub(super) const RULES: &[Rule] = &[
             remove("/Resources/ExportFailuresAlarm"),
             put("/Resources/DeadManAlarm/Properties/TreatMissingData", r#""notBreaching""#),
             put("/Resources/FailuresAlarm/Properties/Dimensions/0/Value/Fn::GetAtt/0", r#""AlertsQueue""#),
-            put("/Resources/DeadManAlarm/Properties/EvaluationPeriods/Fn::If/1", "1"),
+            remove("/Resources/ExporterThrottlesAlarm"),
+            remove("/Resources/ControlThrottlesAlarm"),
+            remove("forwarder.yaml:/Resources/DeadLettersAlarm/Properties/OKActions"),
+            put(
+                "forwarder.yaml:/Resources/DeadLettersAlarm/Properties/Dimensions/0/Value/Fn::GetAtt/0",
+                r#""ForwardRole""#,
+            ),
+            remove("forwarder.yaml:/Resources/DeadLettersAlarm/Condition"),
+        ],
+    },
+    Rule {
+        name: "the dead-man alarm rings when two turns brought no success, and not before",
+        check: dead_man,
+        breaches: &[
+            put("/Resources/DeadManAlarm/Properties/EvaluationPeriods/Fn::If/1", "2"),
+            put("/Resources/DeadManAlarm/Properties/EvaluationPeriods/Fn::If/1", "4"),
+            put("/Resources/DeadManAlarm/Properties/EvaluationPeriods/Fn::If/2/Fn::If/2/Fn::If/2", "48"),
+            // The second failure in a row is two turns old: the alarm would wait for the third, and for hours behind it.
+            put("/Resources/DeadManAlarm/Properties/Threshold", "7200"),
+            put("/Resources/DeadManAlarm/Properties/ComparisonOperator", r#""GreaterThanOrEqualToThreshold""#),
+            put("/Resources/DeadManAlarm/Properties/Statistic", r#""Maximum""#),
+            put("/Resources/DeadManAlarm/Properties/Period", "300"),
         ],
     },
 ];
@@ -254,7 +275,9 @@ fn alarms(templates: &Templates) -> Vec<String> {
         ("AWS/Lambda", "Duration", function("Exporter")),
         ("AWS/Lambda", "Throttles", function("Tracker")),
         ("AWS/Lambda", "Throttles", function("Alerter")),
+        ("AWS/Lambda", "Throttles", function("Exporter")),
         ("AWS/DynamoDB", "WriteThrottleEvents", table("EventsTable")),
+        ("AWS/DynamoDB", "WriteThrottleEvents", table("ControlTable")),
         ("AWS/DynamoDB", "WriteThrottleEvents", table("AlertsTable")),
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible", queue("AlertsDeadLetters")),
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible", queue("FailuresQueue")),
@@ -275,18 +298,47 @@ fn alarms(templates: &Templates) -> Vec<String> {
             format!("no alarm for {namespace} {metric} {dimension}"),
         );
     }
-    // By schedule: as many hours as the threshold has, and more than two turns.
-    let dead_man = &templates.stack["Resources"]["DeadManAlarm"]["Properties"];
-    let hours = ladder(&dead_man["EvaluationPeriods"]);
-    let seconds = ladder(&dead_man["Threshold"]);
+    // A forwarder's is there with the topic that it tells alone.
+    let forwarder = of_type(&templates.forwarder, "AWS::CloudWatch::Alarm");
+    wrong.unless(forwarder.len() == 1, "not one alarm of a forwarder");
+    for (name, alarm) in forwarder {
+        let (properties, topic) = (&alarm["Properties"], json!([{"Ref": "AlarmTopicArn"}]));
+        let tells = properties["AlarmActions"] == topic && properties["OKActions"] == topic;
+        wrong.unless(tells && alarm["Condition"] == "HasAlarm", format!("forwarder: {name} tells nobody"));
+        wrong
+            .unless(properties["Dimensions"] == json!([queue("DeadLetters")]), format!("forwarder: {name} looks away"));
+        wrong.unless(properties["TreatMissingData"] == "notBreaching", format!("forwarder: {name}: silence"));
+    }
+    wrong.0
+}
+
+fn dead_man(templates: &Templates) -> Vec<String> {
+    let mut wrong = Violations::default();
+    let alarm = &templates.stack["Resources"]["DeadManAlarm"]["Properties"];
+    let is_hourly = alarm["Period"] == 3600 && alarm["Statistic"] == "Minimum";
+    let is_above = alarm["ComparisonOperator"] == "GreaterThanThreshold" && alarm["TreatMissingData"] == "breaching";
+    wrong.unless(is_hourly && is_above, "what an hour counts as");
+    let threshold = alarm["Threshold"].as_u64().unwrap_or_default();
     let turns = [("RunsHourly", 1), ("RunsEvery6Hours", 6), ("RunsEvery12Hours", 12), ("", 24)];
-    wrong.unless(
-        dead_man["Period"] == 3600 && hours.len() == turns.len() && seconds.len() == turns.len(),
-        "dead man: schedules",
-    );
-    for ((turn, hours), seconds) in turns.iter().zip(&hours).zip(&seconds) {
-        let fits = hours.0 == turn.0 && seconds.0 == turn.0 && seconds.1 == hours.1 * 3600 && hours.1 > 2 * turn.1;
-        wrong.unless(fits, format!("dead man: {} hours between runs", turn.1));
+    let periods = ladder(&alarm["EvaluationPeriods"]);
+    let chosen: Vec<&str> = periods.iter().map(|(condition, _)| *condition).collect();
+    wrong.unless(chosen == turns.map(|(condition, _)| condition), "another schedule");
+    for ((_, turn), (_, periods)) in turns.into_iter().zip(periods) {
+        // What the runs of a week write, in hours since the last success, which is the one before the first hour.
+        let rings = |run: &dyn Fn(u64) -> Option<u64>| {
+            let mut bad = 0;
+            (1..=24 * 7).find(|hour| {
+                let age = (hour % turn == 0).then(|| run(*hour)).flatten();
+                bad = if age.is_none_or(|age| age * 3600 > threshold) { bad + 1 } else { 0 };
+                bad == periods
+            })
+        };
+        let every_second = |hour| Some(if hour / turn % 2 == 0 { 0 } else { turn });
+        wrong.unless(rings(&|_| Some(0)).is_none(), format!("{turn} h: rings over nothing"));
+        wrong.unless(rings(&every_second).is_none(), format!("{turn} h: rings over one failure"));
+        for (what, hour) in [("failures ring", rings(&Some)), ("silence rings", rings(&|_| None))] {
+            wrong.unless(hour == Some(2 * turn + 1), format!("{turn} h: {what} at hour {hour:?}"));
+        }
     }
     wrong.0
 }

@@ -35,6 +35,11 @@ pub(super) const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        name: "the alerter has the processor that its aim needs",
+        check: alerter_speed,
+        breaches: &[put("/Resources/AlerterFunction/Properties/MemorySize", "128")],
+    },
+    Rule {
         name: "functions are told what the code reads",
         check: environments,
         breaches: &[
@@ -129,6 +134,20 @@ fn log_levels(templates: &Templates) -> Vec<String> {
         let level = json!({"Fn::If": ["LogsDebug", "DEBUG", "INFO"]});
         wrong.unless(logging["ApplicationLogLevel"] == level, format!("{name}: lines or metrics are dropped"));
     }
+    wrong.0
+}
+
+/// The memory that comes with a whole vCPU, in MB.
+const VCPU: u64 = 1_769;
+/// The processor time of an event in the alerter, and what it may take of the clock, in 99 of 100, in milliseconds.
+const ALERTER: (u64, u64) = (10, 50);
+
+fn alerter_speed(templates: &Templates) -> Vec<String> {
+    let mut wrong = Violations::default();
+    let memory = &templates.stack["Resources"]["AlerterFunction"]["Properties"]["MemorySize"];
+    let (processor, aim) = ALERTER;
+    let takes = processor * VCPU / memory.as_u64().unwrap_or(1);
+    wrong.unless(takes <= aim, format!("an event takes {takes} ms"));
     wrong.0
 }
 

@@ -107,7 +107,7 @@ const LOGGED: f64 = 2_000.0;
 /// Metrics that the tracker writes, those of them that the alerter writes too, and the exporter's.
 pub(super) const METRICS: (f64, f64, f64) = (9.0, 3.0, 2.0);
 /// Alarms of the template, of which some are there with the alerter and the exporter alone.
-pub(super) const ALARMS: (f64, f64, f64) = (9.0, 4.0, 3.0);
+pub(super) const ALARMS: (f64, f64, f64) = (10.0, 4.0, 4.0);
 /// Calls of KMS a month, whatever is stored: data keys of tables, queues and topic.
 const KEY_CALLS: f64 = 100_000.0;
 /// X-Ray traces each invocation up to one a second, and this share of those beyond.
