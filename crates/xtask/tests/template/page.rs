@@ -9,7 +9,8 @@ use crate::{Templates, deployed};
 
 const PAGE: &str = "../../docs/deploy.md";
 
-/// What CloudFormation's schemas ask for and the templates never use, by pattern, and why.
+/// What CloudFormation's schemas ask for and the templates never use, by pattern of the action, behind its type where another
+/// needs it, and why.
 const NOT_NEEDED: &[(&str, &str)] = &[
     ("*:TagResource", "no resource has tags"),
     ("*:UntagResource", "no resource has tags"),
@@ -39,6 +40,8 @@ const NOT_NEEDED: &[(&str, &str)] = &[
     ("iam:*RolePermissionsBoundary", "no role has a boundary"),
     ("iam:TagRole", "no resource has tags"),
     ("iam:UntagRole", "no resource has tags"),
+    ("AWS::Athena::WorkGroup iam:CreateServiceLinkedRole", "the workgroup runs queries alone, as who asks them"),
+    ("AWS::DynamoDB::Table iam:CreateServiceLinkedRole", "no table is global, streams or scales by a target"),
     ("kms:DisableKey", "the key is never disabled"),
     ("kms:EnableKey", "the key is never disabled"),
     ("kms:RevokeGrant", "grants go with what they are for"),
@@ -191,15 +194,35 @@ fn tables_are_those_of_the_template() {
     assert!(old == page, "docs/deploy.md is out of date: TRAILHOUND_BLESS=1 writes its tables");
 }
 
-/// The actions that the templates need and statements do not give, with the types that need them.
-fn missing(templates: &Templates, statements: &[&Value]) -> Vec<String> {
-    let granted: Vec<String> = statements.iter().flat_map(|statement| actions(statement)).collect();
-    let is_granted = |action: &str| granted.iter().any(|pattern| matches(pattern, action));
-    let is_needed = |action: &str| !NOT_NEEDED.iter().any(|(pattern, _)| matches(pattern, action));
+/// Whether an exception takes in an action that a type needs.
+fn excepts(exception: &str, kind: &str, action: &str) -> bool {
+    matches(exception, action) || matches(exception, &format!("{kind} {action}"))
+}
+
+/// The statement of the policy `optional` that whoever wants this of a type has switched on.
+fn switch(kind: &str, action: &str) -> Option<&'static str> {
+    let is_of_organizations = action.starts_with("organizations:") || action == "iam:CreateServiceLinkedRole";
+    match kind {
+        kind if kind.starts_with("AWS::Detective::") => Some("EnableDetective"),
+        kind if kind.starts_with("AWS::KMS::") || action.starts_with("kms:") => Some("CreateKmsKey"),
+        "AWS::CloudTrail::Trail" if is_of_organizations => Some("OrganizationTrail"),
+        _ => None,
+    }
+}
+
+/// The actions that the templates need and statements do not give, with the types that need them. Of optional statements
+/// that alone counts which whoever needs the action has: each may be the only one.
+fn missing(templates: &Templates, deployer: &[&Value], optional: &[&Value]) -> Vec<String> {
     let mut missing = Vec::new();
     for (kind, needed) in templates.permissions.as_object().unwrap() {
-        for action in list(needed).iter().map(text).filter(|action| is_needed(action) && !is_granted(action)) {
-            missing.push(format!("{kind}: {action}"));
+        let is_needed = |action: &&str| !NOT_NEEDED.iter().any(|(exception, _)| excepts(exception, kind, action));
+        for action in list(needed).iter().map(text).filter(is_needed) {
+            let switch = switch(kind, action);
+            let own = optional.iter().filter(|statement| switch.is_some_and(|switch| statement["Sid"] == switch));
+            let mut granted = deployer.iter().chain(own).flat_map(|statement| actions(statement));
+            if !granted.any(|pattern| matches(&pattern, action)) {
+                missing.push(format!("{kind}: {action} ({})", switch.unwrap_or("always")));
+            }
         }
     }
     missing
@@ -211,20 +234,21 @@ fn deployer_may_do_what_the_templates_need() {
     let Some(templates) = Templates::load() else { return };
     let page = fs::read_to_string(PAGE).unwrap();
     let policies = ["deployer", "optional"].map(|name| policy(&page, name));
-    let statements: Vec<&Value> = policies.iter().flat_map(|policy| list(&policy["Statement"])).collect();
-    let lacks = missing(&templates, &statements);
+    let [deployer, optional] = policies.each_ref().map(|policy| list(&policy["Statement"]).iter().collect::<Vec<_>>());
+    let lacks = missing(&templates, &deployer, &optional);
     assert!(lacks.is_empty(), "not in docs/deploy.md:\n  {}", lacks.join("\n  "));
 
     // Without any one of them something cannot be made, but for what the command asks for itself.
-    for without in statements.iter().filter(|statement| statement["Sid"] != "Stacks") {
-        let rest: Vec<&Value> = statements.iter().copied().filter(|statement| statement != without).collect();
-        assert!(!missing(&templates, &rest).is_empty(), "{} is not needed", without["Sid"]);
+    for without in deployer.iter().chain(&optional).filter(|statement| statement["Sid"] != "Stacks") {
+        let [deployer, optional] =
+            [&deployer, &optional].map(|all| all.iter().copied().filter(|one| one != without).collect::<Vec<_>>());
+        assert!(!missing(&templates, &deployer, &optional).is_empty(), "{} is not needed", without["Sid"]);
     }
     // An exception that nothing asks for is a leftover.
-    let asked: Vec<&str> =
-        templates.permissions.as_object().unwrap().values().flat_map(|needed| list(needed).iter().map(text)).collect();
-    for (pattern, _) in NOT_NEEDED {
-        assert!(asked.iter().any(|action| matches(pattern, action)), "nothing asks for {pattern}");
+    let permissions = templates.permissions.as_object().unwrap();
+    let asked = || permissions.iter().flat_map(|(kind, needed)| list(needed).iter().map(move |one| (kind, text(one))));
+    for (exception, _) in NOT_NEEDED {
+        assert!(asked().any(|(kind, action)| excepts(exception, kind, action)), "nothing asks for {exception}");
     }
 }
 
