@@ -67,6 +67,24 @@ pub(super) const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        name: "no partition is written down where another would be wrong",
+        check: partitions,
+        breaches: &[
+            put(
+                "/Resources/Key/Properties/KeyPolicy/Statement/5/Principal/Service/Fn::Sub",
+                r#""logs.${AWS::Region}.amazonaws.com""#,
+            ),
+            put("/Resources/Trail/Properties/S3BucketName", r#""arn:aws:s3:::logs""#),
+            put("/Outputs/LogsBucketUrl/Value", r#""https://logs.s3.amazonaws.com""#),
+            put(
+                "/Outputs/DashboardUrl/Value",
+                r#"{"Fn::Sub": "https://${AWS::Region}.console.aws.amazon.com/cloudwatch/home"}"#,
+            ),
+            put("/Conditions/IsChina/Fn::Equals/1", r#""aws""#),
+            put("member.yaml:/Outputs/MemberRoleArn/Value", r#""arn:aws:iam::111122223333:role/r""#),
+        ],
+    },
+    Rule {
         name: "what costs is off",
         check: defaults,
         breaches: &[
@@ -228,6 +246,48 @@ fn plain(templates: &Templates) -> Vec<String> {
         }
     }
     wrong.0
+}
+
+/// Services and sources of events have the same name in every partition, but for CloudWatch Logs in a region; hosts and ARNs
+/// have not.
+fn partitions(templates: &Templates) -> Vec<String> {
+    let mut wrong = Violations::default();
+    for (file, template) in templates.named() {
+        let mut texts = Vec::new();
+        for part in ["Parameters", "Resources", "Outputs"] {
+            strings(&template[part], &mut texts);
+        }
+        for text in texts {
+            let is_name = |name: &str| {
+                let service = name.strip_suffix(".amazonaws.com").unwrap_or_default();
+                !service.is_empty() && service.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+            };
+            let is_host = text.contains("amazonaws.com") && !text.split(',').all(is_name);
+            wrong.unless(!is_host && !text.contains("arn:aws:"), format!("{file}: {text}"));
+        }
+    }
+    let stack = &templates.stack;
+    let console = json!({"Fn::If": ["IsChina", "console.amazonaws.cn",
+        {"Fn::If": ["IsGovCloud", "console.amazonaws-us-gov.com", "console.aws.amazon.com"]}]});
+    wrong.unless(stack["Outputs"]["DashboardUrl"]["Value"]["Fn::Sub"][1]["Console"] == console, "one console for all");
+    for (condition, partition) in [("IsChina", "aws-cn"), ("IsGovCloud", "aws-us-gov")] {
+        let wanted = json!({"Fn::Equals": [{"Ref": "AWS::Partition"}, partition]});
+        wrong.unless(stack["Conditions"][condition] == wanted, format!("{condition} is another partition"));
+    }
+    wrong.0
+}
+
+/// Every text in a value, but for what explains a parameter.
+fn strings<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::String(text) => found.push(text),
+        Value::Array(values) => values.iter().for_each(|value| strings(value, found)),
+        Value::Object(fields) => {
+            let explains = |name: &str| ["Description", "ConstraintDescription", "AllowedPattern"].contains(&name);
+            fields.iter().filter(|(name, _)| !explains(name)).for_each(|(_, value)| strings(value, found));
+        }
+        _ => {}
+    }
 }
 
 fn defaults(templates: &Templates) -> Vec<String> {
