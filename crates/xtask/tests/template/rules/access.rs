@@ -52,6 +52,7 @@ pub(super) const RULES: &[Rule] = &[
                 "/Resources/ExporterRole/Properties/Policies/0/PolicyDocument/Statement/2/Resource/Fn::Sub",
                 r#""${AnalyticsBucket.Arn}/*""#,
             ),
+            remove("/Resources/ExporterRole/Properties/Policies/0/PolicyDocument/Statement/7"),
         ],
     },
     Rule {
@@ -287,6 +288,11 @@ fn duties(templates: &Templates) -> Vec<String> {
             wrong.unless(statement["Resource"] == lake, format!("{role} deletes outside the lake"));
         }
     }
+    // Files of a trail that was there before may have a key of their own.
+    let exporter = &templates.stack["Resources"]["ExporterRole"]["Properties"]["Policies"][0]["PolicyDocument"];
+    let decrypts = statement(exporter, "DecryptTrailFiles");
+    let is_own = decrypts["Action"] == "kms:Decrypt" && decrypts["Resource"] == json!({"Ref": "ExistingLogsKeyArn"});
+    wrong.unless(is_own, "ExporterRole cannot read what another key encrypts");
     wrong.0
 }
 

@@ -85,6 +85,14 @@ pub(super) const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        name: "members are named with the external id that their roles ask for",
+        check: members,
+        breaches: &[
+            remove("/Rules/MembersAskForAnId"),
+            put("/Rules/MembersAskForAnId/RuleCondition/Fn::Not/0/Fn::Equals/0/Ref", r#""MemberRoleName""#),
+        ],
+    },
+    Rule {
         name: "what costs is off",
         check: defaults,
         breaches: &[
@@ -288,6 +296,15 @@ fn strings<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
         }
         _ => {}
     }
+}
+
+fn members(templates: &Templates) -> Vec<String> {
+    let mut wrong = Violations::default();
+    let named = |name: &str| json!({"Fn::Not": [{"Fn::Equals": [{"Ref": name}, ""]}]});
+    let rule = &templates.stack["Rules"]["MembersAskForAnId"];
+    let asks = rule["Assertions"][0]["Assert"] == named("MemberExternalId");
+    wrong.unless(rule["RuleCondition"] == named("MemberAccounts") && asks, "members could not be read");
+    wrong.0
 }
 
 fn defaults(templates: &Templates) -> Vec<String> {
