@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use sample::Plan;
 use serde_json::{Value, json};
+use testkit::http::HttpFaults;
+use testkit::http::proxy::Proxy;
 
 use crate::support::{Ran, World, small_trail};
 
@@ -415,7 +417,9 @@ fn only_queries_are_sent_to_athena() {
 #[test]
 fn ctrl_c_stops_the_query_over_there() {
     let Some(mut cloud) = small() else { return };
+    let proxy = Proxy::open(&format!("http://127.0.0.1:{}", cloud.port), HttpFaults::default(), 0.0);
     let mut command = cloud.command(NOW);
+    command.env("AWS_ENDPOINT_URL", &proxy.endpoint);
     command.args(["sql", "SELECT 'never' AS n", "--engine", "athena"]).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     let begun = Instant::now();
@@ -437,4 +441,11 @@ fn ctrl_c_stops_the_query_over_there() {
     };
     assert_eq!(ended.code(), Some(130));
     assert_eq!(cloud.ask("stopped"), "1");
+
+    // With what else a question calls, this is what the stack's policy for analysts has to allow.
+    let mut command = cloud.command(NOW);
+    command.env("AWS_ENDPOINT_URL", &proxy.endpoint).args(["query", "run", "root_usage", "--engine", "athena"]);
+    Ran(command.output().unwrap()).code(0);
+    let known: Value = serde_json::from_str(include_str!("../../../lambda/tests/calls.json")).unwrap();
+    assert_eq!(json!(proxy.calls()), known["analyst"]);
 }

@@ -63,8 +63,8 @@ impl Proxy {
 }
 
 impl Proxy {
-    /// What was called of tables, topics and buckets, as a policy has it: `dynamodb:Query TABLE`, `dynamodb:Query
-    /// TABLE/index`, `sns:Publish`, `s3:GetObject FOLDER/*`.
+    /// What was called of tables, topics, buckets and Athena, as a policy has it: `dynamodb:Query TABLE`, `dynamodb:Query
+    /// TABLE/index`, `sns:Publish`, `s3:GetObject FOLDER/*`, `athena:GetQueryResults`.
     #[must_use]
     pub fn calls(&self) -> BTreeSet<String> {
         self.shared.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -176,7 +176,11 @@ fn operation(request: &Request) -> String {
 
 /// What a request needs to be allowed.
 fn calls(request: &Request, operation: &str) -> Vec<String> {
-    if request.header("x-amz-target").is_none_or(|target| !target.starts_with("DynamoDB")) {
+    let target = request.header("x-amz-target").unwrap_or_default();
+    if target.starts_with("AmazonAthena") {
+        return vec![format!("athena:{operation}")];
+    }
+    if !target.starts_with("DynamoDB") {
         return match operation {
             "Publish" => vec!["sns:Publish".to_owned()],
             _ => of_objects(request).into_iter().collect(),
