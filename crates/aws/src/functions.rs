@@ -1,4 +1,4 @@
-//! Lambda's Invoke and the log groups of functions, without their SDKs.
+//! Lambda's Invoke and GetAccountSettings and the log groups of functions, without their SDKs.
 
 use std::fmt;
 use std::time::Duration;
@@ -69,6 +69,24 @@ impl Functions {
             ..Operation::POST
         };
         self.signed.clone().kept_alive().call(&operation, &self.region, event, INVOKE)
+    }
+
+    /// How many functions may run at once in the region beside those that have a part of that reserved.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn unreserved(&self) -> Result<u64, CallError> {
+        const SETTINGS: Operation<'_> = Operation {
+            permission: "lambda:GetAccountSettings",
+            service: "Lambda",
+            host: "lambda",
+            method: "GET",
+            path: "/2016-08-19/account-settings/",
+            ..Operation::POST
+        };
+        let answer: Value = self.signed.call(&SETTINGS, &self.region, &Value::Null, LOOK)?;
+        let number = answer["AccountLimit"]["UnreservedConcurrentExecutions"].as_u64();
+        number.ok_or_else(|| CallError::Refused("the answer is not what it should be".to_owned()))
     }
 
     /// The lines of a log group since a time, the oldest first; and the token with which the rest is asked for.

@@ -60,6 +60,27 @@ struct Delete {
     object: Vec<Version>,
 }
 
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketTagging.html>
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tagging {
+    #[serde(default, rename = "TagSet")]
+    set: TagSet,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct TagSet {
+    #[serde(default, rename = "Tag")]
+    tags: Vec<Tag>,
+}
+
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tag {
+    key: String,
+    value: String,
+}
+
 /// What was not deleted.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -124,6 +145,34 @@ impl Artifacts {
         match self.bucket.edge.run(put) {
             Ok(_) => Ok(()),
             Err(error) => Err(classify_store("s3:PutObject", &self.address(key), &error)),
+        }
+    }
+
+    /// The tags of the bucket; none where there is no bucket.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn tags(&self) -> Result<Option<Vec<(String, String)>>, CallError> {
+        match self.ask("s3:GetBucketTagging", "GET", "tagging=", String::new()) {
+            Ok(answer) => {
+                let Tagging { set } = read(&answer)?;
+                Ok(Some(set.tags.into_iter().map(|Tag { key, value }| (key, value)).collect()))
+            }
+            Err(CallError::Refused(said)) if said.starts_with("NoSuchTagSet") => Ok(Some(Vec::new())),
+            Err(CallError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes the bucket if it is empty. Returns whether it is gone.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn remove(&self) -> Result<bool, CallError> {
+        match self.ask("s3:DeleteBucket", "DELETE", "", String::new()) {
+            Ok(_) | Err(CallError::NotFound(_)) => Ok(true),
+            Err(CallError::Refused(said)) if said.starts_with("BucketNotEmpty") => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -234,6 +283,17 @@ mod tests {
         let none = "<ListVersionsResult><Name>b</Name><IsTruncated>false</IsTruncated></ListVersionsResult>";
         assert_eq!(read::<Versions>(none.as_bytes()).unwrap(), Versions::default());
         assert!(read::<Versions>(b"<html>").is_err());
+    }
+
+    #[test]
+    fn tags_are_read_and_none_are_none() {
+        let answer = r#"<?xml version="1.0"?><Tagging xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><TagSet>
+            <Tag><Key>aws:cloudformation:stack-name</Key><Value>trailhound</Value></Tag>
+            <Tag><Key>b</Key><Value/></Tag></TagSet></Tagging>"#;
+        let tag = |key: &str, value: &str| Tag { key: key.to_owned(), value: value.to_owned() };
+        let tags = read::<Tagging>(answer.as_bytes()).unwrap().set.tags;
+        assert_eq!(tags, [tag("aws:cloudformation:stack-name", "trailhound"), tag("b", "")]);
+        assert!(read::<Tagging>(b"<Tagging><TagSet/></Tagging>").unwrap().set.tags.is_empty());
     }
 
     #[test]

@@ -132,7 +132,8 @@ impl Signed {
             method: operation.method,
             url,
             headers,
-            body: body.to_string(),
+            // What asks for nothing has no body.
+            body: if body.is_null() { String::new() } else { body.to_string() },
         };
         self.send(&raw, region).await
     }
