@@ -73,6 +73,13 @@ impl Stack {
         self.status.ends_with("_IN_PROGRESS")
     }
 
+    /// Whether it could not be made or not be deleted: it can only be deleted then, and never be updated.
+    #[must_use]
+    pub fn is_left_over(&self) -> bool {
+        let status = self.status.as_str();
+        matches!(status, "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED")
+    }
+
     /// Whether what was under way went well.
     #[must_use]
     pub fn is_sound(&self) -> bool {
@@ -101,10 +108,12 @@ pub enum Value {
 /// One resource that would change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// `Add`, `Modify`, `Remove`.
+    /// `Add`, `Modify`, `Remove`, `Import`.
     pub action: String,
     /// Its name in the template.
     pub name: String,
+    /// What the service calls it, where it is there already.
+    pub physical: String,
     /// Such as `AWS::DynamoDB::Table`.
     pub kind: String,
     /// Whether it is made anew, and what it held is lost.
@@ -246,7 +255,8 @@ impl Stacks {
         Ok(parameters.into_iter().filter_map(parameter).collect())
     }
 
-    /// Finds out what a stack would become, without changing anything.
+    /// Finds out what a stack would become, without changing anything. With `adopts`, resources that are there already are
+    /// taken up, if the template spells their names out and retains them.
     ///
     /// # Errors
     /// [`AwsError`].
@@ -255,6 +265,7 @@ impl Stacks {
         name: &str,
         template: Template<'_>,
         parameters: &[(String, Value)],
+        adopts: bool,
         proposal: &str,
     ) -> Result<Proposal, AwsError> {
         // What a change set alone made of a stack that is not there is none yet.
@@ -274,6 +285,7 @@ impl Stacks {
             .change_set_name(proposal)
             .change_set_type(if is_new { ChangeSetType::Create } else { ChangeSetType::Update })
             .capabilities(Capability::CapabilityNamedIam)
+            .set_import_existing_resources(adopts.then_some(true))
             // Without tags: CloudFormation would put a stack's on every resource, and the deployer may tag none.
             .set_parameters(Some(parameters.iter().map(parameter).collect()));
         create = match template {
@@ -445,6 +457,7 @@ fn change(change: aws_sdk_cloudformation::types::Change) -> Option<Change> {
     Some(Change {
         action: change.action?.as_str().to_owned(),
         name: change.logical_resource_id?,
+        physical: change.physical_resource_id.unwrap_or_default(),
         kind: change.resource_type.unwrap_or_default(),
         is_replaced: change.replacement.is_some_and(|replacement| replacement.as_str() == "True"),
     })

@@ -11,6 +11,7 @@ endpoint it answers at; then each line on standard input is a command, answered 
   scan TABLE         every item of a table
   objects BUCKET PREFIX   the keys of objects
   bucket NAME        makes a bucket with an object in it
+  put BUCKET KEY     puts an object into a bucket
   left               what is left in the account
 
 It ends where its standard input does.
@@ -42,7 +43,8 @@ import botocore.session
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack import app
-from ministack.services import dynamodb, eventbridge, scheduler
+from ministack.services import dynamodb, eventbridge, s3, scheduler
+from ministack.services.cloudformation import changesets, provisioners
 
 athena_engine.install(ENDPOINT, CACHE.name)
 put_events = eventbridge._put_events
@@ -59,6 +61,34 @@ def described(name):
 
 
 dynamodb._table_description = described
+BUCKET = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
+create_bucket = BUCKET["create"]
+
+
+def create_tagged(logical_id, props, stack):
+    """CloudFormation tags the buckets that it makes, and ministack does not."""
+    name, attributes = create_bucket(logical_id, props, stack)
+    s3._bucket_tags[name] = {
+        "aws:cloudformation:stack-id": f"arn:aws:cloudformation:{REGION}:000000000000:stack/{stack}/1",
+        "aws:cloudformation:logical-id": logical_id,
+    }
+    return name, attributes
+
+
+BUCKET["create"] = create_tagged
+# What is taken up is there already, of which ministack's validation complains.
+ADOPTED = set()
+existing_resources, name_conflict = changesets._existing_resources, provisioners.s3_bucket_name_conflict
+
+
+def adopted_resources(changes, template):
+    found = existing_resources(changes, template)
+    ADOPTED.update(resource["ResourceIdentifier"].get("BucketName") for resource in found)
+    return found
+
+
+changesets._existing_resources = adopted_resources
+provisioners.s3_bucket_name_conflict = lambda name: None if name in ADOPTED else name_conflict(name)
 
 
 class Later:
@@ -143,6 +173,11 @@ def bucket(name):
     s3.put_object(Bucket=name, Key="letter", Body=b"dear")
 
 
+def put(place):
+    name, key = place.split(" ")
+    client("s3").put_object(Bucket=name, Key=key, Body=b"dear")
+
+
 def left():
     return {
         "stacks": [stack["StackName"] for stack in client("cloudformation").describe_stacks()["Stacks"]],
@@ -159,7 +194,7 @@ def left():
 
 
 COMMANDS = {"functions": functions, "subscribe": subscribe, "emit": emit, "later": later, "told": told, "scan": scan,
-            "objects": objects, "bucket": bucket, "left": left}
+            "objects": objects, "bucket": bucket, "put": put, "left": left}
 
 
 def obey():

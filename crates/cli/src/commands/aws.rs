@@ -1,5 +1,6 @@
 //! `trailhound aws`: a deployment in an AWS account.
 
+mod buckets;
 mod cost;
 mod deploy;
 mod destroy;
@@ -29,6 +30,10 @@ const MEMBER: &str = include_str!("../../../../deploy/member.yaml");
 const ARTIFACTS: &str = include_str!("aws/artifacts.json");
 /// Where in that bucket.
 const PREFIX: &str = "trailhound/";
+/// What CloudFormation calls a bucket.
+const BUCKET: &str = "AWS::S3::Bucket";
+/// The longest name of a stack: with it every bucket that the template names has at most 63 characters.
+const STACK_MAX: usize = 35;
 
 pub(crate) fn run(session: &mut Session, command: &AwsCommand) -> anyhow::Result<Exit> {
     match command {
@@ -62,11 +67,11 @@ impl Place {
         let name = arguments.stack.clone();
         let is_letter = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
         if name.is_empty()
-            || name.len() > 35
+            || name.len() > STACK_MAX
             || !name.starts_with(|first: char| first.is_ascii_lowercase())
             || !name.chars().all(is_letter)
         {
-            let wanted = "at most 35 lower-case letters, digits and hyphens, a letter first";
+            let wanted = format!("at most {STACK_MAX} lower-case letters, digits and hyphens, a letter first");
             return Err(usage(format!("--stack {name:?}: a stack's name stands in the names of buckets: {wanted}")));
         }
         let (account, stop) = own_account(session, &arguments.side)?;
@@ -102,7 +107,7 @@ impl Place {
     }
 
     fn artifacts_bucket(&self) -> String {
-        format!("{}-artifacts-{}-{}", self.name, self.account.id, self.region)
+        buckets::name_of_artifacts(&self.name, &self.account.id, &self.region)
     }
 
     fn artifacts(&self) -> anyhow::Result<Artifacts> {

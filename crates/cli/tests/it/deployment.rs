@@ -58,6 +58,18 @@ impl Account {
         serde_json::from_str(&self.line()).unwrap()
     }
 
+    /// Zip files of functions that are never invoked.
+    fn empty_functions(&self) -> String {
+        let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+        for name in ["tracker", "alerter", "exporter"] {
+            let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::new()));
+            zip.start_file("bootstrap", SimpleFileOptions::default()).unwrap();
+            let file = format!("functions/{name}-{architecture}-test.zip");
+            self.live.world.file(&file, zip.finish().unwrap().into_inner());
+        }
+        self.live.world.path("functions").to_str().unwrap().to_owned()
+    }
+
     fn run(&self, arguments: &[&str]) -> Ran {
         self.trailhound(&[&["aws"], arguments].concat())
     }
@@ -139,14 +151,7 @@ fn functions(folder: &Path) {
 #[test]
 fn a_name_that_is_taken_is_named_and_the_rest_can_be_removed() {
     let Some(mut account) = Account::open(&[]) else { return };
-    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
-    for name in ["tracker", "alerter", "exporter"] {
-        let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::new()));
-        zip.start_file("bootstrap", SimpleFileOptions::default()).unwrap();
-        let file = format!("functions/{name}-{architecture}-test.zip");
-        account.live.world.file(&file, zip.finish().unwrap().into_inner());
-    }
-    let folder = account.live.world.path("functions").to_str().unwrap().to_owned();
+    let folder = account.empty_functions();
     // Such as what an earlier stack left behind.
     let taken = format!("trailhound-analytics-{ACCOUNT}");
     account.ask(&format!("bucket {taken}"));
@@ -163,7 +168,41 @@ fn a_name_that_is_taken_is_named_and_the_rest_can_be_removed() {
         let wanted = if kind == "buckets" { json!([taken]) } else { json!([]) };
         assert_eq!(left, &wanted, "{kind}");
     }
+    // Nor is it where the stack is gone.
+    let gone = account.run(&["destroy", "--delete-data", "--yes"]).code(0).stdout();
+    assert_eq!(gone, "there is no stack trailhound in eu-central-1\n");
     assert_eq!(account.ask(&format!("objects {taken} l")), json!(["letter"]));
+}
+
+#[test]
+fn a_bucket_outlives_its_switch_and_its_stack_and_is_taken_up_again() {
+    let Some(mut account) = Account::open(&[]) else { return };
+    let folder = account.empty_functions();
+    let deploy = ["deploy", "--functions", &folder, "--forward-from", "none", "--yes", "--quiet"];
+    let deploy = |account: &Account, more: &[&str]| account.run(&[&deploy[..], more].concat()).code(0).stdout();
+    let off = ["--parameter", "EnableAnalytics=false"];
+    let lake = format!("trailhound-analytics-{ACCOUNT}");
+    deploy(&account, &["--parameter", "CreateTrail=false"]);
+    account.ask(&format!("put {lake} letter"));
+
+    let said = account.run(&["destroy", "--yes", "--quiet"]).code(0).stdout();
+    assert!(said.contains(&format!("stays: AWS::S3::Bucket {lake}: `deploy` takes it up again")), "{said}");
+    assert_eq!(account.ask("left")["buckets"], json!([lake]), "empty ones go, and that of the functions");
+    let said = deploy(&account, &["--parameter", "CreateTrail=false"]);
+    assert!(said.contains(&format!("{lake} is taken up again, with all that is in it\n")), "{said}");
+    assert!(deploy(&account, &[]).starts_with("nothing changes in the stack trailhound\n"));
+    assert_eq!(account.ask(&format!("objects {lake} l")), json!(["letter"]));
+
+    // What is switched off stays, too, and goes where no stack speaks of it any more. (That it is taken up again when it
+    // is switched on, the emulator does not play: its change sets know no conditions.)
+    let said = deploy(&account, &off);
+    assert!(said.contains(&format!("stays: AWS::S3::Bucket {lake}, which is taken up again")), "{said}");
+    account.run(&["destroy", "--yes", "--quiet"]).code(0);
+    assert_eq!(account.ask("left")["buckets"], json!([lake]));
+    account.run(&["destroy", "--yes", "--delete-data", "--quiet"]).code(0);
+    for (kind, left) in account.ask("left").as_object().unwrap() {
+        assert_eq!(left, &json!([]), "{kind}");
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod crash;
 mod credentials;
 mod daemon;
 mod deployment;
+mod deploys;
 mod detective;
 #[cfg(unix)]
 mod door;

@@ -15,44 +15,61 @@ use testkit::http::script::{Asked, Script};
 use crate::live::Live;
 use crate::support::Ran;
 
-const ACCOUNT: &str = "111122223333";
-const TEMPLATE: &str = include_str!("../../../../deploy/trailhound.yaml");
+pub(crate) const ACCOUNT: &str = "111122223333";
+pub(crate) const TEMPLATE: &str = include_str!("../../../../deploy/trailhound.yaml");
 
 /// An account with CloudFormation, S3, CloudTrail, Lambda and what they have.
-struct Cloud {
+pub(crate) struct Cloud {
     live: Live,
-    script: Script,
-    state: Arc<Mutex<State>>,
+    pub(crate) script: Script,
+    pub(crate) state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
-struct State {
-    stacks: BTreeMap<String, Stack>,
+pub(crate) struct State {
+    pub(crate) stacks: BTreeMap<String, Stack>,
+    pub(crate) buckets: BTreeMap<String, Bucket>,
     /// What was proposed last.
     proposed: Option<(String, Pairs)>,
     trails: Vec<Trail>,
+    /// What is said to change, where it is not a table.
+    pub(crate) changes: Option<&'static str>,
+    /// What Lambda has left to reserve.
+    pub(crate) concurrency: u64,
     /// Actions and targets that are denied.
-    denied: Vec<&'static str>,
+    pub(crate) denied: Vec<&'static str>,
     /// What functions answer, before they answer as they always do.
     answers: VecDeque<(u16, Value)>,
     /// The items of the control table by their keys, and those of the alerts.
     control: BTreeMap<String, Value>,
     alerts: Vec<Value>,
+    /// An action of CloudFormation that is refused, and why.
+    pub(crate) refused: Option<(&'static str, &'static str)>,
+}
+
+/// A bucket by the stack that has made it, its name there, and the number of its objects.
+#[derive(Clone, Default)]
+pub(crate) struct Bucket {
+    pub(crate) stack: &'static str,
+    pub(crate) logical: &'static str,
+    pub(crate) objects: usize,
 }
 
 #[derive(Clone, Default)]
-struct Stack {
-    status: String,
+pub(crate) struct Stack {
+    pub(crate) status: String,
     parameters: Pairs,
     outputs: Pairs,
+    /// The type and the name of each.
+    pub(crate) resources: Pairs,
 }
 
-type Pairs = Vec<(String, String)>;
+pub(crate) type Pairs = Vec<(String, String)>;
 
 /// A trail's ARN, whether it is logging, and its selectors.
 type Trail = (&'static str, bool, Value);
 
-fn pairs(all: &[(&str, &str)]) -> Pairs {
+pub(crate) fn pairs(all: &[(&str, &str)]) -> Pairs {
     all.iter().map(|(name, value)| pair(name, value)).collect()
 }
 
@@ -61,31 +78,31 @@ fn pair(name: &str, value: &str) -> (String, String) {
 }
 
 impl Cloud {
-    fn new() -> Cloud {
-        let state = Arc::<Mutex<State>>::default();
+    pub(crate) fn new() -> Cloud {
+        let state = Arc::new(Mutex::new(State { concurrency: 1000, ..State::default() }));
         let behind = Arc::clone(&state);
         let script = Script::open(move |asked| answer(&mut behind.lock().unwrap(), asked));
         Cloud { live: Live::new(|_| ()), script, state }
     }
 
-    fn has(&self, name: &str, status: &str, parameters: &[(&str, &str)]) {
-        let stack = Stack { status: status.to_owned(), parameters: pairs(parameters), outputs: Vec::new() };
+    pub(crate) fn has(&self, name: &str, status: &str, parameters: &[(&str, &str)]) {
+        let stack = Stack { status: status.to_owned(), parameters: pairs(parameters), ..Stack::default() };
         self.state.lock().unwrap().stacks.insert(name.to_owned(), stack);
     }
 
-    fn stacks(&self) -> Vec<String> {
+    pub(crate) fn stacks(&self) -> Vec<String> {
         self.state.lock().unwrap().stacks.keys().cloned().collect()
     }
 
     /// The functions' zip files, of these names.
-    fn zips(&self, functions: &[&str]) -> String {
+    pub(crate) fn zips(&self, functions: &[&str]) -> String {
         for function in functions {
             self.live.world.file(&format!("functions/{function}-x86_64-test.zip"), "zip");
         }
         self.live.world.path("functions").to_str().unwrap().to_owned()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         self.trailhound(&[&["aws"], arguments].concat())
     }
 
@@ -98,31 +115,31 @@ impl Cloud {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         Ran(self.command(arguments).output().unwrap())
     }
 
     /// Deploys without asking, without forwarders.
-    fn deploy(&self, functions: &[&str], more: &[&str]) -> Ran {
+    pub(crate) fn deploy(&self, functions: &[&str], more: &[&str]) -> Ran {
         let folder = self.zips(functions);
         self.run(&[&["deploy", "--functions", &folder, "--forward-from", "none", "--yes"], more].concat())
     }
 
     /// The forms of one action, in their order.
-    fn asked(&self, action: &str) -> Vec<Pairs> {
+    pub(crate) fn asked(&self, action: &str) -> Vec<Pairs> {
         let forms = self.script.asked().into_iter().map(|asked| form(&asked.body));
         forms.filter(|form| form.first().is_some_and(|(_, name)| name == action)).collect()
     }
 
     /// What a stack was given for a parameter.
-    fn given(&self, stack: &str, parameter: &str) -> Option<String> {
+    pub(crate) fn given(&self, stack: &str, parameter: &str) -> Option<String> {
         let state = self.state.lock().unwrap();
         let found = state.stacks[stack].parameters.iter().find(|(name, _)| name == parameter);
         found.map(|(_, value)| value.clone())
     }
 }
 
-const ALL: &[&str] = &["tracker", "alerter", "exporter"];
+pub(crate) const ALL: &[&str] = &["tracker", "alerter", "exporter"];
 
 fn answer(state: &mut State, asked: &Asked) -> (u16, String) {
     if let Some(target) = asked.target.rsplit('.').next().filter(|target| !target.is_empty()) {
@@ -130,6 +147,13 @@ fn answer(state: &mut State, asked: &Asked) -> (u16, String) {
             return (400, json!({"__type": "AccessDeniedException", "message": "no"}).to_string());
         }
         return (200, of_json(state, target, &serde_json::from_str(&asked.body).unwrap()).to_string());
+    }
+    if asked.call.ends_with("/account-settings/") {
+        let limit = json!({"AccountLimit": {"UnreservedConcurrentExecutions": state.concurrency}});
+        return (200, limit.to_string());
+    }
+    if let Some((method, name, of)) = of_bucket(&asked.call) {
+        return bucket(state, method, name, of);
     }
     if asked.call.starts_with("HEAD ") {
         return (404, String::new());
@@ -152,6 +176,9 @@ fn answer(state: &mut State, asked: &Asked) -> (u16, String) {
             format!("User: arn:aws:iam::{ACCOUNT}:user/x is not authorized to perform: cloudformation:{action}");
         return (403, error("AccessDenied", &message));
     }
+    if let Some((_, why)) = state.refused.filter(|(refused, _)| *refused == action) {
+        return (400, error("ValidationError", why));
+    }
     let name = field("StackName");
     let name = name.split('/').nth(1).unwrap_or(name).to_owned();
     let stack = state.stacks.get(&name).cloned();
@@ -160,6 +187,16 @@ fn answer(state: &mut State, asked: &Asked) -> (u16, String) {
             return (400, error("ValidationError", &format!("Stack with id {name} does not exist")));
         }
         ("DescribeStacks", Some(stack)) => described(&name, &stack),
+        ("ListStackResources", Some(stack)) => {
+            let member = |(kind, name): &(String, String)| {
+                format!(
+                    "<member><LogicalResourceId>It</LogicalResourceId><PhysicalResourceId>{name}</PhysicalResourceId>\
+                     <ResourceType>{kind}</ResourceType><ResourceStatus>CREATE_COMPLETE</ResourceStatus></member>"
+                )
+            };
+            let members: String = stack.resources.iter().map(member).collect();
+            format!("<StackResourceSummaries>{members}</StackResourceSummaries>")
+        }
         ("GetTemplateSummary", _) => {
             let names = parameters().map(|name| format!("<member><ParameterKey>{name}</ParameterKey></member>"));
             format!("<Parameters>{}</Parameters>", names.collect::<String>())
@@ -181,15 +218,26 @@ fn answer(state: &mut State, asked: &Asked) -> (u16, String) {
             "<Id>arn:aws:cloudformation:us-east-1:111122223333:changeSet/x/1</Id>".to_owned()
         }
         ("DescribeChangeSet", _) => {
-            "<Status>CREATE_COMPLETE</Status><Changes><member><Type>Resource</Type><ResourceChange>\
-            <Action>Add</Action><LogicalResourceId>EventsTable</LogicalResourceId>\
-            <ResourceType>AWS::DynamoDB::Table</ResourceType></ResourceChange></member></Changes>"
-                .to_owned()
+            let change = state.changes.unwrap_or(
+                "<Action>Add</Action><LogicalResourceId>EventsTable</LogicalResourceId>\
+                 <ResourceType>AWS::DynamoDB::Table</ResourceType>",
+            );
+            format!(
+                "<Status>CREATE_COMPLETE</Status><Changes><member><Type>Resource</Type>\
+                 <ResourceChange>{change}</ResourceChange></member></Changes>"
+            )
         }
         ("ExecuteChangeSet", _) => {
             let (name, parameters) = state.proposed.take().unwrap();
+            if let Some((_, bucket)) = parameters.iter().find(|(name, _)| name == "BucketName") {
+                let made = Bucket { stack: "trailhound-artifacts", logical: "Bucket", objects: 0 };
+                state.buckets.insert(bucket.clone(), made);
+            }
             let outputs = pairs(&[("TrackerFunctionName", "trailhound-tracker")]);
-            state.stacks.insert(name, Stack { status: "CREATE_COMPLETE".to_owned(), parameters, outputs });
+            let mut resources = state.stacks.get(&name).map(|stack| stack.resources.clone()).unwrap_or_default();
+            let removed = state.changes.filter(|change| change.contains("<Action>Remove")).unwrap_or_default();
+            resources.retain(|(_, name)| !removed.contains(name));
+            state.stacks.insert(name, Stack { status: "CREATE_COMPLETE".to_owned(), parameters, outputs, resources });
             String::new()
         }
         ("DeleteStack", _) => {
@@ -199,6 +247,44 @@ fn answer(state: &mut State, asked: &Asked) -> (u16, String) {
         _ => String::new(),
     };
     (200, format!("<{action}Response><{action}Result>{result}</{action}Result></{action}Response>"))
+}
+
+/// The method, the bucket and what is asked of it as a whole.
+fn of_bucket(call: &str) -> Option<(&str, &str, &str)> {
+    let (method, path) = call.split_once(" /")?;
+    let (name, of) = path.split_once("/?")?;
+    Some((method, name, of.split(['=', '&']).next()?))
+}
+
+fn bucket(state: &mut State, method: &str, name: &str, of: &str) -> (u16, String) {
+    let said = |code: &str| format!("<Error><Code>{code}</Code><Message>no</Message></Error>");
+    let Some(bucket) = state.buckets.get_mut(name) else { return (404, said("NoSuchBucket")) };
+    match (method, of) {
+        ("GET", "tagging") if bucket.stack.is_empty() => (404, said("NoSuchTagSet")),
+        ("GET", "tagging") => {
+            let tag = |key: &str, value: &str| {
+                format!("<Tag><Key>aws:cloudformation:{key}</Key><Value>{value}</Value></Tag>")
+            };
+            let stack = format!("arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/{}/1", bucket.stack);
+            let tags = [tag("stack-id", &stack), tag("logical-id", bucket.logical)].concat();
+            (200, format!("<Tagging><TagSet>{tags}</TagSet></Tagging>"))
+        }
+        ("GET", "versions") => {
+            let version = |n| format!("<Version><Key>k{n}</Key><VersionId>1</VersionId></Version>");
+            let versions: String = (0..bucket.objects).map(version).collect();
+            (200, format!("<ListVersionsResult><Name>b</Name>{versions}</ListVersionsResult>"))
+        }
+        ("POST", "delete") => {
+            bucket.objects = 0;
+            (200, String::new())
+        }
+        ("DELETE", _) if bucket.objects > 0 => (409, said("BucketNotEmpty")),
+        ("DELETE", _) => {
+            state.buckets.remove(name);
+            (204, String::new())
+        }
+        _ => (200, String::new()),
+    }
 }
 
 fn of_json(state: &State, target: &str, request: &Value) -> Value {
@@ -425,7 +511,7 @@ fn analytics_without_the_exporter_are_refused_before_anything_is_made() {
 }
 
 /// Runs a command on a terminal of its own, and types this.
-fn typed(command: &Command, keys: &str) -> Ran {
+pub(crate) fn typed(command: &Command, keys: &str) -> Ran {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
     let mut terminal = Command::new("script");

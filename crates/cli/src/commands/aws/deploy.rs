@@ -2,19 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use aws::{Change, Delivers, Proposal, Stack, Stacks, Template, Value};
+use aws::{Artifacts, Change, Delivers, Proposal, Stack, Stacks, Template, Value};
 use local::SystemClock;
 use pipeline::store::Clock;
 
-use super::follow::{Ended, explain, follow, last_event};
-use super::{ARTIFACTS, FORWARDER, PREFIX, Place, TEMPLATE, confirm, content_name, destroy, functions};
+use super::follow::{Ended, advised, explain, follow, last_event};
+use super::{ARTIFACTS, BUCKET, FORWARDER, PREFIX, Place, TEMPLATE};
+use super::{buckets, confirm, content_name, destroy, functions};
 use crate::args::{Architecture, DeployArgs, FunctionName};
 use crate::exit::{Exit, usage};
 use crate::output::plural;
 use crate::session::Session;
+
+/// What the functions reserve of the account's concurrency, and what Lambda leaves unreserved in any case.
+const RESERVED: u64 = 7;
+const UNRESERVED_MIN: u64 = 100;
 
 pub(super) fn run(session: &mut Session, arguments: &DeployArgs) -> anyhow::Result<Exit> {
     let given = given(&arguments.parameters)?;
@@ -24,7 +30,7 @@ pub(super) fn run(session: &mut Session, arguments: &DeployArgs) -> anyhow::Resu
     // What was only ever proposed is not there.
     let before = place.stacks.find(&place.name)?.filter(|stack| stack.status != "REVIEW_IN_PROGRESS");
     if let Some(stack) = &before {
-        check_state(&place, stack)?;
+        check_state(&place.name, &place.region, stack)?;
     }
     let has_exporter = functions.files.contains_key(&FunctionName::Exporter);
     let is_asked_for = given.get("EnableAnalytics").map(String::as_str);
@@ -43,8 +49,7 @@ pub(super) fn run(session: &mut Session, arguments: &DeployArgs) -> anyhow::Resu
         )));
     }
     // The bucket for the functions comes first: nothing of it costs anything.
-    let Some(exit) = artifacts(&place, arguments.yes)? else { return Ok(Exit::Interrupted) };
-    if exit != Exit::Done {
+    if let ControlFlow::Break(exit) = artifacts(session, &place, arguments.yes)? {
         return Ok(exit);
     }
     let bucket = place.artifacts()?;
@@ -56,13 +61,19 @@ pub(super) fn run(session: &mut Session, arguments: &DeployArgs) -> anyhow::Resu
             bucket.put(&key, zip)?;
         }
     }
-    let key = format!("{PREFIX}template-{}.yaml", content_name(TEMPLATE.as_bytes()));
+    // Buckets that a switch or an earlier stack of this name has left there are taken up again.
+    let inside = before.as_ref().map_or(Ok(Vec::new()), |stack| buckets_in(&place, stack))?;
+    let own = buckets::of_stack(&place.name, &place.account.id);
+    let left = buckets::left(&place, &place.name, own, &inside)?;
+    left.unknown.iter().for_each(|error| crate::note(error));
+    let text = buckets::adopting(TEMPLATE, &left.buckets);
+    let key = format!("{PREFIX}template-{}.yaml", content_name(text.as_bytes()));
     if !bucket.has(&key)? {
-        bucket.put(&key, TEMPLATE.as_bytes().to_vec())?;
+        bucket.put(&key, text.into_bytes())?;
     }
     let url = bucket.url(&key);
     let template = Template::Url(&url);
-    let taken = place.stacks.parameters(template)?;
+    let taken = place.stacks.parameters(template).map_err(advised)?;
     if let Some(name) = given.keys().find(|name| !taken.iter().any(|parameter| parameter.name == **name)) {
         let mut names: Vec<&str> = taken.iter().map(|parameter| parameter.name.as_str()).collect();
         names.sort_unstable();
@@ -81,18 +92,14 @@ pub(super) fn run(session: &mut Session, arguments: &DeployArgs) -> anyhow::Resu
         ("Architecture", functions.architecture.as_str().to_owned()),
     ];
     values.extend(ours.map(|(name, value)| (name.to_owned(), Value::Given(value))));
-    if !has_exporter && is_asked_for.is_none() && before.is_none() {
-        crate::note(
-            "there is no zip file of the exporter: the stack is made without analytics (EnableAnalytics=false)",
-        );
-        values.insert("EnableAnalytics".to_owned(), Value::Given("false".to_owned()));
-    }
-    if before.is_none() && !given.contains_key("CreateTrail") && has_trail(&place) {
-        values.insert("CreateTrail".to_owned(), Value::Given("false".to_owned()));
+    if before.is_none() {
+        let chosen = chosen(&place, &given, has_exporter).into_iter();
+        values.extend(chosen.map(|(name, value)| (name.to_owned(), Value::Given(value))));
     }
     values.extend(given.iter().map(|(name, value)| (name.clone(), Value::Given(value.clone()))));
     let values: Vec<(String, Value)> = values.into_iter().collect();
-    let proposal = place.stacks.propose(&place.name, template, &values, &change_set())?;
+    let proposal = place.stacks.propose(&place.name, template, &values, !left.buckets.is_empty(), &change_set());
+    let proposal = proposal.map_err(advised)?;
     if proposal.changes.is_empty() {
         session.out.line(&format!("nothing changes in the stack {}", place.name))?;
     } else {
@@ -115,6 +122,7 @@ pub(super) fn run(session: &mut Session, arguments: &DeployArgs) -> anyhow::Resu
             Some(Exit::Done) => {}
             Some(exit) => return Ok(exit),
         }
+        name_let_go(session, &place, &inside)?;
     }
     let stack = place.stack()?;
     let failed = forwarders(session, &place, arguments, &stack)?;
@@ -142,11 +150,10 @@ pub(super) fn run(session: &mut Session, arguments: &DeployArgs) -> anyhow::Resu
 }
 
 /// Refuses a stack that cannot be changed as it is, before anything is made.
-fn check_state(place: &Place, stack: &Stack) -> anyhow::Result<()> {
-    let Place { name, region, .. } = place;
+fn check_state(name: &str, region: &str, stack: &Stack) -> anyhow::Result<()> {
     let reason = stack.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
     match stack.status.as_str() {
-        "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED" => bail!(
+        _ if stack.is_left_over() => bail!(
             "the stack {name} is left over ({}{reason}): `trailhound aws destroy --stack {name}` removes it, then deploy again",
             stack.status
         ),
@@ -160,6 +167,69 @@ fn check_state(place: &Place, stack: &Stack) -> anyhow::Result<()> {
             bail!("something is under way with the stack {name} ({}): wait until it is done", stack.status)
         }
         _ => Ok(()),
+    }
+}
+
+/// The buckets that are in a stack.
+fn buckets_in(place: &Place, stack: &Stack) -> anyhow::Result<Vec<String>> {
+    let resources = place.stacks.resources(&stack.id)?.into_iter();
+    Ok(resources.filter(|resource| resource.kind == BUCKET).map(|resource| resource.physical).collect())
+}
+
+/// Names the buckets that were in the stack, are not any more, and are still there.
+fn name_let_go(session: &mut Session, place: &Place, before: &[String]) -> anyhow::Result<()> {
+    let now = buckets_in(place, &place.stack()?)?;
+    for name in before.iter().filter(|name| !now.contains(name)) {
+        // An older template lets CloudFormation delete an empty one.
+        if !matches!(Artifacts::new(&place.account, name, &place.region)?.tags(), Ok(None)) {
+            session.out.line(&format!(
+                "stays: {BUCKET} {name}, which is taken up again when it is switched on; \
+                 `trailhound aws destroy --stack {} --delete-data` deletes it",
+                place.name
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+/// What a new stack is given where nobody says otherwise.
+fn chosen(place: &Place, given: &BTreeMap<String, String>, has_exporter: bool) -> BTreeMap<&'static str, String> {
+    let is_open = |name: &str| !given.contains_key(name);
+    let mut chosen = BTreeMap::new();
+    if is_open("EnableAnalytics") && !has_exporter {
+        crate::note(
+            "there is no zip file of the exporter: the stack is made without analytics (EnableAnalytics=false)",
+        );
+        chosen.insert("EnableAnalytics", "false".to_owned());
+    }
+    if is_open("CreateTrail") && has_trail(place) {
+        chosen.insert("CreateTrail", "false".to_owned());
+    }
+    // A region has each database once, and the template's name for it is that of the first stack.
+    if is_open("AthenaDatabaseName") && place.name != "trailhound" {
+        chosen.insert("AthenaDatabaseName", place.name.replace('-', "_"));
+    }
+    if is_open("ReserveConcurrency") && !has_room(place) {
+        chosen.insert("ReserveConcurrency", "false".to_owned());
+    }
+    chosen
+}
+
+/// Whether Lambda lets the functions reserve what they would. Says so where it does not.
+fn has_room(place: &Place) -> bool {
+    match place.account.functions(Some(&place.region)).unreserved() {
+        Ok(number) if number >= RESERVED + UNRESERVED_MIN => true,
+        Ok(number) => {
+            crate::note(&format!(
+                "the account may run {number} functions at once here, which leaves nothing to reserve: \
+                 ReserveConcurrency=false, until the quota is raised"
+            ));
+            false
+        }
+        Err(error) => {
+            crate::note(&format!("whether concurrency can be reserved cannot be found out: {error}"));
+            true
+        }
     }
 }
 
@@ -280,23 +350,70 @@ impl Functions {
     }
 }
 
-/// Makes the bucket for the functions where it is missing. None where the user has seen enough.
-fn artifacts(place: &Place, yes: bool) -> anyhow::Result<Option<Exit>> {
+/// Makes the bucket for the functions where it is missing, or ends there.
+fn artifacts(session: &mut Session, place: &Place, yes: bool) -> anyhow::Result<ControlFlow<Exit>> {
     let name = place.artifacts_stack();
     let bucket = place.artifacts_bucket();
-    match place.stacks.find(&name)? {
-        Some(stack) if stack.is_sound() => return Ok(Some(Exit::Done)),
-        Some(stack) if stack.status != "REVIEW_IN_PROGRESS" => {
-            bail!("the stack {name} is left over ({}): delete it in CloudFormation, then deploy again", stack.status)
+    let broken = match helper(place, &place.stacks, &place.region, &name)? {
+        Helper::Interrupted => return Ok(ControlFlow::Break(Exit::Interrupted)),
+        Helper::Missing => None,
+        Helper::LeftOver(stack) => Some(stack),
+        // Whoever may not ask for it may yet put something there.
+        Helper::There(_) if !matches!(place.artifacts()?.tags(), Ok(None)) => return Ok(ControlFlow::Continue(())),
+        Helper::There(stack) => {
+            crate::complain(&format!("{bucket} is gone, and the stack {name} knows nothing of it: it is made again"));
+            Some(stack)
         }
-        _ => {}
-    }
+    };
     if !confirm(&format!("The functions need a bucket, {bucket}. Make it?"), yes)? {
-        return Ok(Some(Exit::Failed));
+        session.out.line("nothing was changed")?;
+        return Ok(ControlFlow::Break(Exit::Done));
     }
+    if let Some(stack) = broken
+        && destroy::delete(place, &place.stacks, &stack.id, true)?.is_none()
+    {
+        return Ok(ControlFlow::Break(Exit::Interrupted));
+    }
+    let left = buckets::left(place, &name, buckets::of_artifacts(place), &[])?;
+    left.unknown.iter().for_each(|error| crate::note(error));
+    let text = buckets::adopting(ARTIFACTS, &left.buckets);
+    let (template, adopts) = (Template::Body(&text), !left.buckets.is_empty());
     let parameters = [("BucketName".to_owned(), Value::Given(bucket))];
-    let proposal = place.stacks.propose(&name, Template::Body(ARTIFACTS), &parameters, &change_set())?;
-    carry_out(place, &place.stacks, &name, &proposal, true)
+    let proposal = place.stacks.propose(&name, template, &parameters, adopts, &change_set()).map_err(advised)?;
+    Ok(match carry_out(place, &place.stacks, &name, &proposal, true)? {
+        Some(Exit::Done) => ControlFlow::Continue(()),
+        ended => ControlFlow::Break(ended.unwrap_or(Exit::Interrupted)),
+    })
+}
+
+/// A stack that helps the first: the one of the functions' bucket, or a forwarder.
+enum Helper {
+    Missing,
+    There(Stack),
+    /// It can only be deleted, which was told; it holds nothing that cannot be made again.
+    LeftOver(Stack),
+    /// The user has seen enough.
+    Interrupted,
+}
+
+/// Looks for a stack that helps, and waits until nothing is under way with it.
+fn helper(place: &Place, stacks: &Stacks, region: &str, name: &str) -> anyhow::Result<Helper> {
+    loop {
+        let found = stacks.find(name)?.filter(|stack| stack.status != "REVIEW_IN_PROGRESS");
+        let Some(stack) = found else { return Ok(Helper::Missing) };
+        if stack.is_left_over() {
+            crate::complain(&format!("the stack {name} is left over ({}): it is deleted and made again", stack.status));
+            return Ok(Helper::LeftOver(stack));
+        }
+        if !stack.is_busy() {
+            check_state(name, region, &stack)?;
+            return Ok(Helper::There(stack));
+        }
+        crate::complain(&format!("something is under way with the stack {name} ({}): waiting for it", stack.status));
+        if let Ended::Interrupted = follow(place, stacks, &stack.id, last_event(stacks, &stack.id)?, true)? {
+            return Ok(Helper::Interrupted);
+        }
+    }
 }
 
 /// Lets a proposal become true, and says why where it does not. None where the user has seen enough.
@@ -337,12 +454,23 @@ fn carry_out(
 
 /// Shows what would change.
 fn tell(session: &mut Session, proposal: &Proposal) -> anyhow::Result<()> {
-    for Change { action, name, kind, is_replaced } in &proposal.changes {
-        let anew = if *is_replaced { "  made anew: what it holds is lost" } else { "" };
-        session.out.line(&format!("{action:<8} {kind:<40} {name}{anew}"))?;
+    for change in &proposal.changes {
+        let Change { action, name, kind, physical, is_replaced } = change;
+        let remark = match action.as_str() {
+            _ if *is_replaced => "  made anew: what it holds is lost",
+            _ if is_let_go(change) => &format!("  {physical} stays, with all that is in it"),
+            "Import" => &format!("  {physical} is taken up again, with all that is in it"),
+            _ => "",
+        };
+        session.out.line(&format!("{action:<8} {kind:<40} {name}{remark}"))?;
     }
     session.out.line(&plural(proposal.changes.len() as u64, "resource", "resources"))?;
     Ok(())
+}
+
+/// Whether a bucket is switched off.
+fn is_let_go(change: &Change) -> bool {
+    change.action == "Remove" && change.kind == BUCKET
 }
 
 /// Puts forwarders into the other regions. Returns whether one failed.
@@ -365,12 +493,20 @@ fn forwarders(session: &mut Session, place: &Place, arguments: &DeployArgs, stac
     for region in regions {
         let stacks = place.account.stacks(Some(&region));
         let put = || -> anyhow::Result<Option<bool>> {
+            match helper(place, &stacks, &region, &name)? {
+                Helper::Interrupted => return Ok(None),
+                Helper::LeftOver(stack) if destroy::delete(place, &stacks, &stack.id, true)?.is_none() => {
+                    return Ok(None);
+                }
+                Helper::LeftOver(_) | Helper::Missing | Helper::There(_) => {}
+            }
             // What only a person gives stays as it is.
             let before = stacks.find(&name)?.filter(|stack| stack.status != "REVIEW_IN_PROGRESS");
             let has_topic = before.is_some_and(|stack| stack.parameter("AlarmTopicArn").is_some());
             let kept = has_topic.then(|| ("AlarmTopicArn".to_owned(), Value::Kept));
             let parameters: Vec<(String, Value)> = parameters.iter().cloned().chain(kept).collect();
-            let proposal = stacks.propose(&name, Template::Body(FORWARDER), &parameters, &change_set())?;
+            let proposal = stacks.propose(&name, Template::Body(FORWARDER), &parameters, false, &change_set());
+            let proposal = proposal.map_err(advised)?;
             if proposal.changes.is_empty() {
                 return Ok(Some(true));
             }
@@ -401,7 +537,7 @@ fn remove_forwarders(session: &mut Session, place: &Place, regions: &[String]) -
         let stacks = place.account.stacks(Some(region));
         let remove = || -> anyhow::Result<Option<bool>> {
             let Some(forwarder) = stacks.find(&place.forwarder_stack())? else { return Ok(None) };
-            Ok(Some(destroy::delete(place, &stacks, &forwarder.id, &[], true)?.is_some_and(|kept| kept.is_empty())))
+            Ok(Some(destroy::delete(place, &stacks, &forwarder.id, true)?.is_some_and(|kept| kept.is_empty())))
         };
         match remove() {
             Ok(None) => {}

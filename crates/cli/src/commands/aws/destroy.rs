@@ -1,32 +1,49 @@
 //! `trailhound aws destroy`.
 
-use aws::{Artifacts, Resource, Stacks};
-use pipeline::service::CallError;
+use anyhow::bail;
+use aws::{Resource, Stack, Stacks};
 
 use super::follow::{Ended, explain, follow, last_event};
-use super::{Place, confirm, deploy};
+use super::{BUCKET, Place, buckets, confirm, deploy};
 use crate::args::StackArgs;
 use crate::exit::Exit;
 use crate::output::plural;
 use crate::session::Session;
 
-const BUCKET: &str = "AWS::S3::Bucket";
+/// A stack that is there.
+struct Found {
+    name: String,
+    stack: Stack,
+    resources: Vec<Resource>,
+}
 
 pub(super) fn run(session: &mut Session, arguments: &StackArgs, delete_data: bool, yes: bool) -> anyhow::Result<Exit> {
     let place = Place::open(session, arguments)?;
-    let names = [place.name.clone(), place.artifacts_stack()];
-    let mut found = Vec::new();
-    for name in &names {
-        if let Some(stack) = place.stacks.find(name)? {
+    let own = [
+        (place.name.clone(), buckets::of_stack(&place.name, &place.account.id)),
+        (place.artifacts_stack(), buckets::of_artifacts(&place)),
+    ];
+    let mut exit = Exit::Done;
+    let (mut found, mut left) = (Vec::new(), Vec::new());
+    for (name, own) in own {
+        let mut inside = Vec::new();
+        if let Some(stack) = place.stacks.find(&name)? {
             // What was never made stands there, too, by the name of what may be somebody else's.
             let is_made =
                 |resource: &Resource| !["CREATE_FAILED", "DELETE_COMPLETE"].contains(&resource.status.as_str());
-            let resources: Vec<Resource> = place.stacks.resources(name)?.into_iter().filter(is_made).collect();
-            found.push((name.clone(), stack.id, resources));
+            let resources: Vec<Resource> = place.stacks.resources(&name)?.into_iter().filter(is_made).collect();
+            inside.extend(resources.iter().map(|resource| resource.physical.clone()));
+            found.push(Found { name: name.clone(), stack, resources });
         }
+        let behind = buckets::left(&place, &name, own, &inside)?;
+        for error in behind.unknown {
+            crate::complain(&format!("error: {error}"));
+            exit = Exit::Failed;
+        }
+        let with_objects = delete_data || name == place.artifacts_stack();
+        left.extend(behind.buckets.into_iter().map(|bucket| (bucket.name, with_objects)));
     }
     let mut elsewhere = Vec::new();
-    let mut exit = Exit::Done;
     for region in deploy::forward_from(&place, &[])? {
         let stacks = place.account.stacks(Some(&region));
         match stacks.find(&place.forwarder_stack()) {
@@ -43,24 +60,27 @@ pub(super) fn run(session: &mut Session, arguments: &StackArgs, delete_data: boo
     }
     if found.is_empty() && elsewhere.is_empty() {
         session.out.line(&format!("there is no stack {} in {}", place.name, place.region))?;
-        return Ok(exit);
+        if left.is_empty() {
+            return Ok(exit);
+        }
     }
-    for (name, _, resources) in &found {
+    found.iter().try_for_each(refuse_protected)?;
+    for Found { name, resources, .. } in &found {
         session.out.line(&format!("{name}: {}", plural(resources.len() as u64, "resource", "resources")))?;
-        for resource in resources {
-            match (resource.kind.as_str(), delete_data || *name == place.artifacts_stack()) {
-                ("AWS::DynamoDB::Table", _) => session.out.line(&format!("  lost: table {}", resource.physical))?,
-                (BUCKET, true) => session.out.line(&format!("  lost: bucket {} and all in it", resource.physical))?,
-                (BUCKET, false) => {
-                    session.out.line(&format!("  stays if anything is in it: bucket {}", resource.physical))?;
-                }
-                ("AWS::KMS::Key", _) => session.out.line(&format!("  stays: key {}", resource.physical))?,
-                _ => {}
-            }
+        let with_objects = delete_data || *name == place.artifacts_stack();
+        for line in resources.iter().filter_map(|resource| fate(&resource.kind, &resource.physical, with_objects)) {
+            session.out.line(&format!("  {line}"))?;
+        }
+    }
+    if !left.is_empty() {
+        session.out.line("left behind by a stack that has let go of them:")?;
+        for line in left.iter().filter_map(|(name, with_objects)| fate(BUCKET, name, *with_objects)) {
+            session.out.line(&format!("  {line}"))?;
         }
     }
     for (region, _, _) in &elsewhere {
-        session.out.line(&format!("{}: the forwarder in {region}", place.forwarder_stack()))?;
+        let forwarder = place.forwarder_stack();
+        session.out.line(&format!("{forwarder}: the forwarder in {region}, and what its dead-letter queue holds"))?;
     }
     if !confirm(&format!("Delete this in account {}?", place.account.id), yes)? {
         session.out.line("nothing was deleted")?;
@@ -68,72 +88,94 @@ pub(super) fn run(session: &mut Session, arguments: &StackArgs, delete_data: boo
     }
     let quiet = session.global.quiet;
     for (region, stacks, id) in &elsewhere {
-        match delete(&place, stacks, id, &[], true)? {
+        match delete(&place, stacks, id, true)? {
             None => return Ok(Exit::Interrupted),
             Some(kept) if kept.is_empty() => session.out.line(&format!("the forwarder in {region} is deleted"))?,
             Some(_) => exit = Exit::Failed,
         }
     }
-    for (name, id, resources) in &found {
-        let is_artifacts = *name == place.artifacts_stack();
-        let buckets = resources.iter().filter(|resource| resource.kind == BUCKET && (delete_data || is_artifacts));
-        let buckets: Vec<&Resource> = buckets.collect();
-        for bucket in &buckets {
-            if let Some(number) = empty(&place, bucket)? {
-                session.out.line(&format!(
-                    "{}: {} deleted",
-                    bucket.physical,
-                    plural(number, "version of an object", "versions of objects")
-                ))?;
-            }
+    for Found { name, stack, resources } in &found {
+        let Some(kept) = delete(&place, &place.stacks, &stack.id, quiet)? else { return Ok(Exit::Interrupted) };
+        for resource in kept.iter().filter(|resource| resource.kind != BUCKET) {
+            session.out.line(&format!("stays: {} {}", resource.kind, resource.physical))?;
+            exit = Exit::Failed;
         }
-        match delete(&place, &place.stacks, id, &buckets, quiet)? {
-            None => return Ok(Exit::Interrupted),
-            Some(kept) => {
-                for resource in &kept {
-                    session.out.line(&format!("stays: {} {}", resource.kind, resource.physical))?;
-                }
-                if kept.iter().any(|resource| resource.kind != BUCKET || delete_data) {
-                    exit = Exit::Failed;
-                }
-                session.out.line(&format!("the stack {name} is deleted"))?;
-            }
+        session.out.line(&format!("the stack {name} is deleted"))?;
+        // Nothing puts anything into them any more.
+        let with_objects = delete_data || *name == place.artifacts_stack();
+        for bucket in resources.iter().filter(|resource| resource.kind == BUCKET) {
+            exit = exit.max(delete_bucket(session, &place, &bucket.physical, with_objects)?);
         }
+    }
+    for (name, with_objects) in &left {
+        exit = exit.max(delete_bucket(session, &place, name, *with_objects)?);
     }
     Ok(exit)
 }
 
-/// Empties a bucket. What cannot be emptied is not deleted either, and that is told when it is tried.
-fn empty(place: &Place, bucket: &Resource) -> anyhow::Result<Option<u64>> {
-    match Artifacts::new(&place.account, &bucket.physical, &place.region)?.empty() {
-        Ok(number) => Ok(Some(number)),
-        // A stack that was half made or half deleted names buckets that are not there.
-        Err(CallError::NotFound(_)) => Ok(None),
-        Err(error) => {
-            crate::complain(&format!("{}: {error}", bucket.physical));
-            Ok(None)
-        }
+/// Refuses a stack whose tables DynamoDB would not delete: all else would be gone, and the tables nobody's.
+fn refuse_protected(found: &Found) -> anyhow::Result<()> {
+    let Found { name, stack, resources } = found;
+    let tables = resources.iter().filter(|resource| resource.kind == "AWS::DynamoDB::Table");
+    let tables: Vec<&str> = tables.map(|table| table.physical.as_str()).collect();
+    if tables.is_empty() || stack.parameter("DeletionProtection") != Some("true") {
+        return Ok(());
     }
+    let lift = if stack.is_left_over() {
+        format!("`aws dynamodb update-table --no-deletion-protection-enabled --table-name` for {}", tables.join(", "))
+    } else {
+        format!("`trailhound aws deploy --stack {name} --parameter DeletionProtection=false`")
+    };
+    bail!("the tables of the stack {name} are protected, so nothing was deleted: {lift} lifts that, then destroy again")
+}
+
+/// What becomes of a resource that holds something, or that somebody relies on.
+fn fate(kind: &str, physical: &str, with_objects: bool) -> Option<String> {
+    // The address of a queue and the ARN of a topic or a graph end with its name.
+    let name = physical.rsplit(['/', ':']).next().unwrap_or(physical);
+    Some(match kind {
+        "AWS::DynamoDB::Table" => format!("lost: table {physical}"),
+        BUCKET if with_objects => format!("lost: bucket {physical} and all in it"),
+        BUCKET => format!("stays if anything is in it: bucket {physical}"),
+        "AWS::CloudTrail::Trail" => format!("lost: trail {name}: it records nothing any more"),
+        "AWS::Detective::Graph" => format!("lost: behavior graph {name}: what it has learnt cannot be had again"),
+        "AWS::Logs::LogGroup" => format!("lost: log group {physical} and all in it"),
+        "AWS::SQS::Queue" => format!("lost: queue {name} and the messages in it"),
+        "AWS::SNS::Topic" => format!("lost: topic {name} and its subscriptions"),
+        "AWS::Glue::Database" => format!("lost: database {physical}, its tables and views"),
+        "AWS::Athena::WorkGroup" => format!("lost: workgroup {physical}, its saved queries and its history"),
+        "AWS::KMS::Key" => format!("stays: key {physical}"),
+        _ => return None,
+    })
+}
+
+/// Deletes a bucket; one that should have gone and has not is a failure.
+fn delete_bucket(session: &mut Session, place: &Place, name: &str, with_objects: bool) -> anyhow::Result<Exit> {
+    if buckets::delete(session, place, name, with_objects)? {
+        return Ok(Exit::Done);
+    }
+    let (exit, why) = match with_objects {
+        true => (Exit::Failed, ""),
+        false => (Exit::Done, ": `deploy` takes it up again, --delete-data deletes it with all in it"),
+    };
+    session.out.line(&format!("stays: {BUCKET} {name}{why}"))?;
+    Ok(exit)
 }
 
 /// Deletes a stack; what cannot be deleted stays and is returned. None where the user has seen enough.
-pub(super) fn delete(
-    place: &Place,
-    stacks: &Stacks,
-    id: &str,
-    emptied: &[&Resource],
-    quiet: bool,
-) -> anyhow::Result<Option<Vec<Resource>>> {
+pub(super) fn delete(place: &Place, stacks: &Stacks, id: &str, quiet: bool) -> anyhow::Result<Option<Vec<Resource>>> {
     let mut kept: Vec<Resource> = Vec::new();
     // What stays is known only when deleting it has failed; then it is left out of the next try.
-    for round in 0..4 {
+    for _ in 0..4 {
         let after = last_event(stacks, id)?;
         let names: Vec<String> = kept.iter().map(|resource| resource.name.clone()).collect();
         stacks.delete(id, &names)?;
         match follow(place, stacks, id, after, quiet)? {
             Ended::Well => return Ok(Some(kept)),
             Ended::Interrupted => return Ok(None),
-            Ended::Badly(_, causes) => {
+            Ended::Badly(_, mut causes) => {
+                // S3 refuses to delete one that is not empty, which an older template lets CloudFormation try.
+                causes.retain(|cause| cause.kind != BUCKET);
                 for line in explain(&causes) {
                     crate::complain(&line);
                 }
@@ -142,15 +184,8 @@ pub(super) fn delete(
                 if kept.is_empty() {
                     break;
                 }
-                // The trail delivers until it is deleted itself: what has come since goes, too.
-                let again = |resource: &Resource| emptied.iter().any(|bucket| bucket.physical == resource.physical);
-                if round == 0 && kept.iter().any(again) {
-                    for bucket in kept.extract_if(.., |resource| again(resource)) {
-                        empty(place, &bucket)?;
-                    }
-                }
             }
         }
     }
-    anyhow::bail!("the stack {id} cannot be deleted: its events in CloudFormation say why")
+    bail!("the stack {id} cannot be deleted: its events in CloudFormation say why")
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use aws::{Stack, StackEvent, Stacks};
+use aws::{AwsError, Stack, StackEvent, Stacks};
 use local::SystemTimer;
 use pipeline::collect::Timer;
 
@@ -11,6 +11,12 @@ use super::Place;
 
 /// How often a stack is looked at.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// What to do where a name is taken.
+const TAKEN: &str =
+    "something of that name is there, and this stack has not made it: delete it, or choose another --stack";
+const TAKEN_DATABASE: &str = "the database belongs to another stack, or to somebody else: deploy with --parameter \
+                              AthenaDatabaseName=ANOTHER_NAME";
 
 /// How following ended.
 pub(super) enum Ended {
@@ -77,39 +83,76 @@ pub(super) fn explain(causes: &[StackEvent]) -> Vec<String> {
         .iter()
         .map(|cause| {
             let reason = cause.reason.as_deref().unwrap_or("no reason is given");
-            let advice = advice(reason).map(|advice| format!("\n  what to do: {advice}")).unwrap_or_default();
+            let advice =
+                advice(&cause.kind, reason).map(|advice| format!("\n  what to do: {advice}")).unwrap_or_default();
             format!("{} ({}) failed: {reason}{advice}", cause.name, cause.kind)
         })
         .collect()
 }
 
-/// What helps against the failures that there usually are.
-fn advice(reason: &str) -> Option<&'static str> {
-    const KNOWN: [(&str, &str); 9] = [
-        ("is not authorized to perform", "allow the action to who deploys: docs/deploy.md has the policy"),
-        ("AccessDenied", "allow the action to who deploys: docs/deploy.md has the policy"),
+/// The same error of a call, with what helps against it.
+pub(super) fn advised(error: AwsError) -> anyhow::Error {
+    match advice("", &error.to_string()) {
+        Some(advice) => anyhow::anyhow!("{error}\n  what to do: {advice}"),
+        None => error.into(),
+    }
+}
+
+/// What helps against the failures that there usually are: the type of the resource, words of the reason, the advice.
+fn advice(kind: &str, reason: &str) -> Option<&'static str> {
+    const KNOWN: [(&str, &str, &str); 13] = [
+        ("", "is not authorized to perform", "allow the action to who deploys: docs/deploy.md has the policy"),
+        ("", "AccessDenied", "allow the action to who deploys: docs/deploy.md has the policy"),
         (
+            "",
             "UnreservedConcurrentExecution",
             "the account's quota is small: deploy with --parameter ReserveConcurrency=false",
         ),
+        ("AWS::Glue::Database", "lready", TAKEN_DATABASE),
+        ("", "already exists", TAKEN),
+        ("", "AlreadyExists", TAKEN),
         (
-            "already exists",
-            "something of that name is there, perhaps of an earlier stack: delete it, or choose another --stack",
+            "",
+            "CloudTrailAccessNotEnabled",
+            "let the organization trust CloudTrail, in its management account: `aws organizations \
+             enable-aws-service-access --service-principal cloudtrail.amazonaws.com`, then deploy again",
         ),
-        ("MaximumNumberOfTrailsExceeded", "the region has its five trails: deploy with --parameter CreateTrail=false"),
-        ("LimitExceeded", "a quota of the account is reached: ask AWS to raise it, or delete what nobody needs"),
-        ("not supported in", "the region lacks the service: switch it off by its parameter, or choose another region"),
         (
+            "",
+            "Unrecognized resource types",
+            "the region's CloudFormation knows none of these, and refuses a template that names them even where they are \
+             switched off: choose another --region, which collects this one's events, too",
+        ),
+        (
+            "",
+            "MaximumNumberOfTrailsExceeded",
+            "the region has its five trails: deploy with --parameter CreateTrail=false",
+        ),
+        ("", "LimitExceeded", "a quota of the account is reached: ask AWS to raise it, or delete what nobody needs"),
+        (
+            "",
+            "not supported in",
+            "the region lacks the service: switch it off by its parameter, or choose another region",
+        ),
+        (
+            "",
             "is not available in",
             "the region lacks the service: switch it off by its parameter, or choose another region",
         ),
-        ("not empty", "it stays: empty it in S3, older versions too, or keep it (--delete-data deletes the objects)"),
+        (
+            "",
+            "not empty",
+            "it stays: empty it in S3, older versions too, or keep it (--delete-data deletes the objects)",
+        ),
     ];
-    KNOWN.iter().find(|(words, _)| reason.contains(words)).map(|(_, advice)| *advice)
+    let fits = |of: &str, words: &str| (of.is_empty() || of == kind) && reason.contains(words);
+    KNOWN.iter().find(|(of, words, _)| fits(of, words)).map(|(.., advice)| *advice)
 }
 
 #[cfg(test)]
 mod tests {
+    use pipeline::service::CallError;
+
     use super::*;
 
     #[test]
@@ -132,5 +175,29 @@ mod tests {
             ]
         );
         assert!(!cause("Resource creation cancelled").is_cause());
+    }
+
+    #[test]
+    fn advice_fits_the_resource_and_the_reason() {
+        let advice = |kind: &str, reason: &str| advice(kind, reason).unwrap_or_default();
+        let database = "AWS::Glue::Database";
+        for reason in
+            ["Database already exists. (Service: Glue)", "AlreadyExistsException: no", "Database Already Exists"]
+        {
+            assert!(advice(database, reason).contains("AthenaDatabaseName=ANOTHER_NAME"), "{reason}");
+        }
+        assert!(advice("AWS::S3::Bucket", "trailhound-logs-1 already exists").contains("another --stack"));
+        let trust = advice("AWS::CloudTrail::Trail", "CloudTrailAccessNotEnabledException: access is not enabled");
+        assert!(trust.contains("enable-aws-service-access --service-principal cloudtrail.amazonaws.com"), "{trust}");
+        assert_eq!(advice("AWS::SQS::Queue", "Resource handler returned message: no"), "");
+
+        let refused = CallError::Refused(
+            "ValidationError: Template format error: Unrecognized resource types: [AWS::Detective::Graph]".to_owned(),
+        );
+        let said = advised(AwsError::Call { call: "cloudformation:GetTemplateSummary", source: refused }).to_string();
+        assert!(
+            said.starts_with("cloudformation:GetTemplateSummary: ") && said.contains("choose another --region"),
+            "{said}"
+        );
     }
 }

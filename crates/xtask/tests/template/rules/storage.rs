@@ -66,6 +66,7 @@ pub(super) const RULES: &[Rule] = &[
             ),
             remove("/Resources/LogsBucketPolicy/Properties/PolicyDocument/Statement/2/Resource/1"),
             put("/Resources/LogsBucket/UpdateReplacePolicy", r#""Delete""#),
+            put("/Resources/AnalyticsBucket/DeletionPolicy", r#""Delete""#),
         ],
     },
     Rule {
@@ -225,6 +226,8 @@ fn buckets(templates: &Templates) -> Vec<String> {
         let is_versioned = properties["VersioningConfiguration"]["Status"] == "Enabled";
         wrong.unless(is_versioned || name == "AthenaResultsBucket", format!("{name} has no versions"));
         wrong.unless(bucket["UpdateReplacePolicy"] == "Retain", format!("{name} is lost when replaced"));
+        // CloudFormation takes up none again that it could have deleted.
+        wrong.unless(bucket["DeletionPolicy"] == "RetainExceptOnCreate", format!("{name} cannot be taken up again"));
         let policy = policies.iter().find(|(_, policy)| policy["Properties"]["Bucket"] == json!({"Ref": name}));
         let both = [json!({"Fn::GetAtt": [name, "Arn"]}), json!({"Fn::Sub": format!("${{{name}.Arn}}/*")})];
         let refuses =
