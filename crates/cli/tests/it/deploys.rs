@@ -82,7 +82,7 @@ fn a_helping_stack_that_is_busy_is_waited_for() {
     cloud.has("trailhound-artifacts", "DELETE_IN_PROGRESS", &[]);
     std::thread::scope(|scope| {
         let deploying = scope.spawn(|| cloud.deploy(ALL, &[]).code(0).stderr());
-        while cloud.asked("DescribeStackEvents").is_empty() {
+        while cloud.asked("DescribeStackEvents").is_empty() && !deploying.is_finished() {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
         cloud.state.lock().unwrap().stacks.remove("trailhound-artifacts");
