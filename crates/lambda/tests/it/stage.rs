@@ -137,6 +137,30 @@ impl Stage {
         items.into_iter().find(|item| item["region"]["S"] == key).unwrap()
     }
 
+    /// What came out of the topic since this was asked last: the detections and the events' ids, sorted. Who is told twice
+    /// sees by both that it is the same.
+    pub(crate) fn told_of(&mut self) -> Vec<String> {
+        let told_of = |message: &Value| {
+            let lines = || message["Message"].as_str().unwrap().lines();
+            let named = |label: &str| lines().find_map(|line| line.strip_prefix(label)).unwrap().to_owned();
+            format!("{} {}", named("- Detection: "), named("- Event ID: "))
+        };
+        let mut told: Vec<String> = self.deployment.messages().iter().map(told_of).collect();
+        told.sort();
+        told
+    }
+
+    /// Makes every alert due that waits, as time would. Returns whether any does.
+    pub(crate) fn later(&mut self) -> bool {
+        let mut waiting = self.deployment.items("trail-alerts");
+        waiting.retain(|item| item["pending"].is_object());
+        for item in &mut waiting {
+            item["due"] = json!({"N": "0"});
+            self.deployment.put("trail-alerts", item);
+        }
+        !waiting.is_empty()
+    }
+
     /// What came out of the topic since this was asked last: the detections and event names, sorted.
     pub(crate) fn told(&mut self) -> Vec<String> {
         let attribute = |message: &Value, name: &str| {

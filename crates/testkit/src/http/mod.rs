@@ -127,7 +127,8 @@ fn converse(connection: &TcpStream, service: &Service) {
     while let Ok(Some(request)) = wire::read(&mut reader) {
         let answer = protocol::answer(service, &request);
         let is_cut = request.is_lookup() && service.hits(service.setup.faults.cut);
-        if wire::write(connection, &answer, service.now(), is_cut).is_err() || is_cut {
+        let is_last = is_cut || request.header("connection") == Some("close");
+        if wire::write(connection, &answer, service.now(), is_cut).is_err() || is_last {
             return;
         }
     }

@@ -28,6 +28,8 @@ struct Shared {
     chance: Mutex<fastrand::Rng>,
     /// How often each operation was asked for, and how often something went wrong with it.
     counts: Mutex<BTreeMap<String, (u64, u64)>>,
+    /// How often each operation was done and its answer cut off.
+    cuts: Mutex<BTreeMap<String, u64>>,
     /// What was called, as a policy has it.
     calls: Mutex<BTreeSet<String>>,
 }
@@ -43,8 +45,8 @@ impl Proxy {
         let endpoint = format!("http://{}", listener.local_addr().expect("it has an address"));
         let upstream = upstream.trim_start_matches("http://").to_owned();
         let chance = Mutex::new(fastrand::Rng::with_seed(faults.seed));
-        let shared =
-            Arc::new(Shared { upstream, faults, partial, chance, counts: Mutex::default(), calls: Mutex::default() });
+        let (counts, cuts, calls) = Default::default();
+        let shared = Arc::new(Shared { upstream, faults, partial, chance, counts, cuts, calls });
         let proxy = Proxy { endpoint, shared: Arc::clone(&shared) };
         std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
@@ -59,6 +61,12 @@ impl Proxy {
     #[must_use]
     pub fn counts(&self) -> BTreeMap<String, (u64, u64)> {
         self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How often each operation was done and its answer cut off: whoever asked does not know that it was done.
+    #[must_use]
+    pub fn cuts(&self) -> BTreeMap<String, u64> {
+        self.shared.cuts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -101,6 +109,7 @@ impl Shared {
             let Ok(mut answer) = self.forward(&request, &operation) else { return };
             if self.hits(self.faults.cut) {
                 self.count(&operation, true);
+                *self.cuts.lock().unwrap_or_else(PoisonError::into_inner).entry(operation).or_default() += 1;
                 answer.truncate(answer.len() / 2);
                 let _ = (&*connection).write_all(&answer);
                 return;
@@ -113,7 +122,7 @@ impl Shared {
 
     /// What goes wrong before anything is done.
     fn fault(&self, request: &Request) -> Option<Answer> {
-        let is_json = request.header("x-amz-target").is_some();
+        let is_json = request.header("content-type").is_some_and(|kind| kind.contains("json"));
         let (status, code) = if self.hits(self.faults.throttled) {
             (400, "ThrottlingException")
         } else if self.hits(self.faults.unavailable) {
@@ -128,7 +137,9 @@ impl Shared {
             ),
         };
         let content_type = if is_json { "application/x-amz-json-1.0" } else { "text/xml" };
-        Some(Answer { status, content_type, ..Answer::json(body) })
+        // Where a body need not name it.
+        let error = is_json.then(|| code.to_owned());
+        Some(Answer { status, content_type, error, ..Answer::json(body) })
     }
 
     /// Hands a request on, perhaps without some of its batch, and gives back the whole answer.
@@ -168,6 +179,10 @@ impl Shared {
 fn operation(request: &Request) -> String {
     let target = request.header("x-amz-target").and_then(|target| target.rsplit('.').next()).map(str::to_owned);
     target.unwrap_or_else(|| {
+        // Of the services that name their operations by the path, the one that is asked.
+        if request.path.starts_with("/listRegions") {
+            return "ListRegions".to_owned();
+        }
         let body = String::from_utf8_lossy(&request.body);
         let action = body.split('&').find_map(|pair| pair.strip_prefix("Action="));
         action.unwrap_or(&request.method).to_owned()
