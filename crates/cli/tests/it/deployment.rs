@@ -18,6 +18,9 @@ use crate::support::Ran;
 
 /// The account that the emulator plays.
 const ACCOUNT: &str = "000000000000";
+/// The access key of whoever deploys, and of whoever asks.
+const DEPLOYER: &str = "AKIADEPLOYEREXAMPLE0";
+const ANALYST: &str = "AKIAANALYSTEXAMPLE00";
 
 struct Account {
     live: Live,
@@ -38,7 +41,7 @@ impl Account {
         };
         let live = Live::with(|_| (), &records.iter().cloned().map(of_account).collect::<Vec<_>>());
         let mut command = Command::new(python);
-        command.args(["tests/account.py", &live.endpoint]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(["tests/account.py", &live.endpoint, DEPLOYER]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         let mut account = Account { live, child, input, output, endpoint: String::new() };
@@ -71,15 +74,20 @@ impl Account {
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
-        self.trailhound(&[&["aws"], arguments].concat())
+        self.run_as(DEPLOYER, &[&["aws"], arguments].concat())
     }
 
     fn trailhound(&self, arguments: &[&str]) -> Ran {
+        self.run_as(ANALYST, arguments)
+    }
+
+    fn run_as(&self, key: &str, arguments: &[&str]) -> Ran {
         let mut command = self.live.command();
         command
             .env("AWS_ENDPOINT_URL", &self.endpoint)
             .env("AWS_ENDPOINT_URL_ACCOUNT", &self.live.endpoint)
             .env("AWS_REGION", "eu-central-1")
+            .env("AWS_ACCESS_KEY_ID", key)
             .args(arguments);
         Ran(command.output().unwrap())
     }
@@ -103,6 +111,34 @@ impl Account {
         }
         assert!(problems.is_empty(), "{}", problems.join("\n"));
         assert!(with_rows > 5, "only {with_rows} queries found something to compare");
+    }
+
+    /// Whatever the commands have called so far the deployer's policy allows.
+    fn assert_calls_are_allowed(&mut self) {
+        let page = include_str!("../../../../docs/deploy.md");
+        let block = page.split_once("<!-- deployer -->").unwrap().1.split_once("<!-- end of deployer -->").unwrap().0;
+        let json = block.trim().trim_start_matches("```json").trim_end_matches("```");
+        let policy: Value = serde_json::from_str(json).unwrap();
+        let statements = policy["Statement"].as_array().unwrap().iter();
+        let allowed: Vec<&str> = statements
+            .flat_map(|statement| {
+                statement["Action"].as_str().map_or_else(|| texts(&statement["Action"]), |one| vec![one])
+            })
+            .collect();
+        let is_allowed = |call: &&str| {
+            allowed
+                .iter()
+                .any(|action| action.strip_suffix('*').map_or(action == call, |start| call.starts_with(start)))
+        };
+        let calls = self.ask("calls");
+        let (allowed, others): (Vec<&str>, Vec<&str>) = texts(&calls).into_iter().partition(is_allowed);
+        assert!(others.is_empty(), "docs/deploy.md does not allow the deployer {others:?}");
+        // Of every way in which services name their operations there is one among them.
+        for call in
+            ["cloudformation:CreateChangeSet", "lambda:InvokeFunction", "s3:DeleteObjectVersion", "dynamodb:GetItem"]
+        {
+            assert!(allowed.contains(&call), "{call} is not called: {calls}");
+        }
     }
 
     /// What arrived at the topic's queue, once there is this much of it.
@@ -130,6 +166,10 @@ impl Drop for Account {
 /// The same record, of the account that the emulator plays.
 fn of_account(record: Value) -> Value {
     serde_json::from_str(&record.to_string().replace("111122223333", ACCOUNT)).unwrap()
+}
+
+fn texts(list: &Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
 }
 
 /// Zip files of the functions that were built with this program.
@@ -252,10 +292,14 @@ fn from_nothing_to_the_first_alert_and_back() {
     // A user is created and deleted: both notify, through rule, queue, function and topic.
     for name in ["CreateUser", "DeleteUser"] {
         let call = of_account(record(name, "iam", "eu-central-1", 2, "first"));
-        assert_eq!(account.ask(&format!("emit {call}")), 0);
+        assert_eq!(account.ask(&format!("emit eu-central-1 {call}")), 0);
     }
     let told = account.told(2);
     assert_eq!(told, [json!(["iam-user-created", "CreateUser"]), json!(["watched-action", "DeleteUser"])]);
+    // IAM's own events arrive in another region: its forwarder sends them here, with its role.
+    let call = of_account(record("CreateUser", "iam", "us-east-1", 2, "forwarded"));
+    assert_eq!(account.ask(&format!("emit us-east-1 {call}")), 0);
+    assert_eq!(account.told(1), [json!(["iam-user-created", "CreateUser"])]);
     let sent = account.run(&["test-alerts"]).code(0);
     assert!(sent.stdout().starts_with("access-key-created: sent\n"), "{}", sent.stdout());
     assert_eq!(account.told(1), [json!(["access-key-created", "CreateAccessKey"])]);
@@ -322,6 +366,23 @@ fn from_nothing_to_the_first_alert_and_back() {
     let streams = control.as_array().unwrap().iter().filter(|item| !item["stream"].is_null()).count();
     assert!(cost.contains(&format!("; {streams} streams\n")), "{cost}");
 
+    // What these call is all that matters here: not every answer of the emulator's is one that AWS's client can read.
+    account.run(&["logs", "--since", "1h"]).code(0);
+    account.run(&["cost"]);
+
+    // Whoever looks for what is left must be able to see what there was, in either region.
+    let there = account.ask("left");
+    for (kind, names) in there.as_object().unwrap() {
+        let is_none_of_ours = ["schedule groups", "keys", "aliases"].contains(&kind.as_str());
+        assert_eq!(names == &json!([]), is_none_of_ours, "{kind}: {there}");
+    }
+    for (kind, name) in [("stacks", ""), ("rules", "-changes"), ("queues", "-dlq")] {
+        let is_of_forwarder = |there: &Value| {
+            let there = there.as_str().unwrap();
+            there.starts_with("us-east-1 ") && there.ends_with(&format!("trailhound-forwarder{name}"))
+        };
+        assert!(there[kind].as_array().unwrap().iter().any(is_of_forwarder), "{kind}: {there}");
+    }
     let gone = account.run(&["destroy", "--delete-data", "--yes", "--quiet"]).code(0);
     assert!(gone.stdout().contains("  lost: table trailhound-events\n"), "{}", gone.stdout());
     let emptied = gone.stdout().lines().filter(|line| line.ends_with(" versions of objects deleted")).count();
@@ -330,4 +391,5 @@ fn from_nothing_to_the_first_alert_and_back() {
         assert_eq!(left, &json!([]), "{kind}");
     }
     assert!(account.run(&["destroy", "--yes"]).code(0).stdout().starts_with("there is no stack trailhound"));
+    account.assert_calls_are_allowed();
 }
