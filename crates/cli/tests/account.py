@@ -283,7 +283,8 @@ def of_objects(method, path, query):
         return ["s3:DeleteObject", "s3:DeleteObjectVersion"]
     part = next((name for name, values in asked.items() if values == [""]), None)
     known = {("GET", "versions"): "s3:ListBucketVersions", ("GET", "versioning"): "s3:GetBucketVersioning",
-             ("GET", "location"): "s3:GetBucketLocation", ("GET", None): "s3:ListBucket", ("HEAD", None): "s3:ListBucket",
+             ("GET", "location"): "s3:GetBucketLocation", ("GET", "tagging"): "s3:GetBucketTagging",
+             ("GET", None): "s3:ListBucket", ("HEAD", None): "s3:ListBucket",
              ("PUT", None): "s3:CreateBucket", ("DELETE", None): "s3:DeleteBucket"}
     return [known.get((method, part), f"s3:{method} ?{part}")]
 
