@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use pipeline::service::CallError;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 
 /// The threads that the SDKs wait in.
 #[derive(Debug)]
@@ -37,8 +38,21 @@ impl Edge {
     /// Runs something to its end on the edge's own threads: whoever calls is woken only by that. Not to be called from
     /// inside.
     pub(crate) fn run_inside<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
-        let done = self.run(async { tokio::spawn(work).await });
-        // It is never aborted while somebody waits; a panic goes on here.
+        self.finish(self.begin(work))
+    }
+
+    /// Begins something on the edge's own threads, for [`Edge::finish`].
+    pub(crate) fn begin<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Begun<T> {
+        match &self.runtime {
+            Some(runtime) => Begun(runtime.spawn(work)),
+            None => unreachable!("nobody calls what is being dropped"),
+        }
+    }
+
+    /// Waits for what was begun. Not to be called from inside.
+    pub(crate) fn finish<T>(&self, mut begun: Begun<T>) -> T {
+        let done = self.run(&mut begun.0);
+        // It is aborted only where nobody waits; a panic goes on here.
         done.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
     }
 
@@ -71,11 +85,64 @@ impl Edge {
     }
 }
 
+/// What was begun. Where nobody waits for it any more it is given up.
+#[derive(Debug)]
+pub(crate) struct Begun<T>(JoinHandle<T>);
+
+impl<T> Drop for Begun<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl Drop for Edge {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             // Does not wait for what hangs, and may be done anywhere.
             runtime.shutdown_background();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn comes_true(flag: &AtomicBool) -> bool {
+        for _ in 0..1000 {
+            if flag.load(Ordering::Relaxed) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        false
+    }
+
+    #[test]
+    fn what_was_begun_goes_on_while_nobody_waits_and_ends_where_nobody_will() {
+        struct Dropped(Arc<AtomicBool>);
+        impl Drop for Dropped {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let edge = Edge::new(None).expect("a runtime");
+        let (done, dropped) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let begun = edge.begin({
+            let done = Arc::clone(&done);
+            async move {
+                done.store(true, Ordering::Relaxed);
+                7
+            }
+        });
+        assert!(comes_true(&done));
+        assert_eq!(edge.finish(begun), 7);
+
+        let guard = Dropped(Arc::clone(&dropped));
+        drop(edge.begin(async move {
+            let _guard = guard;
+            std::future::pending::<()>().await;
+        }));
+        assert!(comes_true(&dropped));
     }
 }

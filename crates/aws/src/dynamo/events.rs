@@ -21,6 +21,7 @@ use pipeline::store::{Appended, Committed, EventStore, StoreError, Variant};
 use super::exports::Changes;
 use super::item::{Attributes, Item, inflated, long_text, number, read_long_text, stored_bytes, text};
 use super::{Tables, expiry};
+use crate::error::classify;
 
 /// What an item may take: 400 KB, names and the rest of it included.
 const ITEM: usize = 380 << 10;
@@ -222,25 +223,30 @@ impl EventTable {
         after: Option<&str>,
         take: &mut dyn FnMut(Vec<Stored>) -> Result<ControlFlow<()>, E>,
     ) -> Result<(), E> {
-        let call = || {
-            self.tables
+        // A page is on its way while the one before it is worked on.
+        let ask = |start: Option<Item>| {
+            let call = self
+                .tables
                 .client
                 .query()
                 .table_name(self.table())
                 .key_condition_expression("event_date = :day")
                 .filter_expression("attribute_not_exists(part_of)")
                 .expression_attribute_values(":day", text(day.to_string()))
+                .set_exclusive_start_key(start)
+                .send();
+            self.tables.edge.begin(async { call.await.map_err(|error| classify("dynamodb:Query", &error)) })
         };
-        let mut start = after.map(|id| key(day, id));
-        loop {
-            let page = self.tables.call("dynamodb:Query", call().set_exclusive_start_key(start).send())?;
+        let mut coming = Some(ask(after.map(|id| key(day, id))));
+        while let Some(page) = coming.take() {
+            let page = self.tables.edge.finish(page)?;
+            coming = page.last_evaluated_key.map(|last| ask(Some(last)));
             let events = page.items.unwrap_or_default().into_iter().map(|item| self.stored(item));
-            let flow = take(events.collect::<Result<Vec<_>, _>>()?)?;
-            start = page.last_evaluated_key;
-            if start.is_none() || flow.is_break() {
-                return Ok(());
+            if take(events.collect::<Result<Vec<_>, _>>()?)?.is_break() {
+                break;
             }
         }
+        Ok(())
     }
 
     /// Whether a day has any event.

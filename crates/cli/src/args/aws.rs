@@ -125,8 +125,8 @@ pub(crate) enum AwsCommand {
     },
     /// Export days straight from the trail's files: whatever the event history is too slow for, or no longer has.
     ///
-    /// Every account and region of the trail's bucket is read, by the exporter, and what the tracker would have collected goes
-    /// to the lake; what the lake has is left alone. It alerts nobody.
+    /// Every account of the trail's bucket is read, by the exporter, in every region or in those of `Regions`, and what the
+    /// tracker would have collected goes to the lake; what the lake has is left alone. It alerts nobody.
     #[command(after_help = "Examples:\n  \
         trailhound aws export --from 2026-01-01 --to 2026-03-31")]
     Export {

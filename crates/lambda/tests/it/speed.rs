@@ -15,6 +15,8 @@ use crate::stage::{ACCOUNT, Function, Stage, batch, record};
 
 /// What a page of a query holds, 1 MB by DynamoDB's reckoning.
 const PAGE: usize = 1 << 20;
+/// How long DynamoDB takes to find a page, and the network to bring it.
+const QUERY: Duration = Duration::from_millis(25);
 /// What one write unit pays for.
 const WRITE_UNIT: usize = 1 << 10;
 /// How often a function is started, and how often the alerter is invoked.
@@ -161,7 +163,10 @@ fn exporter() {
                 asked.fetch_add(1, Ordering::Relaxed);
                 let mut next = next.lock().unwrap();
                 *next = if request["ExclusiveStartKey"].is_null() { 0 } else { *next + 1 };
-                pages[*next].clone()
+                let page = pages[*next].clone();
+                drop(next);
+                std::thread::sleep(QUERY);
+                page
             }
             ("query", false) => r#"{"Count": 0, "Items": []}"#.to_owned(),
             _ => "{}".to_owned(),
