@@ -115,6 +115,8 @@ fn publication(topic: &str, parcel: &Parcel) -> Publication {
             ("event_name", first.event_name.as_deref()),
             ("detection", Some(&*first.detection)),
             ("account", first.account.as_deref()),
+            // Who is told twice, because an answer was lost, sees it by this.
+            ("alert_id", Some(first.id.as_str())),
         ];
         let said =
             values.into_iter().filter_map(|(name, value)| Some((name, value?))).filter(|(_, value)| !value.is_empty());

@@ -68,7 +68,8 @@ fn aws_is_told_through_its_ports() {
     assert_eq!(routes.channels.len(), 2);
     assert_eq!(hub.notifier.send(&Parcel::digest(alerts(250)).unwrap()), Verdict::Delivered);
     assert_eq!(*aws.imported.lock().unwrap(), [100, 100, 50]);
-    assert_eq!(topic.notifier.send(&one()), Verdict::Delivered);
+    let sent = one();
+    assert_eq!(topic.notifier.send(&sent), Verdict::Delivered);
     let [published] = aws.published.lock().unwrap().clone().try_into().unwrap();
     assert_eq!(published.subject, "[CRITICAL] IAM Alert: Access Key Created");
     let attributes: Vec<_> = published.attributes.iter().map(|each| (each.name, &*each.value)).collect();
@@ -77,6 +78,7 @@ fn aws_is_told_through_its_ports() {
         ("event_name", "CreateAccessKey"),
         ("detection", "access-key-created"),
         ("account", "111122223333"),
+        ("alert_id", sent.first().id.as_str()),
     ];
     assert_eq!(attributes, expected);
 }
