@@ -22,6 +22,9 @@ const PAGE: Duration = Duration::from_secs(60);
 /// How often a page is asked for that is throttled or not answered, and the wait before the second time, which doubles.
 const TRIES: u32 = 6;
 const WAIT: Duration = Duration::from_millis(500);
+/// What S3 answers where a bucket of that name lies in another region.
+const ELSEWHERE: [&str; 3] =
+    ["PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"];
 /// The most bytes of a page: a thousand keys of a kilobyte, and what stands around them.
 const PAGE_MAX: usize = 8 * 1024 * 1024;
 
@@ -148,7 +151,7 @@ impl Artifacts {
         }
     }
 
-    /// The tags of the bucket; none where there is no bucket.
+    /// The tags of the bucket; nothing where there is no bucket, or where it lies in another region.
     ///
     /// # Errors
     /// [`CallError`].
@@ -159,6 +162,7 @@ impl Artifacts {
                 Ok(Some(set.tags.into_iter().map(|Tag { key, value }| (key, value)).collect()))
             }
             Err(CallError::Refused(said)) if said.starts_with("NoSuchTagSet") => Ok(Some(Vec::new())),
+            Err(CallError::Refused(said)) if ELSEWHERE.iter().any(|code| said.starts_with(code)) => Ok(None),
             Err(CallError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }

@@ -175,6 +175,15 @@ pub struct Resource {
     pub status: String,
 }
 
+impl Resource {
+    /// Whether it is there, and the stack's: what was never made is listed, too, by the name of what may be somebody else's,
+    /// and so may be what the stack let go of.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        !["CREATE_FAILED", "DELETE_COMPLETE", "DELETE_SKIPPED"].contains(&self.status.as_str())
+    }
+}
+
 /// A parameter that a template takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameter {

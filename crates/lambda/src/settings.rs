@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use detect::{ConfigError, DetectConfig};
 use lake::Codec;
-use pipeline::collect::sources::expand;
+use pipeline::collect::sources::{IDENTITY_CENTER, expand};
 use pipeline::filter::FilterConfig;
 
 /// The default of how many accounts and regions are read at once, and the most.
@@ -192,9 +192,15 @@ impl Settings {
             return Ok(vec![TrailPart { regions: BTreeSet::new(), filter }]);
         }
         let regions: BTreeSet<String> = self.regions.iter().cloned().chain([global.to_owned()]).collect();
-        let home = self.sso_region.clone().filter(|home| !regions.contains(home) && !self.left_out.contains(&"sso"));
-        let of_home = home.map(|home| {
-            let filter = FilterConfig { sources: vec!["sso".to_owned()], ..self.filter.clone() };
+        let home = self.sso_region.clone().filter(|home| !regions.contains(home));
+        let sources: Vec<String> = if self.left_out.contains(&"sso") {
+            let asked_for = self.extra_sources.iter().flat_map(|source| expand(source));
+            asked_for.filter(|source| IDENTITY_CENTER.contains(&source.as_str())).collect()
+        } else {
+            vec!["sso".to_owned()]
+        };
+        let of_home = home.filter(|_| !sources.is_empty()).map(|home| {
+            let filter = FilterConfig { sources, ..self.filter.clone() };
             TrailPart { regions: BTreeSet::from([home]), filter }
         });
         Ok(std::iter::once(TrailPart { regions, filter }).chain(of_home).collect())
@@ -357,7 +363,10 @@ mod tests {
         let elsewhere = ("SSO_REGION", "ap-south-1");
         let home = ("ap-south-1".to_owned(), vec!["sso".to_owned()]);
         assert_eq!(parts(&[some, elsewhere]), [(regions(), all()), home]);
-        assert_eq!(parts(&[some, elsewhere, ("PROCESS_SSO_EVENTS", "false")]).len(), 1);
+        let off = ("PROCESS_SSO_EVENTS", "false");
+        assert_eq!(parts(&[some, elsewhere, off]).len(), 1);
+        let asked_for = parts(&[some, elsewhere, off, ("EXTRA_SOURCES", "kms, identitystore")]);
+        assert_eq!(asked_for[1], ("ap-south-1".to_owned(), vec!["identitystore.amazonaws.com".to_owned()]));
     }
 
     #[test]

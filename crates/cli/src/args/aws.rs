@@ -96,7 +96,7 @@ pub(crate) enum AwsCommand {
     #[command(after_help = "Examples:\n  \
         trailhound aws status\n  \
         trailhound aws status --format json\n\n\
-        Exit codes: 4 where something is missing. What came to pass since the schedule last ran is not.")]
+        Exit codes: 4 where something is missing; what came to pass since the schedule last ran does not\n            count as missing.")]
     Status {
         #[command(flatten)]
         stack: StackArgs,

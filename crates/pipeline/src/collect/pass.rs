@@ -119,6 +119,9 @@ pub struct Collect<'a> {
 struct Shared<'s> {
     intake: Intake<'s>,
     groups: Mutex<std::vec::IntoIter<Vec<StreamState>>>,
+    /// What the turn before left open is read, and nothing is begun: what is new then is for the next pass. A stream that
+    /// gives more while a turn lasts than a turn reads would never come to its end.
+    goes_on: bool,
     /// What the next checkpoint writes down of streams.
     noted: Mutex<BTreeMap<Stream, StreamChange>>,
     /// When the last checkpoint was, by the clock that never jumps.
@@ -130,19 +133,19 @@ struct Shared<'s> {
 }
 
 impl Collect<'_> {
-    /// Reads everything there is to read of these streams, in turns where [`Options::max_pages`] bounds what a pass reads of
-    /// one: no backlog keeps another stream waiting until it is at its end.
+    /// Reads everything there is to read of these streams when it begins, in turns where [`Options::max_pages`] bounds what a
+    /// pass reads of one: no backlog keeps another stream waiting until it is at its end.
     ///
     /// # Errors
     /// The store, the state or the disk failed; everything committed before is kept.
     pub fn turns(&self, streams: &[Stream]) -> Result<PassReport, IngestError> {
-        let mut report = self.pass(streams)?;
+        let mut report = self.turn(streams, false)?;
         while !self.stop.load(Ordering::Relaxed) {
             let left: Vec<Stream> = report.unfinished().cloned().collect();
             if left.is_empty() {
                 break;
             }
-            let turn = self.pass(&left)?;
+            let turn = self.turn(&left, true)?;
             let has_read = turn.streams.iter().any(|stream| stream.calls > 0);
             report.go_on(turn);
             if !has_read {
@@ -157,12 +160,17 @@ impl Collect<'_> {
     /// # Errors
     /// The store, the state or the disk failed; everything committed before is kept.
     pub fn pass(&self, streams: &[Stream]) -> Result<PassReport, IngestError> {
+        self.turn(streams, false)
+    }
+
+    fn turn(&self, streams: &[Stream], goes_on: bool) -> Result<PassReport, IngestError> {
         let started = self.timer.now();
         let groups = self.groups(streams)?;
         let workers = self.options.max_workers.clamp(1, groups.len().max(1));
         let shared = Shared {
             intake: self.intake(),
             groups: Mutex::new(groups.into_iter()),
+            goes_on,
             noted: Mutex::default(),
             committed: Mutex::new(self.timer.monotonic()),
             checkpoint: Mutex::default(),
@@ -217,7 +225,7 @@ impl Collect<'_> {
         Ok(())
     }
 
-    /// The streams with what is remembered of them, by account and region: those first that wait for longest.
+    /// The streams with what is remembered of them, by account and region: everywhere those first that wait for longest.
     fn groups(&self, streams: &[Stream]) -> Result<Vec<Vec<StreamState>>, IngestError> {
         let remembered = self.streams.streams()?;
         let mut known: BTreeMap<Stream, StreamState> =
@@ -232,6 +240,7 @@ impl Collect<'_> {
             });
             groups[place].push(state);
         }
+        groups.iter_mut().for_each(|group| group.sort_by_key(|state| state.health.last_run));
         groups.sort_by_key(|group| group.iter().map(|state| state.health.last_run).max());
         Ok(groups)
     }

@@ -84,11 +84,13 @@ impl Shared {
         share > 0.0 && self.chance.lock().unwrap_or_else(PoisonError::into_inner).f64() < share
     }
 
-    fn count(&self, operation: &str, is_fault: bool) {
+    /// Counts, and returns how often it was asked for.
+    fn count(&self, operation: &str, is_fault: bool) -> u64 {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let (asked, wrong) = counts.entry(operation.to_owned()).or_default();
         *asked += u64::from(!is_fault);
         *wrong += u64::from(is_fault);
+        *asked
     }
 
     fn converse(&self, connection: &TcpStream) {
@@ -97,9 +99,9 @@ impl Shared {
         let mut reader = BufReader::new(connection);
         while let Ok(Some(request)) = wire::read(&mut reader) {
             let operation = operation(&request);
-            self.count(&operation, false);
+            let is_first = self.count(&operation, false) == 1;
             self.calls.lock().unwrap_or_else(PoisonError::into_inner).extend(calls(&request, &operation));
-            if let Some(answer) = self.fault(&request) {
+            if let Some(answer) = self.fault(&request, is_first) {
                 self.count(&operation, true);
                 if wire::write(connection, &answer, super::now(), false).is_err() {
                     return;
@@ -120,20 +122,21 @@ impl Shared {
         }
     }
 
-    /// What goes wrong before anything is done.
-    fn fault(&self, request: &Request) -> Option<Answer> {
+    /// What goes wrong before anything is done: by chance, and with each operation once for certain, however seldom it is
+    /// asked for.
+    fn fault(&self, request: &Request, is_first: bool) -> Option<Answer> {
         let is_json = request.header("content-type").is_some_and(|kind| kind.contains("json"));
         let (status, code) = if self.hits(self.faults.throttled) {
             (400, "ThrottlingException")
-        } else if self.hits(self.faults.unavailable) {
+        } else if self.hits(self.faults.unavailable) || is_first && self.faults.unavailable > 0.0 {
             (500, "InternalServerError")
         } else {
             return None;
         };
         let body = match is_json {
-            true => json!({"__type": code, "message": "by chance"}).to_string(),
+            true => json!({"__type": code, "message": "on purpose"}).to_string(),
             false => format!(
-                "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>by chance</Message></Error></ErrorResponse>"
+                "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>on purpose</Message></Error></ErrorResponse>"
             ),
         };
         let content_type = if is_json { "application/x-amz-json-1.0" } else { "text/xml" };

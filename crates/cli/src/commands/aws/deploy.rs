@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use aws::{Artifacts, Change, Delivers, Proposal, Stack, Stacks, Template, Value};
+use aws::{Artifacts, Change, Delivers, Proposal, Resource, Stack, Stacks, Template, Value};
 use local::SystemClock;
 use pipeline::store::Clock;
 
@@ -172,7 +172,7 @@ fn check_state(name: &str, region: &str, stack: &Stack) -> anyhow::Result<()> {
 
 /// The buckets that are in a stack.
 fn buckets_in(place: &Place, stack: &Stack) -> anyhow::Result<Vec<String>> {
-    let resources = place.stacks.resources(&stack.id)?.into_iter();
+    let resources = place.stacks.resources(&stack.id)?.into_iter().filter(Resource::is_there);
     Ok(resources.filter(|resource| resource.kind == BUCKET).map(|resource| resource.physical).collect())
 }
 

@@ -28,10 +28,8 @@ pub(super) fn run(session: &mut Session, arguments: &StackArgs, delete_data: boo
     for (name, own) in own {
         let mut inside = Vec::new();
         if let Some(stack) = place.stacks.find(&name)? {
-            // What was never made stands there, too, by the name of what may be somebody else's.
-            let is_made =
-                |resource: &Resource| !["CREATE_FAILED", "DELETE_COMPLETE"].contains(&resource.status.as_str());
-            let resources: Vec<Resource> = place.stacks.resources(&name)?.into_iter().filter(is_made).collect();
+            let resources: Vec<Resource> =
+                place.stacks.resources(&name)?.into_iter().filter(Resource::is_there).collect();
             inside.extend(resources.iter().map(|resource| resource.physical.clone()));
             found.push(Found { name: name.clone(), stack, resources });
         }

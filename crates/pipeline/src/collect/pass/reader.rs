@@ -66,7 +66,11 @@ impl<'r> Reader<'r> {
         }
         let mut may_replan = true;
         'plan: loop {
-            let walks = self.collect.options.rules.walks(&self.state, self.now());
+            let walks = if self.shared.goes_on && !self.state.walks.is_empty() {
+                self.state.walks.iter().rev().cloned().collect()
+            } else {
+                self.collect.options.rules.walks(&self.state, self.now())
+            };
             let mut complete = true;
             for walk in walks {
                 match self.walk(walk, may_replan)? {
