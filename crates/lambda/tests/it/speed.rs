@@ -91,7 +91,28 @@ fn alerter() {
 fn tracker() {
     const DAYS: i64 = 89;
     let count = events("TRAILHOUND_EVENTS");
-    let places = [("iam", "us-east-1"), ("sts", "us-east-1"), ("sts", "eu-west-1"), ("signin", "eu-west-1")];
+    // The regions that are on in a new account, and the one that IAM speaks in.
+    let regions = [
+        "us-east-1",
+        "us-east-2",
+        "us-west-1",
+        "us-west-2",
+        "ap-south-1",
+        "ap-northeast-1",
+        "ap-northeast-2",
+        "ap-northeast-3",
+        "ap-southeast-1",
+        "ap-southeast-2",
+        "ca-central-1",
+        "eu-central-1",
+        "eu-west-1",
+        "eu-west-2",
+        "eu-west-3",
+        "eu-north-1",
+        "sa-east-1",
+    ];
+    let regional = regions.iter().flat_map(|region| [("sts", *region), ("signin", *region)]);
+    let places: Vec<(&str, &str)> = regional.chain([("iam", "us-east-1")]).collect();
     let actions = ["CreateUser", "AssumeRole", "ListUsers", "GetRole", "PutRolePolicy", "GetCallerIdentity"];
     let history: Vec<Value> = (0..count)
         .map(|n| {
@@ -120,7 +141,8 @@ fn tracker() {
         }
         r#"{"Count": 0, "Items": [], "Responses": {}, "UnprocessedItems": {}, "UnprocessedKeys": {}}"#.to_owned()
     });
-    let tracker = stage.function("tracker", &[("AWS_ENDPOINT_URL_DYNAMODB", tables.as_str())]);
+    let environment = [("AWS_ENDPOINT_URL_DYNAMODB", tables.as_str()), ("MAX_WORKERS", "16")];
+    let tracker = stage.function("tracker", &environment);
     let started = Instant::now();
     let answer = tracker.invoke_for(&json!({}), PATIENCE).unwrap().unwrap();
     let took = started.elapsed().as_secs_f64();
