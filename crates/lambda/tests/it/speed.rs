@@ -141,7 +141,9 @@ fn tracker() {
         }
         r#"{"Count": 0, "Items": [], "Responses": {}, "UnprocessedItems": {}, "UnprocessedKeys": {}}"#.to_owned()
     });
-    let environment = [("AWS_ENDPOINT_URL_DYNAMODB", tables.as_str()), ("MAX_WORKERS", "16")];
+    // As the template has it.
+    let environment =
+        [("AWS_ENDPOINT_URL_DYNAMODB", tables.as_str()), ("MAX_WORKERS", "16"), ("MALLOC_ARENA_MAX", "1")];
     let tracker = stage.function("tracker", &environment);
     let started = Instant::now();
     let answer = tracker.invoke_for(&json!({}), PATIENCE).unwrap().unwrap();

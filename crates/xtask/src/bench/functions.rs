@@ -15,8 +15,8 @@ use crate::{package, python};
 /// Arguments of `cargo xtask bench-functions`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Events of the 90 days that are collected
-    #[arg(long, default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1000..))]
+    /// Events of the 90 days that are collected; what plays DynamoDB keeps no state, so they must fit into one turn
+    #[arg(long, default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1000..=150_000))]
     events: u32,
     /// Events of the day that is exported
     #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1000..))]

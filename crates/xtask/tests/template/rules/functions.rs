@@ -180,6 +180,8 @@ const CHOOSING: Variables = &[
 ];
 const TRACKING: Variables = &[
     ("MAX_WORKERS", "MaxWorkers"),
+    // Read by glibc.
+    ("MALLOC_ARENA_MAX", ""),
     ("MEMBER_ACCOUNTS", "MemberAccounts"),
     ("MEMBER_ROLE_NAME", "MemberRoleName"),
     ("MEMBER_EXTERNAL_ID", "MemberExternalId"),
