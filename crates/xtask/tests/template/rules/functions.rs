@@ -44,6 +44,7 @@ pub(super) const RULES: &[Rule] = &[
         check: environments,
         breaches: &[
             remove("/Resources/TrackerFunction/Properties/Environment/Variables/SSO_REGION"),
+            put("/Resources/TrackerFunction/Properties/Environment/Variables/MALLOC_ARENA_MAX", r#""16""#),
             put("/Resources/AlerterFunction/Properties/Environment/Variables/EVENTS_TABLE_NAME", r#""x""#),
             remove("/Resources/AlerterFunction/Properties/Environment/Variables/CONTROL_TABLE_NAME"),
             put("/Resources/ExporterFunction/Properties/Environment/Variables/EXPORT_LAYOUT", r#""delta""#),
@@ -154,6 +155,9 @@ fn alerter_speed(templates: &Templates) -> Vec<String> {
 /// Variables that the code reads, and the parameters that they come from where it is one alone.
 type Variables = &'static [(&'static str, &'static str)];
 
+/// What glibc reads: how many heaps the threads of a function have.
+const HEAPS: &str = "MALLOC_ARENA_MAX";
+
 const EVERYWHERE: Variables =
     &[("STACK_NAME", "AWS::StackName"), ("AWS_ACCOUNT_ID", "AWS::AccountId"), ("LOG_LEVEL", "LogLevel")];
 const ALERTING: Variables = &[
@@ -180,8 +184,7 @@ const CHOOSING: Variables = &[
 ];
 const TRACKING: Variables = &[
     ("MAX_WORKERS", "MaxWorkers"),
-    // Read by glibc.
-    ("MALLOC_ARENA_MAX", ""),
+    (HEAPS, ""),
     ("MEMBER_ACCOUNTS", "MemberAccounts"),
     ("MEMBER_ROLE_NAME", "MemberRoleName"),
     ("MEMBER_EXTERNAL_ID", "MemberExternalId"),
@@ -211,6 +214,7 @@ fn environments(templates: &Templates) -> Vec<String> {
             let is_right = if source.is_empty() { !found.is_null() } else { *found == json!({"Ref": source}) };
             wrong.unless(is_right, format!("{name}: {variable}"));
         }
+        wrong.unless(variables[HEAPS].is_null() || variables[HEAPS] == "1", format!("{name}: more than one heap"));
         for variable in variables.as_object().unwrap().keys() {
             wrong.unless(known.iter().any(|(one, _)| one == variable), format!("{name}: nobody reads {variable}"));
         }
@@ -228,7 +232,8 @@ fn the_code_reads_every_variable() {
             source.push_str(&std::fs::read_to_string(path).unwrap());
         }
     }
-    for (variable, _) in [EVERYWHERE, ALERTING, STORING, CHOOSING, TRACKING, EXPORTING].iter().copied().flatten() {
+    let all = [EVERYWHERE, ALERTING, STORING, CHOOSING, TRACKING, EXPORTING].into_iter().flatten();
+    for (variable, _) in all.filter(|(variable, _)| *variable != HEAPS) {
         assert!(source.contains(&format!("\"{variable}\"")), "nothing in crates/lambda/src reads {variable}");
     }
 }
