@@ -22,9 +22,9 @@ const PAGE: Duration = Duration::from_secs(60);
 /// How often a page is asked for that is throttled or not answered, and the wait before the second time, which doubles.
 const TRIES: u32 = 6;
 const WAIT: Duration = Duration::from_millis(500);
-/// What S3 answers where a bucket of that name lies in another region.
-const ELSEWHERE: [&str; 3] =
-    ["PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"];
+/// What S3 answers of a bucket without tags, and of one that lies in another region.
+const UNTAGGED: [&str; 4] =
+    ["NoSuchTagSet", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"];
 /// The most bytes of a page: a thousand keys of a kilobyte, and what stands around them.
 const PAGE_MAX: usize = 8 * 1024 * 1024;
 
@@ -151,7 +151,7 @@ impl Artifacts {
         }
     }
 
-    /// The tags of the bucket; nothing where there is no bucket, or where it lies in another region.
+    /// The tags of the bucket; nothing where there is no bucket, and none of one in another region, which says nothing here.
     ///
     /// # Errors
     /// [`CallError`].
@@ -161,8 +161,7 @@ impl Artifacts {
                 let Tagging { set } = read(&answer)?;
                 Ok(Some(set.tags.into_iter().map(|Tag { key, value }| (key, value)).collect()))
             }
-            Err(CallError::Refused(said)) if said.starts_with("NoSuchTagSet") => Ok(Some(Vec::new())),
-            Err(CallError::Refused(said)) if ELSEWHERE.iter().any(|code| said.starts_with(code)) => Ok(None),
+            Err(CallError::Refused(said)) if UNTAGGED.iter().any(|code| said.starts_with(code)) => Ok(Some(Vec::new())),
             Err(CallError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }

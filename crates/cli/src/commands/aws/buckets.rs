@@ -154,7 +154,9 @@ mod tests {
         let just = "a".repeat(NAME_MAX - "-artifacts-111122223333-us-east-1".len());
         let whole = format!("{just}-artifacts-111122223333-us-east-1");
         assert_eq!(name_of_artifacts(&just, ACCOUNT, "us-east-1"), whole);
-        assert_ne!(name_of_artifacts(&format!("{just}a"), ACCOUNT, "us-east-1").len(), NAME_MAX + 1);
+        let longer = format!("{just}a");
+        let shortened = name_of_artifacts(&longer, ACCOUNT, "us-east-1");
+        assert_eq!(shortened.len(), format!("{longer}-artifacts-").len() + 16, "{shortened}");
     }
 
     #[test]

@@ -493,16 +493,15 @@ fn forwarders(session: &mut Session, place: &Place, arguments: &DeployArgs, stac
     for region in regions {
         let stacks = place.account.stacks(Some(&region));
         let put = || -> anyhow::Result<Option<bool>> {
-            match helper(place, &stacks, &region, &name)? {
+            // What only a person gives stays as it is.
+            let has_topic = match helper(place, &stacks, &region, &name)? {
                 Helper::Interrupted => return Ok(None),
                 Helper::LeftOver(stack) if destroy::delete(place, &stacks, &stack.id, true)?.is_none() => {
                     return Ok(None);
                 }
-                Helper::LeftOver(_) | Helper::Missing | Helper::There(_) => {}
-            }
-            // What only a person gives stays as it is.
-            let before = stacks.find(&name)?.filter(|stack| stack.status != "REVIEW_IN_PROGRESS");
-            let has_topic = before.is_some_and(|stack| stack.parameter("AlarmTopicArn").is_some());
+                Helper::LeftOver(_) | Helper::Missing => false,
+                Helper::There(before) => before.parameter("AlarmTopicArn").is_some(),
+            };
             let kept = has_topic.then(|| ("AlarmTopicArn".to_owned(), Value::Kept));
             let parameters: Vec<(String, Value)> = parameters.iter().cloned().chain(kept).collect();
             let proposal = stacks.propose(&name, Template::Body(FORWARDER), &parameters, false, &change_set());
