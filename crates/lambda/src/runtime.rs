@@ -58,8 +58,11 @@ impl From<Failure> for Diagnostic {
     }
 }
 
+/// Sets a function up; it is told by the flag that an invocation's time is nearly up.
+type Open<F> = fn(&Arc<AtomicBool>) -> Result<F, Failure>;
+
 /// Opens a function and answers invocations for as long as there are any.
-pub fn main<F: Function>(open: fn(&Arc<AtomicBool>) -> Result<F, Failure>) -> ExitCode {
+pub fn main<F: Function>(open: Open<F>) -> ExitCode {
     // Reads the crash points that tests set; compiled out of every build but theirs.
     let _points = fail::FailScenario::setup();
     let level = std::env::var("LOG_LEVEL").unwrap_or_else(|_| "info".to_owned()).to_ascii_lowercase();
@@ -85,22 +88,7 @@ pub fn main<F: Function>(open: fn(&Arc<AtomicBool>) -> Result<F, Failure>) -> Ex
     };
     let outcome = runtime.block_on(lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
         let (opened, stop) = (Arc::clone(&opened), Arc::clone(&stop));
-        async move {
-            // What could not be opened may have been away for a moment.
-            let function = tokio::task::spawn_blocking({
-                let stop = Arc::clone(&stop);
-                move || {
-                    let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
-                    if opened.is_err() {
-                        *opened = open(&stop).map(Arc::new);
-                    }
-                    opened.clone()
-                }
-            });
-            let function = function.await.unwrap_or_else(|error| Err(Failure::new("Panic", error)));
-            let function = function.map_err(Diagnostic::from)?;
-            invoke(function, event, stop).await.map_err(Diagnostic::from)
-        }
+        async move { invoke(open, opened, event, stop).await.map_err(Diagnostic::from) }
     })));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -113,7 +101,8 @@ pub fn main<F: Function>(open: fn(&Arc<AtomicBool>) -> Result<F, Failure>) -> Ex
 
 /// Lets a function do its work on a thread of its own, and tells it to come to an end before its time is up.
 async fn invoke<F: Function>(
-    function: Arc<F>,
+    open: Open<F>,
+    opened: Arc<Mutex<Result<Arc<F>, Failure>>>,
     event: LambdaEvent<Value>,
     stop: Arc<AtomicBool>,
 ) -> Result<Value, Failure> {
@@ -125,7 +114,17 @@ async fn invoke<F: Function>(
     let before = |(share, most): (u32, Duration)| left.saturating_sub((left / share).min(most)).min(LONGEST);
     let soon = tokio::time::sleep(before(KEPT));
     let time = Time { stop: Arc::clone(&stop), silence: started + before(SILENT) };
-    let mut work = tokio::task::spawn_blocking(move || function.invoke(event.payload, &time));
+    let mut work = tokio::task::spawn_blocking(move || {
+        let function = {
+            let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
+            // What could not be opened may have been away for a moment.
+            if opened.is_err() {
+                *opened = open(&time.stop).map(Arc::new);
+            }
+            opened.clone()?
+        };
+        function.invoke(event.payload, &time)
+    });
     let outcome = tokio::select! {
         outcome = &mut work => outcome,
         () = soon => {

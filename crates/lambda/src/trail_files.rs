@@ -1,7 +1,8 @@
 //! Days straight from the trail's files to the lake: where the event history is too slow, or does not reach back to.
 //!
 //! A day is read from its folders, in every account and in the regions that the tracker reads, and what is no identity event
-//! is left out, as the tracker leaves it out. The lake drops what it has, so a day that is read again changes nothing; no alert comes of it.
+//! is left out, as the tracker leaves it out. The lake drops what it has, so a day that is read again changes nothing; no
+//! alert comes of it.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -139,10 +139,8 @@ impl EventTable {
         set("source_object", text(bounded(source_object)));
         set("ingested_at", text(ingested_at.to_string()));
         set("content_hash", text(format!("{hash:016x}")));
-        let ttl = self.retention.map(|retention| {
-            let end = expiry(event.event_time, retention).max(expiry(ingested_at, LEAST));
-            number(end)
-        });
+        let ends = |retention| expiry(event.event_time, retention).max(expiry(ingested_at, LEAST));
+        let ttl = self.retention.map(|retention| number(ends(retention)));
         if let Some(ttl) = &ttl {
             set("ttl", ttl.clone());
         }
