@@ -9,7 +9,7 @@
 mod calls;
 mod reader;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -166,6 +166,8 @@ impl Collect<'_> {
     fn turn(&self, streams: &[Stream], goes_on: bool) -> Result<PassReport, IngestError> {
         let started = self.timer.now();
         let groups = self.groups(streams)?;
+        let unasked: Vec<StreamState> =
+            groups.iter().flatten().filter(|state| state.since.is_none()).cloned().collect();
         let workers = self.options.max_workers.clamp(1, groups.len().max(1));
         let shared = Shared {
             intake: self.intake(),
@@ -186,7 +188,7 @@ impl Collect<'_> {
                 }
             });
         }
-        self.note_waiting(&shared, streams, started)?;
+        Self::note_waiting(&shared, unasked, started);
         self.checkpoint(&shared);
         if let Some(failure) = lock(&shared.failure).take() {
             return Err(failure);
@@ -201,28 +203,16 @@ impl Collect<'_> {
         Ok(PassReport { started, ended: self.timer.now(), streams, totals })
     }
 
-    /// Writes down of streams that nobody came to that they wait: what happens from now on is news, whenever it is read.
-    fn note_waiting(&self, shared: &Shared<'_>, streams: &[Stream], now: Timestamp) -> Result<(), IngestError> {
-        let reports = lock(&shared.reports);
-        let mut waiting: BTreeSet<&Stream> = streams.iter().filter(|stream| !reports.contains_key(*stream)).collect();
-        if waiting.is_empty() {
-            return Ok(());
+    /// Takes note of streams that were never asked for, and that nobody came to, that they wait: what happens from now on is
+    /// news, whenever it is read.
+    fn note_waiting(shared: &Shared<'_>, unasked: Vec<StreamState>, now: Timestamp) {
+        let (reports, mut noted) = (lock(&shared.reports), lock(&shared.noted));
+        for StreamState { stream, walks, health, .. } in unasked {
+            if !reports.contains_key(&stream) {
+                let covered = Coverage::default();
+                noted.insert(stream.clone(), StreamChange { stream, since: Some(now), covered, walks, health });
+            }
         }
-        let known = self.streams.streams()?;
-        known.iter().filter(|state| state.since.is_some()).for_each(|state| _ = waiting.remove(&state.stream));
-        let mut noted = lock(&shared.noted);
-        for stream in waiting {
-            let known = known.iter().find(|state| state.stream == *stream);
-            let change = StreamChange {
-                stream: stream.clone(),
-                since: Some(now),
-                covered: Coverage::default(),
-                walks: known.map(|state| state.walks.clone()).unwrap_or_default(),
-                health: known.map(|state| state.health.clone()).unwrap_or_default(),
-            };
-            noted.entry(stream.clone()).or_insert(change);
-        }
-        Ok(())
     }
 
     /// The streams with what is remembered of them, by account and region: everywhere those first that wait for longest.
